@@ -1,0 +1,111 @@
+#include "common/os/socket_path.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "common/os/system_error.h"
+
+namespace parcompute {
+namespace {
+
+constexpr const char* kSocketFile = "control.sock";
+
+std::filesystem::path variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::filesystem::path temporary_directory() {
+  return fmt::format("/tmp/parcompute-{}", ::geteuid());
+}
+
+// `roots_will_do`: root's directories are as good as one's own.
+Result<void> check_directory(const std::filesystem::path& directory, bool roots_will_do) {
+  const UniqueFd fd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status {};
+  if (!fd || ::fstat(fd.get(), &status) != 0) {
+    if (errno == ENOTDIR || errno == ELOOP)
+      return fail(ErrorCode::kNotPermitted,
+                  fmt::format("socket directory '{}' is not a directory of its own (a file or a symbolic link): remove it, or "
+                              "choose another socket with --socket",
+                              directory.native()));
+    return fail(system_error("open socket directory", directory.native(), errno));
+  }
+  if (status.st_uid != ::geteuid() && !(roots_will_do && status.st_uid == 0))
+    return fail(ErrorCode::kNotPermitted,
+                fmt::format("socket directory '{}' belongs to uid {}, not to you (uid {}): choose another socket with --socket",
+                            directory.native(), status.st_uid, ::geteuid()));
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (status.st_mode & S_ISVTX) == 0)
+    return fail(ErrorCode::kNotPermitted,
+                fmt::format("socket directory '{}' can be written by others (mode {:04o}): 'chmod 700' it, or choose another "
+                            "socket with --socket",
+                            directory.native(), status.st_mode & 07777));
+  return {};
+}
+
+std::string lock_path(const std::filesystem::path& socket) {
+  return socket.native() + ".lock";
+}
+
+}  // namespace
+
+std::vector<std::filesystem::path> socket_candidates() {
+  if (const auto path = variable(kSocketVariable); !path.empty()) return {path};
+  std::vector<std::filesystem::path> paths;
+  if (const auto runtime = variable("XDG_RUNTIME_DIR"); !runtime.empty())
+    paths.push_back(runtime / "parcompute" / kSocketFile);
+  paths.push_back(std::filesystem::path("/run/parcompute") / kSocketFile);
+  paths.push_back(temporary_directory() / kSocketFile);
+  return paths;
+}
+
+std::filesystem::path own_socket_path() {
+  if (const auto path = variable(kSocketVariable); !path.empty()) return path;
+  if (const auto runtime = variable("XDG_RUNTIME_DIR"); !runtime.empty() && std::filesystem::is_directory(runtime))
+    return runtime / "parcompute" / kSocketFile;
+  return temporary_directory() / kSocketFile;
+}
+
+Result<void> make_socket_directory(const std::filesystem::path& directory) {
+  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
+    return fail(system_error("make socket directory", directory.native(), errno, ErrorCode::kCannotCreate));
+  return check_directory(directory, false);
+}
+
+Result<void> check_socket_directory(const std::filesystem::path& directory) {
+  return check_directory(directory, true);
+}
+
+Result<std::optional<UniqueFd>> lock_socket(const std::filesystem::path& socket) {
+  const std::string path = lock_path(socket);
+  while (true) {
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) return fail(system_error("open lock", path, errno, ErrorCode::kCannotCreate));
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    if (::fcntl(fd.get(), F_OFD_SETLK, &whole) != 0) {
+      if (errno == EAGAIN || errno == EACCES) return std::optional<UniqueFd>();
+      return fail(system_error("lock", path, errno));
+    }
+    // A server that leaves takes the file away: the lock counts only on the one that lies there now.
+    struct stat held {};
+    struct stat there {};
+    if (::fstat(fd.get(), &held) == 0 && ::stat(path.c_str(), &there) == 0 && held.st_ino == there.st_ino &&
+        held.st_dev == there.st_dev)
+      return std::optional<UniqueFd>(std::move(fd));
+  }
+}
+
+void unlock_socket(const std::filesystem::path& socket, UniqueFd lock) {
+  ::unlink(lock_path(socket).c_str());
+  lock.reset();
+}
+
+}  // namespace parcompute

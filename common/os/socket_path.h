@@ -1,0 +1,35 @@
+// Where a server listens, where a client looks, and the lock that says who owns the place.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/os/unique_fd.h"
+
+namespace parcompute {
+
+inline constexpr const char* kSocketVariable = "PARCOMPUTE_SOCKET";
+
+// Where a client looks for a server, best first: $PARCOMPUTE_SOCKET alone where it is set; else
+// $XDG_RUNTIME_DIR/parcompute, /run/parcompute and /tmp/parcompute-$UID, each with control.sock.
+std::vector<std::filesystem::path> socket_candidates();
+
+// Where a user's own server listens: $PARCOMPUTE_SOCKET, $XDG_RUNTIME_DIR/parcompute/control.sock or
+// /tmp/parcompute-$UID/control.sock.
+std::filesystem::path own_socket_path();
+
+// Makes the directory of a socket (mode 0700) where it is missing, and refuses one that is a symbolic link, belongs to
+// somebody else or lets others write.
+Result<void> make_socket_directory(const std::filesystem::path& directory);
+// For a client: the directory that a socket lies in belongs to this user or to root, and others cannot write there.
+Result<void> check_socket_directory(const std::filesystem::path& directory);
+
+// The lock on "<socket>.lock" (an open file description lock): whoever holds it is the server of that socket. Nothing
+// where another process holds it.
+Result<std::optional<UniqueFd>> lock_socket(const std::filesystem::path& socket);
+// Takes the lock's file away and lets go of it.
+void unlock_socket(const std::filesystem::path& socket, UniqueFd lock);
+
+}  // namespace parcompute

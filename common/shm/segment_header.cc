@@ -1,0 +1,111 @@
+#include "common/shm/segment_header.h"
+
+#include <bit>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "common/base/checked.h"
+#include "common/base/invariant.h"
+
+namespace parcompute {
+namespace {
+
+constexpr std::array<char, 8> kMagic{'P', 'A', 'R', 'C', 'S', 'E', 'G', '1'};
+constexpr std::uint32_t kHeaderVersion = 1;
+constexpr std::size_t kNameRoom = 256;
+constexpr std::uint32_t kStateWriting = 1;
+constexpr std::uint32_t kStateComplete = 2;
+
+struct HeaderLayout {
+  std::array<char, 8> magic;
+  std::uint64_t checksum;  // of the page with this field zero
+  std::uint32_t version;
+  std::uint32_t state;
+  std::uint32_t owner_uid;
+  std::uint32_t dtype;
+  std::uint64_t data_offset;
+  std::uint64_t data_bytes;
+  std::uint64_t offset;
+  std::uint32_t ndim;
+  std::uint32_t name_bytes;
+  std::array<std::int64_t, kMaxDims> shape;
+  std::array<std::int64_t, kMaxDims> strides;
+  std::array<char, kNameRoom> name;
+};
+static_assert(std::endian::native == std::endian::little, "segment headers are little endian");
+static_assert(sizeof(HeaderLayout) == 64 + 2 * 8 * kMaxDims + kNameRoom && sizeof(HeaderLayout) <= kSegmentHeaderBytes);
+static_assert(offsetof(HeaderLayout, shape) == 64);
+
+// FNV-1a, 64 bits (Fowler, Noll, Vo), over the words of the layout: guards against torn and stray writes, not against
+// malice.
+std::uint64_t checksum_of(HeaderLayout layout) {
+  layout.checksum = 0;
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const std::byte byte : std::as_bytes(std::span<const HeaderLayout, 1>(&layout, 1)))
+    hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3;
+  return hash;
+}
+
+}  // namespace
+
+std::uint64_t segment_data_offset(std::uint64_t data_bytes) {
+  return data_bytes >= kHugePageBytes ? kHugePageBytes : kSegmentHeaderBytes;
+}
+
+SegmentHeaderPage encode_segment_header(const SegmentHeader& header) {
+  PARCOMPUTE_INVARIANT(header.name.size() < kNameRoom && header.spec.ndim() <= kMaxDims);
+  HeaderLayout layout{};
+  layout.magic = kMagic;
+  layout.version = kHeaderVersion;
+  layout.state = header.complete ? kStateComplete : kStateWriting;
+  layout.owner_uid = header.owner_uid;
+  layout.dtype = static_cast<std::uint32_t>(header.spec.dtype);
+  layout.data_offset = header.data_offset;
+  layout.data_bytes = header.data_bytes;
+  layout.offset = header.spec.offset;
+  layout.ndim = static_cast<std::uint32_t>(header.spec.ndim());
+  layout.name_bytes = static_cast<std::uint32_t>(header.name.size());
+  std::copy(header.spec.shape.begin(), header.spec.shape.end(), layout.shape.begin());
+  std::copy(header.spec.strides.begin(), header.spec.strides.end(), layout.strides.begin());
+  std::copy(header.name.begin(), header.name.end(), layout.name.begin());
+  layout.checksum = checksum_of(layout);
+
+  SegmentHeaderPage page{};
+  std::memcpy(page.data(), &layout, sizeof layout);
+  return page;
+}
+
+Result<SegmentHeader> decode_segment_header(std::span<const std::byte> page, std::string_view segment_name,
+                                            std::uint64_t segment_size) {
+  const auto refuse = [&](std::string_view why) {
+    return fail(ErrorCode::kBadData, fmt::format("segment '{}' is no array of this server: {}", segment_name, why));
+  };
+  if (page.size() < kSegmentHeaderBytes) return refuse("it is shorter than a header");
+  HeaderLayout layout;
+  std::memcpy(&layout, page.data(), sizeof layout);
+  if (layout.magic != kMagic) return refuse("its magic is wrong");
+  if (layout.version != kHeaderVersion) return refuse(fmt::format("its header has version {}", layout.version));
+  if (layout.checksum != checksum_of(layout)) return refuse("its header's check sum is wrong");
+  const auto dtype = dtype_from_number(layout.dtype);
+  if (!dtype) return refuse(fmt::format("{} is no dtype number", layout.dtype));
+  if (layout.ndim > kMaxDims || layout.name_bytes >= kNameRoom) return refuse("its lengths are out of range");
+  if (layout.state != kStateWriting && layout.state != kStateComplete) return refuse("its state is out of range");
+  const auto end = checked_add(layout.data_offset, layout.data_bytes);
+  if (layout.data_offset < kSegmentHeaderBytes || layout.data_offset % kSegmentHeaderBytes != 0 || !end ||
+      *end > segment_size)
+    return refuse(fmt::format("its data reach past its {} bytes", segment_size));
+
+  SegmentHeader header;
+  header.spec = ArraySpec{*dtype, Dims(layout.shape.begin(), layout.shape.begin() + layout.ndim),
+                          Dims(layout.strides.begin(), layout.strides.begin() + layout.ndim), layout.offset};
+  header.name.assign(layout.name.data(), layout.name_bytes);
+  header.owner_uid = layout.owner_uid;
+  header.complete = layout.state == kStateComplete;
+  header.data_offset = layout.data_offset;
+  header.data_bytes = layout.data_bytes;
+  if (auto ok = check_spec(header.spec, header.data_bytes); !ok) return refuse(ok.error().message);
+  return header;
+}
+
+}  // namespace parcompute
