@@ -1,0 +1,91 @@
+// What the server and a worker say to each other: fixed-layout structs, host byte order (both ends are one program on
+// one machine, and the worker refuses a forkserver of another build).
+//
+//   server -> worker   kWork      WorkHeader, ChunkDescriptor[chunk_count], JobDescription (protobuf) or nothing;
+//                                 with the descriptors of the description's new segments
+//                      kForget    WorkHeader, uint64 segment[chunk_count]
+//   worker -> server   kReady     CompletionHeader
+//                      kCompleted CompletionHeader, ChunkCompletion[count]
+//                      kFailed    CompletionHeader, ChunkCompletion[1], text
+//
+//   server -> forkserver   ForkWorker, with the worker's end of its socket
+//   forkserver -> server   ForkserverReady, WorkerForked (with the worker's pidfd), WorkerExited
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace parcompute {
+
+// ---- server and worker ---------------------------------------------------------------------------------------
+
+enum class WorkKind : std::uint32_t { kWork = 1, kForget = 2 };
+
+struct WorkHeader {
+  WorkKind kind;
+  std::uint32_t chunk_count;
+  std::uint32_t description_bytes;
+  std::uint32_t slot;  // of the description
+};
+static_assert(sizeof(WorkHeader) == 16);
+
+// A run of consecutive blocks of one phase, handed out together. Phase 0 reserves the output's pages; phases 1, 2, ...
+// are the plan's.
+struct ChunkDescriptor {
+  std::uint64_t lease;  // unique in the server's life; names the answer
+  std::uint64_t job;
+  std::uint64_t first_block;
+  std::uint64_t block_count;
+  std::uint32_t slot;  // where the worker keeps the job's description
+  std::uint16_t phase;
+  std::uint16_t attempt;  // 1 for the first worker that tries
+};
+static_assert(sizeof(ChunkDescriptor) == 40);
+
+enum class CompletionKind : std::uint32_t { kReady = 1, kCompleted = 2, kFailed = 3 };
+
+struct CompletionHeader {
+  CompletionKind kind;
+  std::uint32_t count;
+};
+static_assert(sizeof(CompletionHeader) == 8);
+
+// One element: the scalar result of a job whose last block this chunk held.
+using ScalarBytes = std::array<std::byte, 16>;
+
+struct ChunkCompletion {
+  std::uint64_t lease;
+  std::uint64_t elapsed_ns;  // in the kernel
+  std::uint32_t error_code;  // ErrorCode; 0: done
+  std::uint32_t reserved;
+  ScalarBytes value;
+};
+static_assert(sizeof(ChunkCompletion) == 40);
+
+// Chunks in one packet: with a description of any size it stays below kMaxPacketBytes.
+inline constexpr std::size_t kMaxChunksPerPacket = 128;
+
+// ---- server and forkserver -----------------------------------------------------------------------------------
+
+// Both sides compare it at the start: a worker binary of another build is refused.
+inline constexpr std::uint32_t kWorkerProtocol = 1;
+
+enum class ForkKind : std::uint32_t { kForkWorker = 1, kReady = 2, kForked = 3, kExited = 4, kForkFailed = 5 };
+
+struct ForkMessage {
+  ForkKind kind;
+  std::uint32_t worker;    // index
+  std::uint64_t serial;    // of this fork: tells a worker from the one that had its place before
+  std::int32_t pid;        // kReady: the forkserver's; kForked, kExited: the worker's
+  std::int32_t status;     // kExited: as waitpid's; kForkFailed: errno
+  std::int32_t cpu;        // kForkWorker: pin to it, -1: do not
+  std::uint32_t protocol;  // kReady
+};
+static_assert(sizeof(ForkMessage) == 32);
+
+static_assert(std::is_trivially_copyable_v<ChunkDescriptor> && std::is_trivially_copyable_v<ChunkCompletion> &&
+              std::is_trivially_copyable_v<ForkMessage>);
+
+}  // namespace parcompute
