@@ -1,0 +1,69 @@
+// An operation's plan: what it makes of its operands and into which blocks it falls apart.
+//
+// plan() is a pure function of the operation and of its operands' dtypes, shapes and strides. It knows nothing of
+// workers, time or instruction sets: that is why results are the same bits however a job is split. The coordinator
+// plans to admit and dispatch a job; a worker plans the same job again from its description, so that nothing that the
+// coordinator sends about sizes has to be believed.
+//
+// A new operation is a message in proto/parcompute.proto, a row in registry.cc with its plan, and a row with its
+// kernel in worker/kernels/registry.cc.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/array/array_spec.h"
+#include "common/base/error.h"
+#include "proto/parcompute.pb.h"
+
+namespace parcompute {
+
+// An input as its plan sees it. `label` is what a person calls it.
+struct OperandInfo {
+  ArraySpec spec;
+  std::string label;
+};
+
+// A phase's blocks may run at once and in any order; the next phase starts when all of them are done.
+struct Phase {
+  std::uint64_t blocks = 0;
+  // A first guess of one block's time, in ns, until real ones are measured. Only speed depends on it.
+  double block_ns = 0;
+};
+
+struct Plan {
+  std::optional<ArraySpec> output;      // dense; absent where the operation makes none
+  std::optional<DType> scalar;          // the last block of the last phase answers one element of this dtype
+  std::vector<Phase> phases;            // may be empty: nothing is left to do once the output is reserved
+  std::uint64_t scratch_bytes = 0;      // shared by all blocks of the job, not zeroed, gone with the job
+  std::uint64_t bytes_read = 0;         // of the operands' data, once each
+  std::uint64_t bytes_written = 0;
+};
+
+struct OperationRow {
+  wire::Operation::KindCase kind;
+  std::string_view name;
+  std::size_t inputs;
+  Result<Plan> (*plan)(const wire::Operation& operation, std::span<const OperandInfo> inputs);
+};
+
+// Every operation, in the order of wire::Operation's fields.
+std::span<const OperationRow> operations();
+// Null for a kind that this version does not know.
+const OperationRow* find_operation(wire::Operation::KindCase kind);
+
+// Checks the number of inputs and the limits on blocks, and calls the row's plan.
+Result<Plan> plan_operation(const wire::Operation& operation, std::span<const OperandInfo> inputs);
+
+// "'a' (float64, 2000x2000)": an operand in an error message.
+std::string format_operand(const OperandInfo& operand);
+
+// ArraySpec and its message. from_wire checks dtype, lengths and overflow, not the reach: see check_spec.
+void to_wire(const ArraySpec& spec, wire::ArraySpec& message);
+Result<ArraySpec> from_wire(const wire::ArraySpec& message);
+
+}  // namespace parcompute

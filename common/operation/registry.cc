@@ -1,0 +1,77 @@
+#include <array>
+
+#include <fmt/format.h>
+
+#include "common/base/checked.h"
+#include "common/operation/operation.h"
+#include "common/operation/plans.h"
+#include "proto/limits.h"
+
+namespace parcompute {
+namespace {
+
+using K = wire::Operation::KindCase;
+constexpr std::array<OperationRow, 6> kOperations{{
+    {K::kReduce, "reduce", 1, plan_reduce},
+    {K::kMatmul, "matmul", 2, plan_matmul},
+    {K::kMandelbrot, "mandelbrot", 0, plan_mandelbrot},
+    {K::kFill, "fill", 0, plan_fill},
+    {K::kReadFile, "read_file", 1, plan_read_file},
+    {K::kNop, "nop", 0, plan_nop},
+}};
+
+}  // namespace
+
+std::span<const OperationRow> operations() {
+  return kOperations;
+}
+
+const OperationRow* find_operation(wire::Operation::KindCase kind) {
+  for (const OperationRow& row : kOperations)
+    if (row.kind == kind) return &row;
+  return nullptr;
+}
+
+Result<Plan> plan_operation(const wire::Operation& operation, std::span<const OperandInfo> inputs) {
+  const OperationRow* row = find_operation(operation.kind_case());
+  if (row == nullptr)
+    return fail(ErrorCode::kUnsupported, "the job's operation is unknown to this server; is the client newer than it?");
+  if (inputs.size() != row->inputs)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} takes {} operand{}, not {}", row->name, row->inputs, row->inputs == 1 ? "" : "s", inputs.size()));
+  auto plan = row->plan(operation, inputs);
+  if (!plan) return plan;
+  for (const Phase& phase : plan->phases)
+    if (phase.blocks == 0 || phase.blocks > kMaxBlocks)
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} falls into {} blocks here; a phase has 1 to {}", row->name, phase.blocks, kMaxBlocks));
+  return plan;
+}
+
+std::string format_operand(const OperandInfo& operand) {
+  return fmt::format("'{}' ({})", operand.label, format_spec(operand.spec));
+}
+
+void to_wire(const ArraySpec& spec, wire::ArraySpec& message) {
+  message.set_dtype(static_cast<std::uint32_t>(spec.dtype));
+  message.mutable_shape()->Assign(spec.shape.begin(), spec.shape.end());
+  message.mutable_strides()->Assign(spec.strides.begin(), spec.strides.end());
+  message.set_offset(spec.offset);
+}
+
+Result<ArraySpec> from_wire(const wire::ArraySpec& message) {
+  const auto dtype = dtype_from_number(message.dtype());
+  if (!dtype) return fail(ErrorCode::kInvalidArgument, fmt::format("{} is no dtype number", message.dtype()));
+  auto spec = make_spec(*dtype, Dims(message.shape().begin(), message.shape().end()));
+  if (!spec) return spec;
+  if (message.strides_size() != 0) {
+    if (message.strides_size() != message.shape_size())
+      return fail(ErrorCode::kInvalidArgument, fmt::format("an array of {} dimensions came with {} strides",
+                                                           message.shape_size(), message.strides_size()));
+    spec->strides.assign(message.strides().begin(), message.strides().end());
+  }
+  spec->offset = message.offset();
+  return spec;
+}
+
+}  // namespace parcompute
