@@ -1,0 +1,43 @@
+#include "worker/child_start.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "common/base/log.h"
+#include "worker/worker_loop.h"
+
+namespace parcompute {
+namespace {
+
+// A pin that the system refuses costs speed, not results.
+void pin_to(int cpu) {
+  cpu_set_t* set = CPU_ALLOC(static_cast<std::size_t>(cpu) + 1);
+  const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(cpu) + 1);
+  CPU_ZERO_S(bytes, set);
+  CPU_SET_S(static_cast<std::size_t>(cpu), bytes, set);
+  if (::sched_setaffinity(0, bytes, set) != 0) log_warning("this worker cannot be pinned to CPU {}: it floats", cpu);
+  CPU_FREE(set);
+}
+
+}  // namespace
+
+void start_child(ChildStart start) {
+  // The belt: the braces are the sockets, whose end both the forkserver and the worker notice. The forkserver has one
+  // thread, so that its thread's end is its own.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const std::string name = fmt::format("pc-worker-{}", start.index);
+  ::prctl(PR_SET_NAME, name.c_str());
+  log_start(fmt::format("worker {}", start.index), LogLevel::kWarning);
+  if (start.cpu >= 0) pin_to(start.cpu);
+  run_worker(start.index, Channel(std::move(start.socket)));
+  // No destructors of the forkserver's state, no atexit handlers: the process that owns them is another.
+  ::_exit(EXIT_SUCCESS);
+}
+
+}  // namespace parcompute

@@ -1,0 +1,18 @@
+// The first lines of a worker's life, between fork and its loop.
+#pragma once
+
+#include "common/base/ids.h"
+#include "common/os/unique_fd.h"
+
+namespace parcompute {
+
+struct ChildStart {
+  WorkerIndex index = 0;
+  int cpu = -1;     // pinned to; -1: floating
+  UniqueFd socket;  // to the coordinator
+};
+
+// Called in the child; never returns. The caller has closed the forkserver's own descriptors.
+[[noreturn]] void start_child(ChildStart start);
+
+}  // namespace parcompute

@@ -1,0 +1,123 @@
+#include "worker/job_slot.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "common/base/checked.h"
+#include "common/operation/reserve.h"
+#include "common/shm/segment.h"
+
+namespace parcompute {
+namespace {
+
+Result<View> view_of(const wire::Operand& operand, SegmentCache& segments) {
+  auto spec = from_wire(operand.spec());
+  if (!spec) return fail(spec.error());
+  if (auto inside = check_spec(*spec, operand.data_bytes()); !inside) return fail(inside.error());
+  const auto mapped = segments.map(operand);
+  if (!mapped) return fail(mapped.error());
+  return View{std::move(*spec), operand.label(), mapped->data, mapped->fd, operand.data_offset()};
+}
+
+}  // namespace
+
+void JobSlot::open(std::span<const std::byte> description, std::vector<UniqueFd> fds, SegmentCache& segments) {
+  kernel_.reset();  // before its operation is overwritten
+  reserve_ranges_.clear();
+  phase_blocks_.clear();
+  refused_.reset();
+  Result<void> ready = description_.ParseFromArray(description.data(), static_cast<int>(description.size()))
+                           ? prepare(std::move(fds), segments)
+                           : fail(ErrorCode::kComputationFailed, "the job's description cannot be read by this worker");
+  if (!ready) refused_ = std::move(ready.error());
+}
+
+Result<void> JobSlot::prepare(std::vector<UniqueFd> fds, SegmentCache& segments) {
+  if (fds.size() != static_cast<std::size_t>(description_.new_segments_size()))
+    return fail(ErrorCode::kComputationFailed,
+                fmt::format("the job's description speaks of {} descriptors, {} came", description_.new_segments_size(), fds.size()));
+  for (std::size_t i = 0; i < fds.size(); ++i)
+    segments.add(SegmentId{description_.new_segments(static_cast<int>(i))}, std::move(fds[i]));
+
+  KernelJob job{description_.operation(), {}, {}, {}, {}};
+  std::vector<OperandInfo> inputs;
+  for (const wire::Operand& operand : description_.inputs()) {
+    auto view = view_of(operand, segments);
+    if (!view) return fail(view.error());
+    inputs.push_back({view->spec, view->label});
+    job.inputs.push_back(std::move(*view));
+  }
+  auto plan = plan_operation(description_.operation(), inputs);
+  if (!plan) return fail(plan.error());
+  job.plan = std::move(*plan);
+
+  if (description_.outputs_size() > 1 || (description_.outputs_size() == 1 && !job.plan.output))
+    return fail(ErrorCode::kComputationFailed, "the job's description names outputs that its operation does not make");
+  if (description_.outputs_size() == 1) {
+    auto view = view_of(description_.outputs(0), segments);
+    if (!view) return fail(view.error());
+    if (view->spec != *job.plan.output)
+      return fail(ErrorCode::kComputationFailed,
+                  fmt::format("output '{}' ({}) is not what the operation makes ({})", view->label, format_spec(view->spec),
+                              format_spec(*job.plan.output)));
+    job.outputs.push_back(std::move(*view));
+  }
+  if (job.plan.scratch_bytes > 0) {
+    if (description_.scratch().data_bytes() < job.plan.scratch_bytes)
+      return fail(ErrorCode::kComputationFailed, "the job's scratch area is smaller than its plan needs");
+    const auto scratch = segments.map(description_.scratch());
+    if (!scratch) return fail(scratch.error());
+    scratch_fd_ = scratch->fd;
+    job.scratch = {scratch->data, job.plan.scratch_bytes};
+  }
+
+  plan_reserve(job);
+  for (const Phase& phase : job.plan.phases) phase_blocks_.push_back(phase.blocks);
+
+  const auto all = kernels();
+  const auto row = std::find_if(all.begin(), all.end(),
+                                [&](const KernelRow& candidate) { return candidate.kind == description_.operation().kind_case(); });
+  if (row == all.end()) return fail(ErrorCode::kUnsupported, "this worker has no kernel for the job's operation");
+  kernel_ = row->make(std::move(job));
+  return {};
+}
+
+Result<void> JobSlot::run(const ChunkDescriptor& chunk, ScalarBytes& value) {
+  if (refused_) return fail(*refused_);
+  if (JobId{chunk.job} != job() || chunk.phase >= phase_blocks_.size())
+    return fail(ErrorCode::kComputationFailed, fmt::format("the chunk's job {} or phase {} is not the one in its slot", chunk.job, chunk.phase));
+  const std::uint64_t blocks = phase_blocks_[chunk.phase];
+  if (chunk.block_count == 0 || chunk.first_block >= blocks || chunk.block_count > blocks - chunk.first_block)
+    return fail(ErrorCode::kComputationFailed,
+                fmt::format("blocks {} + {} are not among the {} of phase {}", chunk.first_block, chunk.block_count, blocks, chunk.phase));
+  const BlockRange range{chunk.first_block, chunk.block_count};
+  return chunk.phase == 0 ? reserve(range) : kernel_->run(chunk.phase - 1, range, value);
+}
+
+void JobSlot::plan_reserve(const KernelJob& job) {
+  for (const View& output : job.outputs)
+    reserve_ranges_.push_back({output.fd, output.data_offset, byte_count(output.spec), output.label});
+  const std::uint64_t output_bytes = reserve_ranges_.empty() ? 0 : reserve_ranges_.front().bytes;
+  if (job.plan.scratch_bytes > 0)
+    reserve_ranges_.push_back({scratch_fd_, description_.scratch().data_offset(), job.plan.scratch_bytes, "the job's scratch area"});
+  phase_blocks_.push_back(reserve_blocks(output_bytes, job.plan.scratch_bytes));
+}
+
+Result<void> JobSlot::reserve(BlockRange blocks) const {
+  std::uint64_t range_first = 0;  // block number where the range at hand begins
+  for (const ReserveRange& range : reserve_ranges_) {
+    const std::uint64_t range_blocks = ceil_div(range.bytes, kReserveBlockBytes);
+    const std::uint64_t first = std::max(blocks.first, range_first);
+    const std::uint64_t end = std::min(blocks.first + blocks.count, range_first + range_blocks);
+    if (first < end) {
+      const std::uint64_t from = (first - range_first) * kReserveBlockBytes;
+      const std::uint64_t to = std::min(range.bytes, (end - range_first) * kReserveBlockBytes);
+      if (auto done = reserve_pages(range.fd, range.offset + from, to - from, range.label); !done) return done;
+    }
+    range_first += range_blocks;
+  }
+  return {};
+}
+
+}  // namespace parcompute

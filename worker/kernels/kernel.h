@@ -1,0 +1,59 @@
+// Kernel: one job's operation in one worker's hands.
+//
+// A kernel is made when the job's description arrives and asked for runs of blocks, phase by phase. It writes to its
+// own blocks of the output and of the scratch area and nowhere else; running a block again, after another worker died
+// in the middle of it, gives the same bytes. Kernels know no sockets, no clock and no globals; the instruction set is
+// chosen once per process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "common/operation/operation.h"
+#include "proto/descriptor.h"
+
+namespace parcompute {
+
+// An operand in memory. `data` is the first data byte: element (0, ..., 0) lies at data + spec.offset. Checked: every
+// element lies inside. Null where the array has no elements.
+struct View {
+  ArraySpec spec;
+  std::string label;
+  std::byte* data = nullptr;
+  int fd = -1;                      // of the file or segment behind it, for kernels that read or reserve
+  std::uint64_t data_offset = 0;    // of `data` in that descriptor, bytes
+};
+
+struct KernelJob {
+  const wire::Operation& operation;  // outlives the kernel
+  Plan plan;                         // made by this worker from the views below
+  std::vector<View> inputs;
+  std::vector<View> outputs;         // none or one
+  std::span<std::byte> scratch;      // plan.scratch_bytes long, page aligned
+};
+
+struct BlockRange {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+};
+
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  // Computes the blocks of phase `phase` (from 0, as in plan.phases). The caller has checked that they exist. The job's
+  // last block writes its scalar, where it has one, to `value`.
+  virtual Result<void> run(std::size_t phase, BlockRange blocks, ScalarBytes& value) = 0;
+};
+
+struct KernelRow {
+  wire::Operation::KindCase kind;
+  std::unique_ptr<Kernel> (*make)(KernelJob job);
+};
+
+// A row for every row of operations(), in the same order (a test compares them).
+std::span<const KernelRow> kernels();
+
+}  // namespace parcompute

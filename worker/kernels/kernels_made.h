@@ -1,0 +1,17 @@
+// The kernels that registry.cc lists: one function each, in the file of its name.
+#pragma once
+
+#include <memory>
+
+#include "worker/kernels/kernel.h"
+
+namespace parcompute {
+
+std::unique_ptr<Kernel> make_reduce(KernelJob job);
+std::unique_ptr<Kernel> make_matmul(KernelJob job);
+std::unique_ptr<Kernel> make_mandelbrot(KernelJob job);
+std::unique_ptr<Kernel> make_fill(KernelJob job);
+std::unique_ptr<Kernel> make_read_file(KernelJob job);
+std::unique_ptr<Kernel> make_nop(KernelJob job);
+
+}  // namespace parcompute
