@@ -1,0 +1,70 @@
+#include "server/core/array_table.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "proto/limits.h"
+
+namespace parcompute::server {
+
+std::string Array::label() const {
+  return name.empty() ? (path.empty() ? "anonymous array" : path) : name;
+}
+
+Result<void> check_array_name(std::string_view name) {
+  const auto refuse = [&](std::string_view why) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("'{}' cannot name an array: {}", name, why));
+  };
+  if (name.empty()) return refuse("it is empty");
+  if (name.size() > kMaxNameBytes) return refuse(fmt::format("it has {} bytes, at most {} are allowed", name.size(), kMaxNameBytes));
+  if (name.find('/') != name.npos || name.ends_with(".npy")) return refuse("a '/' or a final '.npy' mean a file");
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  if (std::any_of(name.begin(), name.end(), is_control)) return refuse("it holds control characters");
+  return {};
+}
+
+Result<void> ArrayTable::check_free(std::string_view name) const {
+  if (!names_.contains(std::string(name))) return {};
+  return fail(ErrorCode::kAlreadyExists,
+              fmt::format("array '{}' exists already: choose another name, or remove it with 'parcompute-client array rm {}'", name, name));
+}
+
+Array& ArrayTable::add(Array array) {
+  array.id = ArrayId{++last_id_};
+  if (!array.name.empty()) {
+    const bool fresh = names_.emplace(array.name, array.id).second;
+    PARCOMPUTE_INVARIANT(fresh);
+  }
+  const ArrayId id = array.id;
+  return arrays_.emplace(id, std::move(array)).first->second;
+}
+
+Array* ArrayTable::find(ArrayId id) {
+  const auto found = arrays_.find(id);
+  return found == arrays_.end() || found->second.removed ? nullptr : &found->second;
+}
+
+Array* ArrayTable::find(std::string_view name) {
+  const auto found = names_.find(std::string(name));
+  return found == names_.end() ? nullptr : &arrays_.at(found->second);
+}
+
+Array& ArrayTable::get(ArrayId id) {
+  const auto found = arrays_.find(id);
+  PARCOMPUTE_INVARIANT(found != arrays_.end());
+  return found->second;
+}
+
+void ArrayTable::forget_name(Array& array) {
+  if (!array.name.empty()) names_.erase(array.name);
+  array.removed = true;
+}
+
+void ArrayTable::erase(ArrayId id) {
+  Array& array = get(id);
+  if (!array.removed) forget_name(array);
+  arrays_.erase(id);
+}
+
+}  // namespace parcompute::server

@@ -1,0 +1,79 @@
+// ArrayTable: the arrays there are, by id and by name, and the memory that they take.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "common/array/array_spec.h"
+#include "common/base/error.h"
+#include "common/base/ids.h"
+#include "server/core/lifecycle.h"
+
+namespace parcompute::server {
+
+struct Array {
+  ArrayId id;
+  std::string name;  // empty: anonymous
+  ArraySpec spec;
+  ArrayState state = ArrayState::kMaking;
+  SegmentId segment;         // or the attached file's descriptor
+  std::string segment_name;  // empty: a file
+  std::string path;          // of a file, to show
+  std::uint64_t data_offset = 0;
+  std::uint64_t data_bytes = 0;
+  bool writable = true;
+  uid_t owner_uid = 0;
+  SessionId session;    // that an anonymous array goes with
+  JobId maker;          // while kMaking
+  unsigned users = 0;   // live jobs that read or write it
+  bool removed = false; // its name is gone; it goes with its last user
+
+  bool is_file() const { return segment_name.empty(); }
+  // "'a'", "an anonymous array"
+  std::string label() const;
+};
+
+// How much memory there may be, and how much is taken. Everything is counted before it is made.
+struct MemoryAccount {
+  std::uint64_t limit_bytes = 0;
+  std::string limit_source;         // "the size of /dev/shm", ...
+  std::uint64_t used_bytes = 0;     // by segments, arrays' and scratch
+  std::uint64_t promised_bytes = 0; // of these, not reserved in /dev/shm yet
+};
+
+// Names are 1 to kMaxNameBytes bytes without '/', control characters and a '.npy' at the end: those are files.
+Result<void> check_array_name(std::string_view name);
+
+class ArrayTable {
+ public:
+  // Fails with kAlreadyExists where the name is taken.
+  Result<void> check_free(std::string_view name) const;
+  // The array gets its id. Its name must be free.
+  Array& add(Array array);
+  // Null where there is none (or it was removed).
+  Array* find(ArrayId id);
+  Array* find(std::string_view name);
+  // Also removed ones that jobs still use.
+  Array& get(ArrayId id);
+  // Takes the name away. The array itself stays until erase().
+  void forget_name(Array& array);
+  void erase(ArrayId id);
+
+  // In the order of their ids.
+  const std::map<ArrayId, Array>& all() const { return arrays_; }
+  std::size_t size() const { return arrays_.size(); }
+  std::size_t named() const { return names_.size(); }
+
+ private:
+  std::map<ArrayId, Array> arrays_;
+  std::unordered_map<std::string, ArrayId> names_;
+  std::uint64_t last_id_ = 0;
+};
+
+}  // namespace parcompute::server

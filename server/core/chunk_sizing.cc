@@ -1,0 +1,43 @@
+#include "server/core/chunk_sizing.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/base/checked.h"
+#include "proto/descriptor.h"
+
+namespace parcompute::server {
+namespace {
+
+constexpr double kLongestNs = 4e6;    // of an automatic chunk: progress, cancelling, recovery
+constexpr double kShortestNs = 100e3; // about ten times a message's round trip
+constexpr double kPacketNs = 200e3;   // packets of short chunks are filled up to this
+constexpr std::uint64_t kShares = 4;  // a chunk takes at most 1 / (kShares * workers) of what is left
+
+std::uint64_t blocks_of(double ns, double block_ns) {
+  return static_cast<std::uint64_t>(std::clamp(ns / block_ns, 1.0, 0x1p48));
+}
+
+}  // namespace
+
+std::uint64_t chunk_blocks(const ChunkSizing& sizing) {
+  if (sizing.fixed_blocks > 0) return std::min(sizing.fixed_blocks, sizing.remaining_blocks);
+  const double block_ns = std::max(sizing.block_ns, 1.0);
+  const std::uint64_t share = std::max<std::uint64_t>(1, sizing.remaining_blocks / (kShares * sizing.workers));
+  const std::uint64_t guided = std::min(share, blocks_of(kLongestNs, block_ns));
+  return std::min(std::max(guided, blocks_of(kShortestNs, block_ns)), sizing.remaining_blocks);
+}
+
+std::uint64_t chunks_per_packet(const ChunkSizing& sizing, std::uint64_t blocks) {
+  const double chunk_ns = std::max(sizing.block_ns, 1.0) * static_cast<double>(blocks);
+  const std::uint64_t filling = std::min<std::uint64_t>(blocks_of(kPacketNs, chunk_ns), kMaxChunksPerPacket);
+  // Leave something for the others.
+  const std::uint64_t share = ceil_div(sizing.remaining_blocks, 2 * sizing.workers * blocks);
+  return std::max<std::uint64_t>(1, std::min(filling, share));
+}
+
+bool shall_prefetch(const ChunkSizing& sizing, std::uint64_t blocks) {
+  return sizing.remaining_blocks > 2 * blocks * sizing.workers;
+}
+
+}  // namespace parcompute::server

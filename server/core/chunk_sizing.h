@@ -1,0 +1,30 @@
+// How many blocks go out together: guided self-scheduling with a time target.
+//
+// Guided self-scheduling (Polychronopoulos and Kuck, 1987) hands out a share of what is left, so that chunks shrink
+// towards the end and all workers finish together. The time target bounds a chunk from above (progress, cancelling and
+// recovery stay fine) and from below (dispatch stays below 2 % of the run time).
+#pragma once
+
+#include <cstdint>
+
+namespace parcompute::server {
+
+struct ChunkSizing {
+  std::uint64_t remaining_blocks = 0;  // that nobody has
+  double block_ns = 0;                 // estimate of one block's time; 0: unknown
+  unsigned workers = 1;                // that may take part
+  std::uint64_t fixed_blocks = 0;      // the user's choice; 0: automatic
+};
+
+// At least 1, at most remaining_blocks (which is above 0).
+std::uint64_t chunk_blocks(const ChunkSizing& sizing);
+
+// How many chunks of `blocks` go into one packet: more than one only where a chunk is shorter than the message that
+// carries it, so that short ones share a message.
+std::uint64_t chunks_per_packet(const ChunkSizing& sizing, std::uint64_t blocks);
+
+// Whether a worker that is computing shall hold a second packet already. Towards the end it shall not: an idle worker
+// could have had it.
+bool shall_prefetch(const ChunkSizing& sizing, std::uint64_t blocks);
+
+}  // namespace parcompute::server

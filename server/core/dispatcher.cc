@@ -1,0 +1,233 @@
+#include "server/core/dispatcher.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "proto/limits.h"
+#include "server/core/chunk_sizing.h"
+
+namespace parcompute::server {
+namespace {
+
+constexpr std::size_t kPacketsPerWorker = 2;
+// Jobs looked at for one packet: the loop's work per event stays bounded, however many are queued.
+constexpr std::size_t kJobsLookedAt = 64;
+// Weight of the newest measurement in a job's time per block.
+constexpr double kNewest = 0.25;
+
+ChunkSizing sizing_of(const Job& job, unsigned workers) {
+  return {job.phase_blocks[job.phase] - job.next_block, job.block_ns, workers, job.chunk_blocks};
+}
+
+}  // namespace
+
+unsigned Dispatcher::workers_for(const Job& job) const {
+  const auto all = static_cast<unsigned>(state_.workers.size());
+  return job.max_workers == 0 ? all : std::min(all, job.max_workers);
+}
+
+void Dispatcher::enqueue(Job& job) {
+  if (std::find(state_.runnable.begin(), state_.runnable.end(), job.id()) == state_.runnable.end())
+    state_.runnable.push_back(job.id());
+}
+
+void Dispatcher::feed_all() {
+  // Idle workers first: a chunk is better in their hands than waiting in others'.
+  for (const std::size_t packets : {std::size_t{0}, std::size_t{1}}) {
+    for (Worker& worker : state_.workers) {
+      if (state_.runnable.empty()) return;
+      if (!worker.is_up() || worker.packets != packets) continue;
+      if (Job* job = choose(worker)) send_packet(worker, *job);
+    }
+  }
+}
+
+void Dispatcher::feed(Worker& worker) {
+  while (worker.is_up() && worker.packets < kPacketsPerWorker) {
+    Job* job = choose(worker);
+    if (job == nullptr) return;
+    send_packet(worker, *job);
+  }
+}
+
+// The next job, in turn, that has blocks for this worker.
+Job* Dispatcher::choose(const Worker& worker) {
+  auto& runnable = state_.runnable;
+  const bool many_jobs = runnable.size() > state_.workers.size();
+  for (std::size_t looked = 0; looked < kJobsLookedAt && looked < runnable.size();) {
+    const JobId id = runnable.front();
+    runnable.pop_front();
+    Job* job = state_.jobs.find(id);
+    if (job == nullptr || !job->has_blocks()) continue;
+    runnable.push_back(id);
+    ++looked;
+    const auto slot = worker.slot_of(id);
+    const bool takes_part = slot && worker.slot_leases[*slot] > 0;
+    if (!takes_part && job->workers >= workers_for(*job)) continue;
+    if (worker.packets > 0 && !many_jobs) {
+      const ChunkSizing sizing = sizing_of(*job, workers_for(*job));
+      if (sizing.remaining_blocks == 0 || !shall_prefetch(sizing, chunk_blocks(sizing))) continue;
+    }
+    return job;
+  }
+  return nullptr;
+}
+
+void Dispatcher::send_packet(Worker& worker, Job& job) {
+  std::vector<SegmentId> new_segments;
+  std::string description;
+  auto slot = worker.slot_of(job.id());
+  if (!slot) {
+    slot = worker.free_slot();
+    worker.slots[*slot] = job.id();
+    description = job.description;
+    wire::JobDescription addition;
+    for (const SegmentId segment : job.segments) {
+      if (worker.segments.contains(segment)) continue;
+      new_segments.push_back(segment);
+      addition.add_new_segments(segment.value);
+    }
+    // Protocol Buffers merge what is written one after the other.
+    addition.AppendToString(&description);
+  }
+  for (const SegmentId segment : job.segments) worker.segments.touch(segment);
+
+  std::array<ChunkDescriptor, kMaxChunksPerPacket> chunks;
+  const std::size_t count = take_chunks(worker, job, *slot, chunks);
+  worker.leases.back().last_in_packet = true;
+  ++worker.packets;
+  kWorkerLife.apply(worker.state, WorkerEvent::kLeased);
+  effects_.send_work(worker.index, {*slot, std::span(chunks).first(count), description, new_segments});
+  make_room(worker);
+}
+
+std::size_t Dispatcher::take_chunks(Worker& worker, Job& job, std::uint32_t slot, std::span<ChunkDescriptor> chunks) {
+  if (!job.retries.empty()) {
+    // Alone in its packet: if it ends its worker again, there is no doubt which chunk it was.
+    const Job::Retry retry = job.retries.back();
+    job.retries.pop_back();
+    chunks.front() = lease(worker, job, slot, retry.blocks, retry.attempt);
+    return 1;
+  }
+  const ChunkSizing sizing = sizing_of(job, workers_for(job));
+  const std::uint64_t blocks = chunk_blocks(sizing);
+  std::uint64_t left = chunks_per_packet(sizing, blocks);
+  std::size_t count = 0;
+  for (; left > 0 && job.next_block < job.phase_blocks[job.phase]; --left) {
+    const std::uint64_t taken = std::min(blocks, job.phase_blocks[job.phase] - job.next_block);
+    chunks[count++] = lease(worker, job, slot, {job.next_block, taken}, 1);
+    job.next_block += taken;
+  }
+  return count;
+}
+
+ChunkDescriptor Dispatcher::lease(Worker& worker, Job& job, std::uint32_t slot, BlockRange blocks, std::uint16_t attempt) {
+  const std::uint64_t id = state_.next_lease();
+  const auto phase = static_cast<std::uint16_t>(job.phase);
+  worker.leases.push_back({id, job.id(), blocks, phase, attempt, slot, false});
+  if (worker.slot_leases[slot]++ == 0) ++job.workers;
+  ++job.leases;
+  return {id, job.id().value, blocks.first, blocks.count, slot, phase, attempt};
+}
+
+void Dispatcher::make_room(Worker& worker) {
+  std::vector<SegmentId> forgotten;
+  while (worker.segments.size() > kMaxWorkerSegments) {
+    const SegmentId oldest = worker.segments.oldest();
+    worker.segments.erase(oldest);
+    forgotten.push_back(oldest);
+    // A job that still needs it gets its description, and the segment with it, once more. It has no lease here: the
+    // segments of those were all used later than this one.
+    for (JobId& slot : worker.slots) {
+      const Job* job = state_.jobs.find(slot);
+      if (job != nullptr && std::find(job->segments.begin(), job->segments.end(), oldest) != job->segments.end()) slot = {};
+    }
+  }
+  if (!forgotten.empty()) effects_.send_forget(worker.index, forgotten);
+}
+
+Job* Dispatcher::take_back(Worker& worker, std::uint64_t lease_id, Lease& lease) {
+  if (worker.leases.empty() || worker.leases.front().id != lease_id) return nullptr;
+  lease = worker.leases.front();
+  worker.leases.pop_front();
+  if (lease.last_in_packet) --worker.packets;
+  Job* job = state_.jobs.find(lease.job);
+  PARCOMPUTE_INVARIANT(job != nullptr);  // a job lives as long as its leases
+  release(worker, lease, *job);
+  if (worker.leases.empty()) kWorkerLife.apply(worker.state, WorkerEvent::kLastLeaseReturned);
+  return job;
+}
+
+void Dispatcher::release(Worker& worker, const Lease& lease, Job& job) {
+  if (--worker.slot_leases[lease.slot] == 0) --job.workers;
+  --job.leases;
+}
+
+void Dispatcher::settle(const Job& job, Settled& settled) const {
+  if (job.leases == 0 && (job.state() != JobState::kRunning || job.phase_is_done())) settled.push_back(job.id());
+}
+
+bool Dispatcher::on_completions(Worker& worker, std::span<const ChunkCompletion> completions, Settled& settled) {
+  for (const ChunkCompletion& completion : completions) {
+    Lease lease;
+    Job* job = take_back(worker, completion.lease, lease);
+    if (job == nullptr) return false;
+    ++worker.chunks_done;
+    ++state_.chunks_done;
+    JobSummary& summary = job->summary;
+    ++summary.chunks_done;
+    summary.busy_ns += completion.elapsed_ns;
+    summary.blocks_done += lease.blocks.count;
+    job->phase_blocks_done += lease.blocks.count;
+    const double measured = static_cast<double>(completion.elapsed_ns) / static_cast<double>(lease.blocks.count);
+    job->block_ns += kNewest * (measured - job->block_ns);
+    // Of the last phase's last block: phases before it leave no value worth keeping.
+    if (job->phase_is_done()) summary.scalar = completion.value;
+    settle(*job, settled);
+  }
+  return true;
+}
+
+bool Dispatcher::on_chunk_failed(Worker& worker, const ChunkCompletion& completion, std::string_view text, Settled& settled) {
+  Lease lease;
+  Job* job = take_back(worker, completion.lease, lease);
+  if (job == nullptr) return false;
+  const bool known = is_known_error_code(completion.error_code);
+  if (!job->summary.error)
+    job->summary.error = Error{known ? static_cast<ErrorCode>(completion.error_code) : ErrorCode::kComputationFailed, std::string(text), 0};
+  kJobLife.apply(job->summary.state, JobEvent::kChunkFailed);
+  settle(*job, settled);
+  return true;
+}
+
+void Dispatcher::on_worker_lost(Worker& worker, std::string_view how, Settled& settled) {
+  bool in_hand = true;  // the first lease is the one that it was computing; the others only waited
+  for (const Lease& lease : worker.leases) {
+    Job& job = *state_.jobs.find(lease.job);
+    release(worker, lease, job);
+    const auto attempt = static_cast<std::uint16_t>(lease.attempt + in_hand);
+    if (job.state() == JobState::kRunning) {
+      if (attempt > kMaxAttempts) {
+        job.summary.error = Error{ErrorCode::kComputationFailed,
+                                  fmt::format("{} workers died computing blocks {} to {} of phase {} of job {} ({}); the last one {}", kMaxAttempts,
+                                              lease.blocks.first, lease.blocks.first + lease.blocks.count - 1, lease.phase, job.id().value,
+                                              job.summary.operation, how),
+                                  0};
+        kJobLife.apply(job.summary.state, JobEvent::kChunkFailed);
+      } else {
+        job.retries.push_back({lease.blocks, attempt});
+        ++job.summary.retries;
+        enqueue(job);
+      }
+    }
+    in_hand = false;
+    settle(job, settled);
+  }
+  worker.forget_all();
+  kWorkerLife.apply(worker.state, WorkerEvent::kLost);
+  ++worker.replaced;
+}
+
+}  // namespace parcompute::server

@@ -1,0 +1,294 @@
+#include "server/core/job_control.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "common/operation/operation.h"
+#include "common/operation/reserve.h"
+#include "proto/limits.h"
+#include "server/core/replies.h"
+
+namespace parcompute::server {
+namespace {
+
+void fill_operand(const Array& array, bool writable, wire::Operand& operand) {
+  operand.set_segment(array.segment.value);
+  to_wire(array.spec, *operand.mutable_spec());
+  operand.set_data_offset(array.data_offset);
+  operand.set_data_bytes(array.data_bytes);
+  operand.set_writable(writable);
+  operand.set_label(array.label());
+}
+
+}  // namespace
+
+bool may_use(const State& state, const Session& session, uid_t owner_uid) {
+  return session.uid == owner_uid || session.uid == 0 || session.uid == state.identity.uid;
+}
+
+Result<Array*> find_array(State& state, const Session& session, const wire::ArrayRef& reference) {
+  const bool by_name = reference.which_case() == wire::ArrayRef::kName;
+  const auto called = by_name ? fmt::format("'{}'", reference.name()) : fmt::format("number {}", reference.id());
+  Array* array = by_name ? state.arrays.find(reference.name()) : state.arrays.find(ArrayId{reference.id()});
+  if (array == nullptr)
+    return fail(ErrorCode::kNotFound, fmt::format("there is no array {}: 'parcompute-client array list' shows those there are", called));
+  if (!may_use(state, session, array->owner_uid))
+    return fail(ErrorCode::kNotPermitted, fmt::format("array {} belongs to uid {}, and you are uid {}", called, array->owner_uid, session.uid));
+  return array;
+}
+
+Result<std::vector<Array*>> JobControl::find_inputs(const Session& session, const wire::SubmitJob& message, std::set<JobId>& makers) {
+  if (message.inputs_size() > static_cast<int>(kMaxInputs))
+    return fail(ErrorCode::kInvalidArgument, fmt::format("a job has at most {} operands, not {}", kMaxInputs, message.inputs_size()));
+  std::vector<Array*> inputs;
+  for (const wire::ArrayRef& reference : message.inputs()) {
+    auto array = find_array(state_, session, reference);
+    if (!array) return fail(array.error());
+    if ((*array)->state == ArrayState::kIncomplete)
+      return fail(ErrorCode::kBadData,
+                  fmt::format("array '{}' is incomplete: the server ended while a job was writing it; make it again", (*array)->label()));
+    if ((*array)->state == ArrayState::kMaking) makers.insert((*array)->maker);
+    inputs.push_back(*array);
+  }
+  return inputs;
+}
+
+Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const wire::SubmitJob& message) {
+  if (state_.stopping) return fail(ErrorCode::kNoServer, "the server is stopping and takes no new jobs");
+  if (state_.jobs.live().size() >= kMaxLiveJobs)
+    return fail(ErrorCode::kOverBudget, fmt::format("{} jobs are waiting or running, the most there may be: wait for some to end", kMaxLiveJobs));
+
+  Job job;
+  auto inputs = find_inputs(session, message, job.waits_for);
+  if (!inputs) return fail(inputs.error());
+  std::vector<OperandInfo> operands;
+  for (const Array* input : *inputs) operands.push_back({input->spec, input->label()});
+  auto plan = plan_operation(message.operation(), operands);
+  if (!plan) return fail(plan.error());
+
+  job.operation = message.operation();
+  job.plan = std::move(*plan);
+  job.session = session.id;
+  job.chunk_blocks = message.chunk_blocks();
+  job.max_workers = message.max_workers();
+  job.summary.operation = find_operation(job.operation.kind_case())->name;
+  job.summary.owner_uid = session.uid;
+  job.summary.detached = message.detach();
+  job.summary.bytes_read = job.plan.bytes_read;
+  job.summary.bytes_written = job.plan.bytes_written;
+  job.summary.scalar_dtype = job.plan.scalar;
+  if (auto made = make_memory(session, message, job); !made) return fail(made.error());
+
+  for (Array* input : *inputs) {
+    arrays_.add_user(*input);
+    job.inputs.push_back(input->id);
+    job.segments.push_back(input->segment);
+  }
+  std::sort(job.segments.begin(), job.segments.end());
+  job.segments.erase(std::unique(job.segments.begin(), job.segments.end()), job.segments.end());
+
+  Job& added = state_.jobs.add(std::move(job));
+  for (const JobId maker : added.waits_for) state_.jobs.find(maker)->wanted_by.push_back(added.id());
+  if (added.summary.output) {
+    Array& output = state_.arrays.get(added.summary.output);
+    output.maker = added.id();
+    arrays_.add_user(output);
+  }
+  describe_to_workers(added, *inputs);
+  const JobId id = added.id();
+  if (!message.detach()) {
+    added.waiters.push_back({session.id, request});
+    ++session.pending_waits;
+    session.jobs.insert(id);
+  }
+  if (added.waits_for.empty()) start(added);
+  return id;
+}
+
+// The output array and the scratch area, with the phases that follow from their sizes.
+Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& message, Job& job) {
+  const bool wants_output = message.output_case() != wire::SubmitJob::OUTPUT_NOT_SET;
+  const std::string& operation = job.summary.operation;
+  if (wants_output && !job.plan.output)
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{} makes no array: leave its output away", operation));
+  if (!wants_output && !job.plan.scalar && job.plan.output)
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{} makes an array: say where it shall go", operation));
+
+  const std::uint64_t output_bytes = wants_output ? byte_count(*job.plan.output) : 0;
+  const std::uint64_t scratch_bytes = job.plan.scratch_bytes;
+  job.phase_blocks.push_back(reserve_blocks(output_bytes, scratch_bytes));
+  const bool reserve_now = job.phase_blocks.front() == 0;
+  for (const Phase& phase : job.plan.phases) job.phase_blocks.push_back(phase.blocks);
+  for (const std::uint64_t blocks : job.phase_blocks) job.summary.blocks_total += blocks;
+
+  if (wants_output) {
+    const std::string& name = message.output_name();
+    const bool anonymous = message.output_case() == wire::SubmitJob::kAnonymousOutput;
+    if (!anonymous) {
+      if (auto ok = check_array_name(name); !ok) return ok;
+      if (auto ok = state_.arrays.check_free(name); !ok) return ok;
+    } else if (message.detach()) {
+      return fail(ErrorCode::kInvalidArgument, "a detached job's output needs a name: an anonymous array goes with its session");
+    }
+    auto output = arrays_.make_array({*job.plan.output, anonymous ? "" : name, session.uid, anonymous ? session.id : SessionId{}}, reserve_now);
+    if (!output) return fail(output.error());
+    if (anonymous) session.arrays.insert((*output)->id);
+    job.summary.output = (*output)->id;
+    job.segments.push_back((*output)->segment);
+  }
+  if (scratch_bytes > 0) {
+    const auto scratch = arrays_.make_scratch(scratch_bytes, reserve_now);
+    if (!scratch) {
+      if (job.summary.output) {
+        if (!reserve_now) arrays_.settle_promise(output_bytes);
+        arrays_.remove(state_.arrays.get(job.summary.output));
+      }
+      return fail(scratch.error());
+    }
+    job.scratch = scratch->segment;
+    job.scratch_segment_bytes = scratch->segment_bytes;
+    job.segments.push_back(scratch->segment);
+  }
+  if (!reserve_now) job.promised_bytes = output_bytes + scratch_bytes;
+  return {};
+}
+
+void JobControl::describe_to_workers(Job& job, const std::vector<Array*>& inputs) {
+  wire::JobDescription description;
+  description.set_job(job.id().value);
+  *description.mutable_operation() = job.operation;
+  for (const Array* input : inputs) fill_operand(*input, false, *description.add_inputs());
+  if (job.summary.output) fill_operand(state_.arrays.get(job.summary.output), true, *description.add_outputs());
+  if (job.scratch) {
+    wire::Operand& scratch = *description.mutable_scratch();
+    scratch.set_segment(job.scratch.value);
+    scratch.set_data_offset(job.scratch_segment_bytes - job.plan.scratch_bytes);
+    scratch.set_data_bytes(job.plan.scratch_bytes);
+    scratch.set_writable(true);
+    scratch.set_label("the job's scratch area");
+  }
+  description.SerializeToString(&job.description);
+}
+
+void JobControl::start(Job& job) {
+  kJobLife.apply(job.summary.state, JobEvent::kStart);
+  job.summary.started = effects_.now();
+  enter_phase(job, 0);
+}
+
+void JobControl::enter_phase(Job& job, std::size_t phase) {
+  while (phase < job.phase_blocks.size() && job.phase_blocks[phase] == 0) ++phase;
+  if (phase > 0 && job.promised_bytes > 0) {
+    arrays_.settle_promise(job.promised_bytes);
+    job.promised_bytes = 0;
+  }
+  if (phase == job.phase_blocks.size()) {
+    kJobLife.apply(job.summary.state, JobEvent::kLastPhaseDone);
+    return end(job);
+  }
+  job.phase = phase;
+  job.next_block = 0;
+  job.phase_blocks_done = 0;
+  job.block_ns = phase == 0 ? kReserveBlockNs : job.plan.phases[phase - 1].block_ns;
+  dispatcher_.enqueue(job);
+}
+
+void JobControl::settle(Job& job) {
+  if (job.state() == JobState::kRunning) return enter_phase(job, job.phase + 1);
+  kJobLife.apply(job.summary.state, JobEvent::kDrained);
+  end(job);
+}
+
+void JobControl::cancel(Job& job, std::string_view why) {
+  if (has_ended(job.state())) return;
+  if (!job.summary.error) job.summary.error = Error{ErrorCode::kCancelled, fmt::format("job {} ({}) was cancelled{}", job.id().value, job.summary.operation, why), 0};
+  kJobLife.apply(job.summary.state, JobEvent::kCancel);
+  if (job.leases == 0) settle(job);
+}
+
+void JobControl::end(Job& job) {
+  JobSummary& summary = job.summary;
+  summary.ended = effects_.now();
+  if (summary.started == Instant{}) summary.started = summary.ended;
+  if (summary.state != JobState::kDone) summary.scalar_dtype.reset();
+  if (job.promised_bytes > 0) arrays_.settle_promise(job.promised_bytes);
+  if (job.scratch) arrays_.drop_scratch(job.scratch, job.scratch_segment_bytes);
+  for (const ArrayId input : job.inputs) arrays_.drop_user(state_.arrays.get(input));
+  if (summary.output) {
+    Array& output = state_.arrays.get(summary.output);
+    if (summary.state == JobState::kDone) {
+      arrays_.mark_whole(output);
+    } else {
+      // Nobody could tell which of its blocks were written.
+      arrays_.remove(output);
+    }
+  }
+  if (const auto session = state_.sessions.find(job.session); session != state_.sessions.end()) session->second.jobs.erase(job.id());
+  for (const JobId maker : job.waits_for)  // ended before it began
+    if (Job* other = state_.jobs.find(maker)) std::erase(other->wanted_by, job.id());
+  for (const Waiter waiter : job.waiters) reply_ended(waiter, summary);
+  if (summary.output) {
+    const ArrayId output = summary.output;
+    arrays_.drop_user(state_.arrays.get(output));
+  }
+
+  const JobId id = job.id();
+  for (const JobId waiting : job.wanted_by) freed_.push_back({waiting, id, summary.state == JobState::kDone});
+  state_.jobs.end(id);
+  free_waiting_jobs();
+}
+
+// In a loop, not by recursion: each job that this starts or cancels may end at once and free others, as long a chain of
+// them as there are jobs.
+void JobControl::free_waiting_jobs() {
+  if (freeing_) return;
+  freeing_ = true;
+  while (!freed_.empty()) {
+    const Freed freed = freed_.front();
+    freed_.pop_front();
+    Job* waiting = state_.jobs.find(freed.waiting);
+    if (waiting == nullptr) continue;
+    waiting->waits_for.erase(freed.maker);
+    if (!freed.maker_is_done) {
+      cancel(*waiting, fmt::format(": job {}, which was making one of its operands, did not succeed", freed.maker.value));
+    } else if (waiting->waits_for.empty() && waiting->state() == JobState::kQueued) {
+      start(*waiting);
+    }
+  }
+  freeing_ = false;
+}
+
+void JobControl::wait(Session& session, std::uint64_t request, JobId id) {
+  ++session.pending_waits;
+  if (Job* job = state_.jobs.find(id)) {
+    job->waiters.push_back({session.id, request});
+    return;
+  }
+  reply_ended({session.id, request}, *state_.jobs.find_summary(id));
+}
+
+void JobControl::reply_ended(Waiter waiter, const JobSummary& job) {
+  const auto session = state_.sessions.find(waiter.session);
+  if (session == state_.sessions.end()) return;
+  --session->second.pending_waits;
+  wire::Reply reply;
+  reply.set_request_id(waiter.request);
+  wire::JobEnded& ended = *reply.mutable_job_ended();
+  describe(job, effects_.now(), *ended.mutable_job());
+  SegmentId descriptor;
+  if (job.state == JobState::kDone) {
+    if (job.scalar_dtype) {
+      ended.set_scalar(job.scalar.data(), itemsize(*job.scalar_dtype));
+      ended.set_scalar_dtype(static_cast<std::uint32_t>(*job.scalar_dtype));
+    }
+    // It may be gone again by the time that somebody asks for an ended job.
+    if (const Array* output = job.output ? state_.arrays.find(job.output) : nullptr) {
+      describe(*output, *ended.mutable_output());
+      descriptor = output->segment;
+    }
+  }
+  effects_.reply(waiter.session, reply, descriptor);
+}
+
+}  // namespace parcompute::server

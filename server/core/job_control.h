@@ -1,0 +1,63 @@
+// JobControl: a job from its submission to its end.
+#pragma once
+
+#include <deque>
+#include <set>
+#include <vector>
+
+#include "common/base/error.h"
+#include "proto/parcompute.pb.h"
+#include "server/core/array_keeper.h"
+#include "server/core/dispatcher.h"
+#include "server/core/effects.h"
+#include "server/core/state.h"
+
+namespace parcompute::server {
+
+class JobControl {
+ public:
+  JobControl(State& state, Effects& effects, ArrayKeeper& arrays, Dispatcher& dispatcher)
+      : state_(state), effects_(effects), arrays_(arrays), dispatcher_(dispatcher) {}
+
+  // Plans, admits, and starts or queues. Nothing is left behind where it fails.
+  Result<JobId> submit(Session& session, std::uint64_t request, const wire::SubmitJob& message);
+
+  // The next phase of a job whose phase is done, or its end.
+  void settle(Job& job);
+  void cancel(Job& job, std::string_view why);
+
+  // Answers a request with the job's end: now, or when it comes.
+  void wait(Session& session, std::uint64_t request, JobId id);
+
+ private:
+  Result<std::vector<Array*>> find_inputs(const Session& session, const wire::SubmitJob& message, std::set<JobId>& makers);
+  Result<void> make_memory(Session& session, const wire::SubmitJob& message, Job& job);
+  void describe_to_workers(Job& job, const std::vector<Array*>& inputs);
+  void start(Job& job);
+  void enter_phase(Job& job, std::size_t phase);
+  void end(Job& job);
+  void free_waiting_jobs();
+  void reply_ended(Waiter waiter, const JobSummary& job);
+
+  State& state_;
+  Effects& effects_;
+  ArrayKeeper& arrays_;
+  Dispatcher& dispatcher_;
+
+  // A job that waited for another one, which has ended.
+  struct Freed {
+    JobId waiting;
+    JobId maker;
+    bool maker_is_done = false;
+  };
+  std::deque<Freed> freed_;
+  bool freeing_ = false;
+};
+
+// Whether a session may use what belongs to `owner_uid`: its own, or any where it is root's or the server's own user's.
+bool may_use(const State& state, const Session& session, uid_t owner_uid);
+
+// An array by reference, where it is there and the session may use it.
+Result<Array*> find_array(State& state, const Session& session, const wire::ArrayRef& reference);
+
+}  // namespace parcompute::server

@@ -1,0 +1,117 @@
+// JobTable: the jobs that live and the last ones that ended.
+#pragma once
+
+#include <sys/types.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/ids.h"
+#include "common/operation/operation.h"
+#include "proto/descriptor.h"
+#include "server/core/effects.h"
+#include "server/core/lifecycle.h"
+
+namespace parcompute::server {
+
+struct BlockRange {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+};
+
+// A request that is answered when the job ends.
+struct Waiter {
+  SessionId session;
+  std::uint64_t request = 0;
+};
+
+// What stays of a job when it has ended, and what is shown of it before.
+struct JobSummary {
+  JobId id;
+  JobState state = JobState::kQueued;
+  std::string operation;
+  uid_t owner_uid = 0;
+  bool detached = false;
+  std::uint64_t blocks_done = 0;
+  std::uint64_t blocks_total = 0;
+  std::uint64_t chunks_done = 0;
+  std::uint64_t retries = 0;
+  std::uint64_t busy_ns = 0;
+  std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_written = 0;
+  Instant started{};
+  Instant ended{};
+  std::optional<Error> error;
+  std::optional<DType> scalar_dtype;
+  ScalarBytes scalar{};
+  ArrayId output;
+};
+
+struct Job {
+  JobSummary summary;
+  wire::Operation operation;
+  Plan plan;
+  std::vector<ArrayId> inputs;
+  SegmentId scratch;
+  std::uint64_t scratch_segment_bytes = 0;
+  std::uint64_t promised_bytes = 0;  // of output and scratch, not reserved yet
+  std::string description;  // JobDescription, serialized, without new_segments
+  std::vector<SegmentId> segments;  // that a worker needs for it
+
+  SessionId session;
+  std::vector<Waiter> waiters;
+  std::set<JobId> waits_for;   // live jobs that make its operands
+  std::vector<JobId> wanted_by;
+
+  // ---- the phase that runs. Phase 0 reserves, the plan's follow.
+  std::vector<std::uint64_t> phase_blocks;
+  std::size_t phase = 0;
+  std::uint64_t next_block = 0;         // the first that was never handed out
+  std::uint64_t phase_blocks_done = 0;
+  struct Retry {
+    BlockRange blocks;
+    std::uint16_t attempt = 1;
+  };
+  std::vector<Retry> retries;           // lost with their worker: handed out first, one a packet
+  std::uint64_t leases = 0;             // out at this moment
+  double block_ns = 0;                  // estimate, from the plan and then from what was measured
+
+  std::uint64_t chunk_blocks = 0;  // 0: by chunk_sizing
+  unsigned max_workers = 0;        // 0: all
+  unsigned workers = 0;            // that hold leases of it
+
+  JobId id() const { return summary.id; }
+  JobState state() const { return summary.state; }
+  bool has_blocks() const {
+    return state() == JobState::kRunning && (!retries.empty() || next_block < phase_blocks[phase]);
+  }
+  bool phase_is_done() const { return phase_blocks_done == phase_blocks[phase]; }
+};
+
+class JobTable {
+ public:
+  Job& add(Job job);
+  Job* find(JobId id);        // live ones
+  const JobSummary* find_summary(JobId id) const;  // live or ended
+  // Moves it to the ended ones, of which the oldest may go.
+  void end(JobId id);
+
+  const std::map<JobId, std::unique_ptr<Job>>& live() const { return live_; }
+  const std::deque<JobSummary>& ended() const { return ended_; }
+  std::uint64_t ended_count() const { return ended_count_; }
+
+ private:
+  std::map<JobId, std::unique_ptr<Job>> live_;
+  std::deque<JobSummary> ended_;  // oldest first
+  std::uint64_t last_id_ = 0;
+  std::uint64_t ended_count_ = 0;
+};
+
+}  // namespace parcompute::server

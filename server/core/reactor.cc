@@ -1,0 +1,134 @@
+#include "server/core/reactor.h"
+
+#include <fmt/format.h>
+
+namespace parcompute::server {
+
+Reactor::Reactor(ReactorOptions options, Effects& effects)
+    : effects_(effects),
+      arrays_(state_, effects),
+      dispatcher_(state_, effects),
+      jobs_(state_, effects, arrays_, dispatcher_),
+      requests_(state_, effects, arrays_, jobs_) {
+  state_.identity = std::move(options.identity);
+  state_.memory.limit_bytes = options.memory_limit_bytes;
+  state_.memory.limit_source = std::move(options.memory_limit_source);
+  state_.workers.resize(options.workers);
+  for (WorkerIndex index = 0; index < options.workers; ++index) {
+    state_.workers[index].index = index;
+    if (!options.cpus.empty()) state_.workers[index].cpu = options.cpus[index % options.cpus.size()];
+  }
+}
+
+void Reactor::adopt_array(const SegmentHeader& header, const CreatedSegment& segment) {
+  Array array;
+  array.name = header.name;
+  array.spec = header.spec;
+  array.state = header.complete ? ArrayState::kWhole : ArrayState::kIncomplete;
+  array.segment = segment.id;
+  array.segment_name = segment.name;
+  array.data_offset = header.data_offset;
+  array.data_bytes = header.data_bytes;
+  array.owner_uid = header.owner_uid;
+  state_.memory.used_bytes += segment_bytes(array.data_bytes);
+  state_.arrays.add(std::move(array));
+}
+
+void Reactor::start_workers() {
+  for (const Worker& worker : state_.workers) effects_.fork_worker(worker.index);
+}
+
+void Reactor::on_session_opened(SessionId id, pid_t pid, uid_t uid) {
+  Session session;
+  session.id = id;
+  session.pid = pid;
+  session.uid = uid;
+  state_.sessions.emplace(id, std::move(session));
+}
+
+void Reactor::on_request(SessionId id, const wire::Request& request, std::span<const ReceivedFile> files) {
+  requests_.serve(state_.sessions.at(id), request, files);
+  dispatcher_.feed_all();
+}
+
+void Reactor::on_session_closed(SessionId id) {
+  const auto found = state_.sessions.find(id);
+  if (found == state_.sessions.end()) return;
+  const Session session = std::move(found->second);
+  state_.sessions.erase(found);  // from here on nothing is sent to it
+  for (const JobId job : session.jobs)
+    if (Job* live = state_.jobs.find(job)) jobs_.cancel(*live, ": its client has gone");
+  for (const ArrayId array : session.arrays)
+    if (Array* alive = state_.arrays.find(array)) arrays_.remove(*alive);
+}
+
+void Reactor::on_worker_forked(WorkerIndex index, pid_t pid) {
+  state_.workers[index].pid = pid;
+}
+
+void Reactor::on_worker_ready(WorkerIndex index) {
+  Worker& worker = state_.workers[index];
+  kWorkerLife.apply(worker.state, WorkerEvent::kReady);
+  dispatcher_.feed(worker);
+}
+
+void Reactor::settle(const Dispatcher::Settled& settled) {
+  if (settled.empty()) return;
+  for (const JobId id : settled)
+    if (Job* job = state_.jobs.find(id)) jobs_.settle(*job);
+  dispatcher_.feed_all();  // a next phase, or a job that waited
+}
+
+void Reactor::on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions) {
+  Worker& worker = state_.workers[index];
+  Dispatcher::Settled settled;
+  const bool by_the_rules = dispatcher_.on_completions(worker, completions, settled);
+  settle(settled);
+  if (!by_the_rules) return effects_.kill_worker(index);
+  dispatcher_.feed(worker);
+}
+
+void Reactor::on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) {
+  Worker& worker = state_.workers[index];
+  Dispatcher::Settled settled;
+  const bool by_the_rules = dispatcher_.on_chunk_failed(worker, completion, text, settled);
+  settle(settled);
+  if (!by_the_rules) return effects_.kill_worker(index);
+  dispatcher_.feed(worker);
+}
+
+void Reactor::on_worker_lost(WorkerIndex index, std::string_view how) {
+  Worker& worker = state_.workers[index];
+  Dispatcher::Settled settled;
+  dispatcher_.on_worker_lost(worker, how, settled);
+  effects_.fork_worker(index);
+  settle(settled);
+  dispatcher_.feed_all();
+}
+
+void Reactor::shut_down() {
+  state_.stopping = true;
+  // No answer is waited for: the workers end with the server.
+  for (Worker& worker : state_.workers) worker.leases.clear();
+  std::vector<JobId> live;
+  for (const auto& [id, job] : state_.jobs.live()) {
+    job->leases = 0;
+    live.push_back(id);
+  }
+  for (const JobId id : live)
+    if (Job* job = state_.jobs.find(id)) jobs_.cancel(*job, ": the server is stopping");
+
+  std::vector<ArrayId> all;
+  for (const auto& [id, array] : state_.arrays.all()) all.push_back(id);
+  for (const ArrayId id : all) {
+    Array* array = state_.arrays.find(id);
+    const bool stays = array != nullptr && !array->name.empty() && !array->is_file() && !state_.drop_arrays;
+    if (array != nullptr && !stays) arrays_.remove(*array);
+  }
+}
+
+bool Reactor::is_idle() const {
+  return state_.sessions.empty() && state_.arrays.size() == 0 && state_.jobs.live().empty();
+}
+
+}  // namespace parcompute::server

@@ -1,0 +1,70 @@
+// Reactor: the core's face. One call per event; each changes the state and acts through Effects.
+//
+// Pure: no sockets, no clock, no globals. tests/core drives it with scripted events and compares the recorded effects.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "common/shm/segment_header.h"
+#include "server/core/array_keeper.h"
+#include "server/core/dispatcher.h"
+#include "server/core/job_control.h"
+#include "server/core/requests.h"
+#include "server/core/state.h"
+
+namespace parcompute::server {
+
+struct ReactorOptions {
+  Identity identity;
+  unsigned workers = 1;
+  std::vector<int> cpus;  // to pin workers to, in turn; empty: they float
+  std::uint64_t memory_limit_bytes = 0;
+  std::string memory_limit_source;
+};
+
+class Reactor {
+ public:
+  Reactor(ReactorOptions options, Effects& effects);
+
+  // ---- before the first client: an array that an earlier server on this socket left behind
+  void adopt_array(const SegmentHeader& header, const CreatedSegment& segment);
+  // Asks for the whole pool.
+  void start_workers();
+
+  // ---- sessions
+  void on_session_opened(SessionId id, pid_t pid, uid_t uid);
+  void on_request(SessionId id, const wire::Request& request, std::span<const ReceivedFile> files);
+  void on_session_closed(SessionId id);
+
+  // ---- workers
+  void on_forkserver_started(pid_t pid) { state_.identity.forkserver_pid = pid; }
+  void on_worker_forked(WorkerIndex index, pid_t pid);
+  void on_worker_ready(WorkerIndex index);
+  // A completion that breaks the rules ends its worker.
+  void on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions);
+  void on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text);
+  // `how` it ended: "was killed by signal 9 (Killed)". A new one is asked for.
+  void on_worker_lost(WorkerIndex index, std::string_view how);
+
+  // ---- the end: answers everybody who waits, drops what nobody could find again, and all arrays if told so.
+  void shut_down();
+  void drop_arrays_at_exit() { state_.drop_arrays = true; }
+
+  // Nothing would be lost if the server left now.
+  bool is_idle() const;
+  const State& state() const { return state_; }
+
+ private:
+  void settle(const Dispatcher::Settled& settled);
+
+  State state_;
+  Effects& effects_;
+  ArrayKeeper arrays_;
+  Dispatcher dispatcher_;
+  JobControl jobs_;
+  Requests requests_;
+};
+
+}  // namespace parcompute::server

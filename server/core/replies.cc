@@ -1,0 +1,100 @@
+#include "server/core/replies.h"
+
+#include <fmt/format.h>
+
+#include "common/operation/operation.h"
+#include "proto/version.h"
+
+namespace parcompute::server {
+namespace {
+
+double seconds(std::chrono::steady_clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+wire::JobInfo::State wire_state(JobState state) {
+  switch (state) {
+    case JobState::kQueued: return wire::JobInfo::QUEUED;
+    case JobState::kRunning:
+    case JobState::kFailing:
+    case JobState::kCancelling: return wire::JobInfo::RUNNING;
+    case JobState::kDone: return wire::JobInfo::DONE;
+    case JobState::kFailed: return wire::JobInfo::FAILED;
+    case JobState::kCancelled: return wire::JobInfo::CANCELLED;
+  }
+  return wire::JobInfo::UNSPECIFIED;
+}
+
+}  // namespace
+
+void describe(const Array& array, wire::ArrayInfo& message) {
+  message.set_id(array.id.value);
+  message.set_name(array.name);
+  to_wire(array.spec, *message.mutable_spec());
+  message.set_backing(array.is_file() ? wire::ArrayInfo::FILE : wire::ArrayInfo::SEGMENT);
+  message.set_path(array.path);
+  message.set_data_offset(array.data_offset);
+  message.set_data_bytes(array.data_bytes);
+  message.set_writable(array.writable);
+  message.set_incomplete(array.state != ArrayState::kWhole);
+  message.set_owner_uid(array.owner_uid);
+  message.set_segment_name(array.segment_name);
+}
+
+void describe(const JobSummary& job, Instant now, wire::JobInfo& message) {
+  message.set_id(job.id.value);
+  message.set_state(wire_state(job.state));
+  message.set_operation(job.operation);
+  message.set_blocks_done(job.blocks_done);
+  message.set_blocks_total(job.blocks_total);
+  message.set_chunks_done(job.chunks_done);
+  if (job.started != Instant{}) message.set_seconds(seconds((has_ended(job.state) ? job.ended : now) - job.started));
+  message.set_busy_seconds(static_cast<double>(job.busy_ns) * 1e-9);
+  message.set_bytes_read(job.bytes_read);
+  message.set_bytes_written(job.bytes_written);
+  if (job.error) describe(*job.error, *message.mutable_error());
+  message.set_owner_uid(job.owner_uid);
+  message.set_detached(job.detached);
+  message.set_retries(job.retries);
+}
+
+void describe(const Error& error, wire::Failed& message) {
+  message.set_code(static_cast<std::uint32_t>(error.code));
+  message.set_message(error.message);
+  message.set_system_errno(error.system_errno);
+}
+
+void describe(const State& state, Instant now, wire::StatusReported& message) {
+  message.set_server_pid(state.identity.pid);
+  message.set_forkserver_pid(state.identity.forkserver_pid);
+  message.set_socket(state.identity.socket);
+  message.set_instance(state.identity.instance);
+  message.set_server(fmt::format("parcompute-server {}", kProgramVersion));
+  message.set_uptime_seconds(seconds(now - state.identity.started));
+  for (const Worker& worker : state.workers) {
+    wire::WorkerInfo& row = *message.add_workers();
+    row.set_index(worker.index);
+    row.set_pid(worker.pid);
+    row.set_cpu(worker.cpu);
+    row.set_chunks_done(worker.chunks_done);
+    row.set_replaced(worker.replaced);
+    switch (worker.state) {
+      case WorkerState::kStarting: row.set_state(wire::WorkerInfo::STARTING); break;
+      case WorkerState::kIdle: row.set_state(wire::WorkerInfo::IDLE); break;
+      case WorkerState::kBusy: row.set_state(wire::WorkerInfo::BUSY); break;
+    }
+  }
+  message.set_memory_limit_bytes(state.memory.limit_bytes);
+  message.set_memory_limit_source(state.memory.limit_source);
+  message.set_memory_used_bytes(state.memory.used_bytes);
+  message.set_arrays(state.arrays.size());
+  std::uint64_t queued = 0;
+  for (const auto& [id, job] : state.jobs.live()) queued += job->state() == JobState::kQueued;
+  message.set_jobs_queued(queued);
+  message.set_jobs_running(state.jobs.live().size() - queued);
+  message.set_jobs_ended(state.jobs.ended_count());
+  message.set_sessions(state.sessions.size());
+  message.set_chunks_done(state.chunks_done);
+}
+
+}  // namespace parcompute::server

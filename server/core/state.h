@@ -1,0 +1,46 @@
+// State: everything that the core knows.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "server/core/array_table.h"
+#include "server/core/effects.h"
+#include "server/core/job_table.h"
+#include "server/core/session.h"
+#include "server/core/worker_table.h"
+
+namespace parcompute::server {
+
+// What the server is called and where it is: for replies.
+struct Identity {
+  pid_t pid = 0;
+  uid_t uid = 0;
+  pid_t forkserver_pid = 0;  // 0: being started
+  std::string socket;
+  std::string instance;
+  Instant started{};
+};
+
+struct State {
+  Identity identity;
+  ArrayTable arrays;
+  JobTable jobs;
+  std::vector<Worker> workers;
+  std::unordered_map<SessionId, Session> sessions;
+  MemoryAccount memory;
+  std::deque<JobId> runnable;  // jobs that may have blocks to hand out, next one first
+  std::uint64_t last_lease = 0;
+  std::uint64_t chunks_done = 0;
+  bool stopping = false;
+  bool drop_arrays = false;  // when the server leaves
+
+  std::uint64_t next_lease() { return ++last_lease; }
+};
+
+}  // namespace parcompute::server

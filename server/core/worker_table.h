@@ -1,0 +1,71 @@
+// WorkerTable: the pool, and what each worker holds: leases, job descriptions, segments.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "proto/limits.h"
+#include "server/core/job_table.h"
+#include "server/core/lifecycle.h"
+
+namespace parcompute::server {
+
+// A chunk in a worker's hands.
+struct Lease {
+  std::uint64_t id = 0;
+  JobId job;
+  BlockRange blocks;
+  std::uint16_t phase = 0;
+  std::uint16_t attempt = 1;
+  std::uint32_t slot = 0;
+  bool last_in_packet = false;
+};
+
+// The segments that a worker keeps mapped, longest unused first.
+class SegmentSet {
+ public:
+  bool contains(SegmentId id) const { return places_.contains(id); }
+  // Marks it used just now; adds it where it is missing.
+  void touch(SegmentId id);
+  void erase(SegmentId id);
+  void clear();
+  std::size_t size() const { return order_.size(); }
+  SegmentId oldest() const { return order_.front(); }
+
+ private:
+  std::list<SegmentId> order_;
+  std::unordered_map<SegmentId, std::list<SegmentId>::iterator> places_;
+};
+
+struct Worker {
+  WorkerIndex index = 0;
+  pid_t pid = 0;
+  int cpu = -1;
+  WorkerState state = WorkerState::kStarting;
+  std::deque<Lease> leases;  // in the order they were sent, which is the order of the answers
+  std::size_t packets = 0;   // of chunks, not answered in full
+  std::array<JobId, kJobSlots> slots{};             // whose descriptions it has
+  std::array<std::uint32_t, kJobSlots> slot_leases{};  // leases out, by slot
+  std::size_t next_slot = 0;
+  SegmentSet segments;
+  std::uint64_t chunks_done = 0;
+  std::uint64_t replaced = 0;
+
+  bool is_up() const { return state != WorkerState::kStarting; }
+  // Where the worker has the job's description.
+  std::optional<std::uint32_t> slot_of(JobId job) const;
+  // A slot for a new description: one whose job has no lease out here. There is one: packets are fewer than slots.
+  std::uint32_t free_slot();
+  // Everything that it held is gone with it.
+  void forget_all();
+};
+
+}  // namespace parcompute::server

@@ -1,0 +1,114 @@
+// Coordinator: the server around the core. One thread, one event loop.
+//
+// It turns what sockets, signals and timers say into the core's events and performs the core's effects. Nothing here
+// decides about arrays or jobs, and nothing here waits for a client or a worker.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "common/os/unique_fd.h"
+#include "common/os/unix_socket.h"
+#include "server/core/effects.h"
+#include "server/core/reactor.h"
+#include "server/io/packet_socket.h"
+#include "server/io/pool.h"
+#include "server/io/segment_store.h"
+
+namespace parcompute::server {
+
+struct CoordinatorOptions {
+  std::filesystem::path socket;
+  UniqueFd listener;  // listening at it
+  ReactorOptions core;
+  std::string segment_prefix;
+  std::optional<gid_t> admit_group;                // whose members may connect, besides the server's user and root
+  std::optional<std::chrono::milliseconds> idle;   // leave after so long with nothing to lose
+  UniqueFd lifeline;                               // leave, with all arrays, when its other end closes
+  bool drop_arrays_at_exit = false;
+};
+
+class Coordinator : private Effects, private PoolEvents {
+ public:
+  explicit Coordinator(CoordinatorOptions options);
+  ~Coordinator() override;
+
+  // Starts the pool and takes over what an earlier server left behind.
+  Result<void> start();
+  // Until somebody stops it. An error where the pool failed.
+  Result<void> run();
+
+ private:
+
+  // ---- events in
+  void accept_clients();
+  void admit(UniqueFd socket);
+  void on_client_packet(SessionId id, Packet& packet, bool whole);
+  void end_session(SessionId id);
+  void watch_signals();
+  void watch_lifeline();
+  void watch_idleness();
+  void feed_watchdog(std::chrono::microseconds interval);
+  void leave();
+
+  void on_forkserver_started(pid_t pid) override { core_.on_forkserver_started(pid); }
+  void on_worker_forked(WorkerIndex index, pid_t pid) override { core_.on_worker_forked(index, pid); }
+  void on_worker_ready(WorkerIndex index) override { core_.on_worker_ready(index); }
+  void on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions) override {
+    core_.on_completions(index, completions);
+  }
+  void on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) override {
+    core_.on_chunk_failed(index, completion, text);
+  }
+  void on_worker_lost(WorkerIndex index, std::string_view how) override { core_.on_worker_lost(index, how); }
+  void on_pool_failed(const Error& error) override;
+
+  // ---- effects out
+  Instant now() override { return std::chrono::steady_clock::now(); }
+  Result<CreatedSegment> create_segment(const SegmentHeader& header, bool reserve) override;
+  void rewrite_header(SegmentId segment, const SegmentHeader& header) override;
+  void drop_segment(SegmentId segment, SegmentName name, std::span<const WorkerIndex> holders) override;
+  std::uint64_t shm_free_bytes() override;
+  void reply(SessionId session, const wire::Reply& reply, SegmentId descriptor) override;
+  void send_work(WorkerIndex worker, const WorkPacket& packet) override;
+  void send_forget(WorkerIndex worker, std::span<const SegmentId> segments) override;
+  void fork_worker(WorkerIndex worker) override { pool_.fork_worker(worker); }
+  void kill_worker(WorkerIndex worker) override { pool_.kill_worker(worker); }
+  void stop() override;
+
+  void send_forget(WorkerIndex worker, std::span<const SegmentId> segments, std::span<const int> fds);
+
+  CoordinatorOptions options_;
+  std::vector<std::byte> buffer_;  // what is received, one packet at a time
+  boost::asio::io_context loop_{1};
+  SegmentStore segments_;
+  Pool pool_;
+  Reactor core_;
+  std::unordered_map<SessionId, std::shared_ptr<PacketSocket>> clients_;
+  std::uint64_t last_session_ = 0;
+  wire::Request request_;  // reused: keeps its memory from one request to the next
+  std::string reply_bytes_;
+
+  boost::asio::posix::stream_descriptor listener_;
+  boost::asio::posix::stream_descriptor lifeline_;
+  boost::asio::signal_set signals_;
+  boost::asio::steady_timer accept_timer_;
+  boost::asio::steady_timer idle_timer_;
+  boost::asio::steady_timer watchdog_timer_;
+  Instant idle_since_{};
+  bool leaving_ = false;
+  std::optional<Error> failure_;
+};
+
+}  // namespace parcompute::server

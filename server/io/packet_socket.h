@@ -1,0 +1,69 @@
+// PacketSocket: a Channel on the event loop.
+//
+// Reads packets as they come and hands them on; sends at once, or queues where the other side does not read. Nothing
+// here waits. The queue is bounded: a peer that does not read is cut off and costs only itself.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <boost/asio/generic/seq_packet_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "common/os/unique_fd.h"
+#include "proto/channel.h"
+
+namespace parcompute::server {
+
+class PacketSocket : public std::enable_shared_from_this<PacketSocket> {
+ public:
+  struct Handlers {
+    // The packet's bytes are valid during the call. `whole` is false where its descriptors did not fit into the table.
+    std::function<void(Packet& packet, bool whole)> packet;
+    // The peer has gone or broke the rules; called once, never after close().
+    std::function<void()> ended;
+  };
+
+  // Takes a connected SEQPACKET socket over. `buffer` is kMaxPacketBytes long and shared by all sockets of the loop.
+  static std::shared_ptr<PacketSocket> start(boost::asio::io_context& loop, UniqueFd socket, std::span<std::byte> buffer,
+                                             std::size_t max_queued, Handlers handlers);
+  ~PacketSocket();
+
+  // One packet. False where the queue is full or the kernel refuses the packet: the caller gives the peer up.
+  bool send(std::span<const std::span<const std::byte>> parts, std::span<const int> fds = {});
+
+  // Takes what has arrived already; for the last words of a peer that is known to be dead.
+  void drain();
+  void close();
+  bool is_open() const { return open_; }
+
+ private:
+  PacketSocket(boost::asio::io_context& loop, UniqueFd socket, std::span<std::byte> buffer, std::size_t max_queued,
+               Handlers handlers);
+  void wait_readable();
+  void wait_writable();
+  // Receives up to `limit` packets. False when the socket has ended.
+  bool receive_some(std::size_t limit);
+  void flush();
+  void end();
+
+  struct Queued {
+    std::vector<std::byte> bytes;
+    std::vector<UniqueFd> fds;
+  };
+
+  Channel channel_;
+  boost::asio::generic::seq_packet_protocol::socket asio_;  // watches the channel's descriptor, does not own it
+  std::span<std::byte> buffer_;
+  std::size_t max_queued_;
+  Handlers handlers_;
+  std::deque<Queued> queue_;
+  bool open_ = true;
+};
+
+}  // namespace parcompute::server

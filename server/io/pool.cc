@@ -1,0 +1,264 @@
+#include "server/io/pool.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "common/base/invariant.h"
+#include "common/base/log.h"
+#include "common/os/child_process.h"
+#include "common/os/system_error.h"
+#include "common/os/unix_socket.h"
+#include "proto/limits.h"
+
+namespace parcompute::server {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A worker that died before it was ready, or could not be forked, is not replaced at once: its cause is still there.
+constexpr auto kForkPause = 200ms;
+// So many forkservers lost in so short a time mean that none will stay.
+constexpr std::size_t kMaxRestarts = 5;
+constexpr auto kRestartWindow = 10s;
+
+// One busy thread per worker: whatever library a kernel uses, its pool is told so before it loads.
+const std::vector<std::string> kOneThread{
+    "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1",        "MKL_NUM_THREADS=1",    "BLIS_NUM_THREADS=1",
+    "VECLIB_MAXIMUM_THREADS=1", "NUMEXPR_NUM_THREADS=1",  "NUMEXPR_MAX_THREADS=1", "BLOSC_NTHREADS=1",
+    "POLARS_MAX_THREADS=1",   "RAYON_NUM_THREADS=1",      "NUMBA_NUM_THREADS=1",  "TBB_NUM_THREADS=1"};
+
+std::string describe_exit(int status) {
+  if (WIFSIGNALED(status)) return fmt::format("was killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+  return fmt::format("exited with status {}", WEXITSTATUS(status));
+}
+
+}  // namespace
+
+Pool::Pool(boost::asio::io_context& loop, std::span<std::byte> buffer, unsigned workers, std::vector<int> cpus, PoolEvents& events)
+    : loop_(loop), buffer_(buffer), cpus_(std::move(cpus)), events_(events), places_(workers), completions_(kMaxChunksPerPacket) {}
+
+Pool::~Pool() {
+  stop();
+}
+
+Result<void> Pool::start() {
+  const auto program = find_program("parcompute-worker", "PARCOMPUTE_WORKER");
+  if (!program) return fail(program.error());
+  auto pair = make_socket_pair();
+  if (!pair) return fail(pair.error());
+  SpawnOptions options;
+  options.inherited = {pair->second.get()};
+  options.environment = kOneThread;
+  const auto pid = spawn(*program, {"--socket-fd", fmt::format("{}", pair->second.get())}, options);
+  if (!pid) return fail(pid.error());
+  forkserver_pid_ = *pid;
+  forkserver_ = PacketSocket::start(loop_, std::move(pair->first), buffer_, kMaxQueuedReplies,
+                                    {[this](Packet& packet, bool) { on_forkserver_packet(packet); }, [this] { on_forkserver_ended(); }});
+  return {};
+}
+
+void Pool::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  for (Place& place : places_)
+    if (place.socket) place.socket->close();
+  if (forkserver_) forkserver_->close();
+  reap_forkserver();
+}
+
+void Pool::reap_forkserver() {
+  if (forkserver_pid_ == 0) return;
+  // Its socket is closed: it is about to end. The kill is for one that is stopped or stuck; it is our child, so that the
+  // number is still its own.
+  ::kill(forkserver_pid_, SIGKILL);
+  while (::waitpid(forkserver_pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  forkserver_pid_ = 0;
+}
+
+// ---- the forkserver ------------------------------------------------------------------------------------------
+
+void Pool::on_forkserver_packet(Packet& packet) {
+  ForkMessage message;
+  PARCOMPUTE_INVARIANT(packet.bytes.size() == sizeof message);
+  std::memcpy(&message, packet.bytes.data(), sizeof message);
+  switch (message.kind) {
+    case ForkKind::kReady:
+      if (message.protocol != kWorkerProtocol) {
+        events_.on_pool_failed(Error{ErrorCode::kProtocolVersion,
+                                     fmt::format("parcompute-worker is of another version (its protocol is {}, the server's {}): install both "
+                                                 "from one build",
+                                                 message.protocol, kWorkerProtocol),
+                                     0});
+        return;
+      }
+      return events_.on_forkserver_started(message.pid);
+    case ForkKind::kForked: return on_forked(message, packet);
+    case ForkKind::kExited: return on_exited(message);
+    case ForkKind::kForkFailed:
+      log_error("worker {} cannot be forked: {}", message.worker, std::strerror(message.status));
+      if (Place* place = place_of(message)) {
+        place->socket->close();
+        place->socket.reset();
+        fork_later(message.worker);
+      }
+      return;
+    case ForkKind::kForkWorker: break;
+  }
+  PARCOMPUTE_INVARIANT(!"a message of the forkserver's");
+}
+
+// Null for a worker whose place was given to another.
+Pool::Place* Pool::place_of(const ForkMessage& message) {
+  PARCOMPUTE_INVARIANT(message.worker < places_.size());
+  Place& place = places_[message.worker];
+  return place.serial == message.serial ? &place : nullptr;
+}
+
+void Pool::on_forked(const ForkMessage& message, Packet& packet) {
+  Place* place = place_of(message);
+  if (place == nullptr) return;
+  place->pid = message.pid;
+  if (!packet.fds.empty()) place->pidfd = std::move(packet.fds.front());
+  events_.on_worker_forked(message.worker, message.pid);
+  report_if_up(message.worker);
+}
+
+void Pool::on_exited(const ForkMessage& message) {
+  Place* place = place_of(message);
+  if (place == nullptr) return;
+  // Its last answers may still be in its socket.
+  if (place->socket) place->socket->drain();
+  const std::string how = describe_exit(message.status);
+  log_warning("worker {} (pid {}) {}; it is replaced", message.worker, message.pid, how);
+  lose(message.worker, how);
+}
+
+void Pool::on_forkserver_ended() {
+  if (stopped_) return;
+  reap_forkserver();
+  const Instant now = std::chrono::steady_clock::now();
+  std::erase_if(restarts_, [&](Instant at) { return now - at > kRestartWindow; });
+  restarts_.push_back(now);
+  if (restarts_.size() > kMaxRestarts) {
+    events_.on_pool_failed(Error{ErrorCode::kSystem,
+                                 fmt::format("parcompute-worker ended {} times in {} s; its messages stand above (try "
+                                             "'parcompute-worker --version')",
+                                             restarts_.size(), kRestartWindow.count()),
+                                 0});
+    return;
+  }
+  log_error("the forkserver ended; it is started again, with all workers");
+  if (auto started = start(); !started) {
+    events_.on_pool_failed(started.error());
+    return;
+  }
+  for (WorkerIndex index = 0; index < places_.size(); ++index) lose(index, "ended with the forkserver");
+}
+
+// ---- workers -------------------------------------------------------------------------------------------------
+
+void Pool::fork_worker(WorkerIndex index) {
+  const bool died_young = places_[index].serial != 0 && !places_[index].is_up;
+  if (died_young) {
+    fork_later(index);
+  } else {
+    fork_now(index);
+  }
+}
+
+void Pool::fork_later(WorkerIndex index) {
+  auto timer = std::make_shared<boost::asio::steady_timer>(loop_, kForkPause);
+  timer->async_wait([this, index, timer](const boost::system::error_code& error) {
+    if (!error && !stopped_) fork_now(index);
+  });
+}
+
+void Pool::fork_now(WorkerIndex index) {
+  auto pair = make_socket_pair();
+  if (!pair) {
+    log_error("{}; worker {} has to wait", pair.error().message, index);
+    return fork_later(index);
+  }
+  Place& place = places_[index];
+  place = Place{};
+  place.serial = ++last_serial_;
+  place.socket = PacketSocket::start(
+      loop_, std::move(pair->first), buffer_, kMaxQueuedReplies,
+      {[this, index, serial = place.serial](Packet& packet, bool) { on_worker_packet(index, serial, packet); },
+       [this, index] { kill_worker(index); }});
+  ForkMessage request{};
+  request.kind = ForkKind::kForkWorker;
+  request.worker = index;
+  request.serial = place.serial;
+  request.cpu = cpus_.empty() ? -1 : cpus_[index % cpus_.size()];
+  const int fd = pair->second.get();
+  const std::span<const std::byte> bytes = bytes_of(request);
+  forkserver_->send(std::span(&bytes, 1), std::span(&fd, 1));
+}
+
+void Pool::kill_worker(WorkerIndex index) {
+  const Place& place = places_[index];
+  // Without a pid it is not forked yet, or being forked: it then finds its socket closed and ends by itself.
+  if (place.pidfd) ::syscall(SYS_pidfd_send_signal, place.pidfd.get(), SIGKILL, nullptr, 0);
+}
+
+void Pool::lose(WorkerIndex index, std::string_view how) {
+  Place& place = places_[index];
+  if (place.socket) place.socket->close();
+  place.socket.reset();
+  events_.on_worker_lost(index, how);
+}
+
+void Pool::report_if_up(WorkerIndex index) {
+  Place& place = places_[index];
+  if (place.is_up || !place.says_ready || place.pid == 0) return;
+  place.is_up = true;
+  events_.on_worker_ready(index);
+}
+
+void Pool::on_worker_packet(WorkerIndex index, std::uint64_t serial, Packet& packet) {
+  if (places_[index].serial != serial) return;
+  CompletionHeader header;
+  const auto broken = [&] {
+    log_error("worker {} sent a message against the rules; it is replaced", index);
+    kill_worker(index);
+  };
+  if (packet.bytes.size() < sizeof header) return broken();
+  std::memcpy(&header, packet.bytes.data(), sizeof header);
+  const auto body = packet.bytes.subspan(sizeof header);
+  switch (header.kind) {
+    case CompletionKind::kReady: places_[index].says_ready = true; return report_if_up(index);
+    case CompletionKind::kCompleted: {
+      if (header.count > completions_.size() || body.size() != header.count * sizeof(ChunkCompletion)) return broken();
+      std::memcpy(completions_.data(), body.data(), body.size());
+      return events_.on_completions(index, std::span(completions_).first(header.count));
+    }
+    case CompletionKind::kFailed: {
+      ChunkCompletion completion;
+      if (body.size() < sizeof completion || body.size() > sizeof completion + kMaxFailureText) return broken();
+      std::memcpy(&completion, body.data(), sizeof completion);
+      const auto text = body.subspan(sizeof completion);
+      return events_.on_chunk_failed(index, completion, {reinterpret_cast<const char*>(text.data()), text.size()});
+    }
+  }
+  broken();
+}
+
+void Pool::send(WorkerIndex index, std::span<const std::span<const std::byte>> parts, std::span<const int> fds) {
+  Place& place = places_[index];
+  if (place.socket && !place.socket->send(parts, fds)) {
+    log_error("worker {} does not read its messages; it is replaced", index);
+    kill_worker(index);
+  }
+}
+
+}  // namespace parcompute::server

@@ -1,0 +1,89 @@
+// Pool: the forkserver and the workers' sockets. It performs what the core asks of workers and reports what becomes of
+// them.
+//
+// A worker's death has one witness: the forkserver, its parent, says so and how. Its socket's end alone only makes sure
+// that it dies. When the forkserver itself is lost, all workers are (they end with it), and a new one is started.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "common/base/ids.h"
+#include "common/os/unique_fd.h"
+#include "proto/descriptor.h"
+#include "server/core/effects.h"
+#include "server/io/packet_socket.h"
+
+namespace parcompute::server {
+
+// What the pool reports. Never called from within a call of the pool, but for on_worker_* during start().
+class PoolEvents {
+ public:
+  virtual ~PoolEvents() = default;
+  virtual void on_forkserver_started(pid_t pid) = 0;
+  virtual void on_worker_forked(WorkerIndex index, pid_t pid) = 0;
+  virtual void on_worker_ready(WorkerIndex index) = 0;
+  virtual void on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions) = 0;
+  virtual void on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) = 0;
+  virtual void on_worker_lost(WorkerIndex index, std::string_view how) = 0;
+  // No forkserver can be had: the server cannot go on.
+  virtual void on_pool_failed(const Error& error) = 0;
+};
+
+class Pool {
+ public:
+  // `cpus`: worker i is pinned to cpus[i % size]; empty: workers float.
+  Pool(boost::asio::io_context& loop, std::span<std::byte> buffer, unsigned workers, std::vector<int> cpus, PoolEvents& events);
+  ~Pool();
+
+  // Starts the forkserver; the workers follow as they are asked for.
+  Result<void> start();
+  void fork_worker(WorkerIndex index);
+  void kill_worker(WorkerIndex index);
+  void send(WorkerIndex index, std::span<const std::span<const std::byte>> parts, std::span<const int> fds);
+  // Ends everything and waits for the forkserver's end. No event follows.
+  void stop();
+
+ private:
+  struct Place {
+    std::shared_ptr<PacketSocket> socket;
+    std::uint64_t serial = 0;  // of the fork that filled it
+    pid_t pid = 0;             // 0: not forked yet
+    UniqueFd pidfd;
+    bool says_ready = false;
+    bool is_up = false;  // its readiness was reported
+  };
+
+  void on_forkserver_packet(Packet& packet);
+  void on_forkserver_ended();
+  void on_forked(const ForkMessage& message, Packet& packet);
+  void on_exited(const ForkMessage& message);
+  void on_worker_packet(WorkerIndex index, std::uint64_t serial, Packet& packet);
+  void report_if_up(WorkerIndex index);
+  void lose(WorkerIndex index, std::string_view how);
+  void fork_later(WorkerIndex index);
+  void fork_now(WorkerIndex index);
+  Place* place_of(const ForkMessage& message);
+  void reap_forkserver();
+
+  boost::asio::io_context& loop_;
+  std::span<std::byte> buffer_;
+  std::vector<int> cpus_;
+  PoolEvents& events_;
+  std::vector<Place> places_;
+  std::vector<ChunkCompletion> completions_;  // room for one packet's
+  std::shared_ptr<PacketSocket> forkserver_;
+  pid_t forkserver_pid_ = 0;
+  std::uint64_t last_serial_ = 0;
+  std::vector<Instant> restarts_;  // of the forkserver, recent ones
+  bool stopped_ = false;
+};
+
+}  // namespace parcompute::server

@@ -1,0 +1,112 @@
+#include "server/io/segment_store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "common/base/invariant.h"
+#include "common/base/log.h"
+#include "common/os/system_error.h"
+#include "common/shm/segment.h"
+
+namespace parcompute::server {
+
+Result<CreatedSegment> SegmentStore::create(const SegmentHeader& header, bool reserve) {
+  const std::uint64_t size = header.data_offset + header.data_bytes;
+  auto made = create_segment(prefix_, size);
+  if (!made) return fail(made.error());
+  const SegmentId id{++last_id_};
+  segments_[id] = {std::move(made->fd), made->name, size};
+  auto ready = write_header(id, header);
+  if (ready && reserve) ready = reserve_pages(fd(id), header.data_offset, header.data_bytes, made->name);
+  if (!ready) {
+    drop(id, SegmentName::kUnlink);
+    return fail(ready.error());
+  }
+  return CreatedSegment{id, std::move(made->name)};
+}
+
+Result<void> SegmentStore::write_header(SegmentId id, const SegmentHeader& header) const {
+  const Segment& segment = segments_.at(id);
+  const SegmentHeaderPage page = encode_segment_header(header);
+  ssize_t written = 0;
+  do {
+    written = ::pwrite(segment.fd.get(), page.data(), page.size(), 0);
+  } while (written < 0 && errno == EINTR);
+  if (written == static_cast<ssize_t>(page.size())) return {};
+  return fail(system_error("write the header of segment", segment.name, written < 0 ? errno : ENOSPC));
+}
+
+ReceivedFile SegmentStore::add_file(UniqueFd fd) {
+  ReceivedFile file;
+  file.segment = SegmentId{++last_id_};
+  struct stat status {};
+  const int flags = ::fcntl(fd.get(), F_GETFL);
+  if (flags >= 0 && ::fstat(fd.get(), &status) == 0) {
+    file.is_regular = S_ISREG(status.st_mode);
+    // O_PATH descriptors pass for O_RDONLY and cannot be mapped.
+    file.is_readable = (flags & O_ACCMODE) != O_WRONLY && (flags & O_PATH) == 0;
+    file.is_writable = (flags & O_ACCMODE) == O_RDWR;
+    file.size = static_cast<std::uint64_t>(status.st_size);
+  }
+  segments_[file.segment] = {std::move(fd), "", file.size};
+  return file;
+}
+
+UniqueFd SegmentStore::drop(SegmentId id, SegmentName name) {
+  auto node = segments_.extract(id);
+  PARCOMPUTE_INVARIANT(!node.empty());
+  Segment& segment = node.mapped();
+  if (name == SegmentName::kUnlink && !segment.name.empty()) unlink_segment(segment.name);
+  return std::move(segment.fd);
+}
+
+int SegmentStore::fd(SegmentId id) const {
+  const auto found = segments_.find(id);
+  PARCOMPUTE_INVARIANT(found != segments_.end());
+  return found->second.fd.get();
+}
+
+Result<SegmentStore::Found> SegmentStore::adopt(const std::string& name) {
+  auto opened = open_segment(name);
+  if (!opened) return fail(opened.error());
+  struct stat status {};
+  SegmentHeaderPage page{};
+  if (::fstat(opened->get(), &status) != 0) return fail(system_error("look at segment", name, errno));
+  if (status.st_uid != ::geteuid() || !S_ISREG(status.st_mode))
+    return fail(ErrorCode::kNotPermitted, "segment '" + name + "' is another user's");
+  const ssize_t got = ::pread(opened->get(), page.data(), page.size(), 0);
+  if (got < 0) return fail(system_error("read the header of segment", name, errno));
+  auto header = decode_segment_header(std::span(page).first(static_cast<std::size_t>(got)), name,
+                                      static_cast<std::uint64_t>(status.st_size));
+  if (!header) return fail(header.error());
+  if (auto ok = check_array_name(header->name); !ok) return fail(ErrorCode::kBadData, "segment '" + name + "' held no named array");
+  const SegmentId id{++last_id_};
+  segments_[id] = {std::move(*opened), name, static_cast<std::uint64_t>(status.st_size)};
+  return Found{std::move(*header), CreatedSegment{id, name}};
+}
+
+std::vector<SegmentStore::Found> SegmentStore::take_over() {
+  std::vector<Found> found;
+  const auto names = list_segments(prefix_);
+  if (!names) {
+    log_error("{}; arrays of an earlier server cannot be found", names.error().message);
+    return found;
+  }
+  for (const std::string& name : *names) {
+    auto adopted = adopt(name);
+    if (adopted) {
+      found.push_back(std::move(*adopted));
+    } else if (adopted.error().code == ErrorCode::kBadData) {
+      log_info("{}; removed", adopted.error().message);
+      unlink_segment(name);
+    } else {
+      log_warning("{}; left alone", adopted.error().message);
+    }
+  }
+  return found;
+}
+
+}  // namespace parcompute::server

@@ -1,0 +1,49 @@
+#include "server/options.h"
+
+#include <cstdlib>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "common/base/units.h"
+#include "proto/version.h"
+
+namespace parcompute::server {
+
+Options parse_options(int argc, char** argv) {
+  Options options;
+  std::string memory;
+  std::string socket;
+  double idle = 0;
+  CLI::App app("parcompute-server owns arrays in shared memory and computes on them with a pool of worker processes.\n"
+               "People usually let parcompute-client start it; administrators run it as a systemd service.");
+  app.add_option("--socket", socket, "Unix socket to listen at (default: the user's own)")->type_name("PATH");
+  app.add_option("--workers", options.workers, "worker processes (default: one per CPU allowed; see 'parcompute-client cpus')")
+      ->check(CLI::Range(1, 4096))->type_name("N");
+  app.add_option("--memory", memory, "most shared memory to use, such as 8GiB (default: what the machine allows)")->type_name("SIZE");
+  auto* idle_option = app.add_option("--idle-timeout", idle, "leave after so many seconds without arrays, jobs and clients")
+                          ->check(CLI::Range(0.01, 1e9))->type_name("SECONDS");
+  app.add_option("--admit-group", options.admit_group, "admit this group's members, besides the server's own user")->type_name("GROUP");
+  app.add_option("--lifeline-fd", options.lifeline_fd, "leave, with all arrays, when the other end of this descriptor closes")->type_name("FD");
+  app.add_option("--ready-fd", options.ready_fd, "write 'ready' or what went wrong to this descriptor")->type_name("FD");
+  app.add_flag("--systemd", options.systemd, "take the listening socket from systemd");
+  app.add_flag("--drop-arrays-at-exit", options.drop_arrays_at_exit, "leave no arrays behind for the next server");
+  app.add_flag("--pin", options.pin, "pin each worker to a CPU, also where other programs share the CPUs");
+  app.set_version_flag("--version", fmt::format("parcompute-server {}", kProgramVersion));
+  try {
+    app.parse(argc, argv);
+    if (!memory.empty()) {
+      const auto bytes = parse_size(memory);
+      if (!bytes) throw CLI::ValidationError("--memory", bytes.error().message);
+      options.memory_bytes = *bytes;
+    }
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    std::exit(code == 0 ? 0 : 64);  // EX_USAGE
+  }
+  options.socket = socket;
+  if (idle_option->count() > 0) options.idle_seconds = idle;
+  return options;
+}
+
+}  // namespace parcompute::server

@@ -1,0 +1,29 @@
+// parcompute-server's command line.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "common/base/error.h"
+
+namespace parcompute::server {
+
+struct Options {
+  std::filesystem::path socket;                // empty: the user's own
+  unsigned workers = 0;                        // 0: one per CPU allowed
+  std::optional<std::uint64_t> memory_bytes;
+  std::optional<double> idle_seconds;
+  std::string admit_group;
+  int lifeline_fd = -1;
+  int ready_fd = -1;
+  bool systemd = false;
+  bool drop_arrays_at_exit = false;
+  bool pin = false;
+};
+
+// Exits for --help and --version, and with 64 (EX_USAGE) for words that make no sense.
+Options parse_options(int argc, char** argv);
+
+}  // namespace parcompute::server
