@@ -1,0 +1,77 @@
+#include "client/cpp/array.h"
+
+#include <fmt/format.h>
+
+#include "client/cpp/array_state.h"
+#include "client/cpp/wire.h"
+#include "common/operation/operation.h"
+
+namespace parcompute {
+
+std::uint64_t ArrayInfo::size() const {
+  std::uint64_t count = 1;
+  for (const std::int64_t dim : shape) count *= static_cast<std::uint64_t>(dim);
+  return count;
+}
+
+std::uint64_t ArrayInfo::nbytes() const {
+  return size() * itemsize(dtype);
+}
+
+Array::State::~State() {
+  const auto connection = server.lock();
+  if (!connection || !info.name.empty()) return;
+  wire::Request request;
+  request.mutable_remove_array()->mutable_array()->set_id(info.id);
+  try {
+    connection->send_and_forget(request);
+  } catch (const Failure&) {
+    // The server has gone, and the array with it.
+  }
+}
+
+Array make_array(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server) {
+  auto state = std::make_shared<Array::State>();
+  state->info = array_info(message);
+  state->spec = value_or_throw(from_wire(message.spec()));
+  value_or_throw(check_spec(state->spec, message.data_bytes()));
+  state->fd = std::move(fd);
+  state->data_offset = message.data_offset();
+  state->data_bytes = message.data_bytes();
+  state->server = server;
+  return Array(std::move(state));
+}
+
+const ArrayInfo& Array::info() const {
+  if (!state_) throw Failure(ErrorCode::kInvalidArgument, "the array handle is empty; create or find an array first");
+  return state_->info;
+}
+
+std::byte* Array::data() {
+  const ArrayInfo& array = info();
+  if (array.size() == 0) return nullptr;
+  if (state_->mapping.data() == nullptr) {
+    const Access access = array.writable ? Access::kReadWrite : Access::kRead;
+    state_->mapping = value_or_throw(
+        Mapping::map(state_->fd.get(), state_->data_offset, state_->data_bytes, access, array.name.empty() ? array.path : array.name));
+  }
+  return state_->mapping.data() + state_->spec.offset;
+}
+
+const std::byte* Array::data() const {
+  return const_cast<Array*>(this)->data();  // the mapping is a cache
+}
+
+std::byte* Array::checked_data(DType dtype, bool write) {
+  const ArrayInfo& array = info();
+  const auto refuse = [&](const std::string& why) {
+    throw Failure(ErrorCode::kInvalidArgument,
+                  fmt::format("array '{}' ({}) cannot be viewed so: {}", array.name, format_spec(state_->spec), why));
+  };
+  if (dtype != array.dtype) refuse(fmt::format("the view's elements are {}", parcompute::name(dtype)));
+  if (write && !array.writable) refuse("it is read-only; view const elements");
+  if (!is_c_contiguous(state_->spec)) refuse("its elements are not contiguous in C order; use data() and info().strides");
+  return data();
+}
+
+}  // namespace parcompute

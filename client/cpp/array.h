@@ -1,0 +1,68 @@
+// Array: a client's handle on an array that the server owns, and its memory in this process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "common/array/dtype.h"
+
+namespace parcompute {
+
+// What the server says of an array.
+struct ArrayInfo {
+  std::uint64_t id = 0;
+  std::string name;  // empty: anonymous
+  DType dtype = DType::kFloat64;
+  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> strides;  // bytes
+  std::string path;                   // of the file that was attached; empty: a segment
+  std::string segment_name;           // in /dev/shm; empty: a file
+  bool writable = false;
+  bool incomplete = false;  // the job that was writing it did not finish
+  std::uint32_t owner_uid = 0;
+
+  std::uint64_t size() const;    // elements
+  std::uint64_t nbytes() const;  // size() * itemsize
+};
+
+// Copies share one handle. The mapping (made at the first data()) lives as long as the last copy, also when the server
+// is gone or the array was removed. The last copy of an anonymous array removes it from the server.
+class Array {
+ public:
+  Array() = default;
+
+  const ArrayInfo& info() const;
+  const std::string& name() const { return info().name; }
+  DType dtype() const { return info().dtype; }
+  const std::vector<std::int64_t>& shape() const { return info().shape; }
+  std::uint64_t size() const { return info().size(); }
+  explicit operator bool() const { return state_ != nullptr; }
+
+  // Element (0, ..., 0), mapped into this process: no copy is made. Null where the array has no elements. Throws
+  // Failure (kOverBudget, kSystem) where it cannot be mapped.
+  std::byte* data();
+  const std::byte* data() const;
+
+  // All elements in C order. Throws Failure (kInvalidArgument) where T is
+  // not the dtype's element type, the array is not writable and T is not const, or the elements are not contiguous.
+  template <class T>
+  std::span<T> view() {
+    return {reinterpret_cast<T*>(checked_data(dtype_of<std::remove_const_t<T>>(), !std::is_const_v<T>)),
+            static_cast<std::size_t>(size())};
+  }
+
+  struct State;
+  explicit Array(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+ private:
+  std::byte* checked_data(DType dtype, bool write);
+
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace parcompute

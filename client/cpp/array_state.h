@@ -1,0 +1,31 @@
+// What an Array handle shares with its copies. Internal to the library.
+#pragma once
+
+#include <memory>
+
+#include "client/cpp/array.h"
+#include "client/cpp/connection.h"
+#include "common/array/array_spec.h"
+#include "common/os/unique_fd.h"
+#include "common/shm/mapping.h"
+
+namespace parcompute {
+
+struct Array::State {
+  ArrayInfo info;
+  ArraySpec spec;                    // the same layout, for checks
+  UniqueFd fd;
+  std::uint64_t data_offset = 0;     // bytes from the descriptor's beginning
+  std::uint64_t data_bytes = 0;
+  Mapping mapping;
+  std::weak_ptr<Connection> server;  // of an anonymous array: told when the last handle goes
+
+  State() = default;
+  State(const State&) = delete;
+  ~State();
+};
+
+// A handle on an array that the server described, with the descriptor that came along (or the client's own).
+Array make_array(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server);
+
+}  // namespace parcompute

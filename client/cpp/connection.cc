@@ -1,0 +1,100 @@
+#include "client/cpp/connection.h"
+
+#include <poll.h>
+
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "client/cpp/failure.h"
+#include "client/cpp/wire.h"
+#include "proto/limits.h"
+
+namespace parcompute {
+namespace {
+
+// Answers that nobody wants may pile up in the socket to this many; then they are fetched.
+constexpr std::size_t kMaxUnwanted = 64;
+
+[[noreturn]] void throw_gone() {
+  throw Failure(ErrorCode::kNoServer, "the server has gone: jobs that ran are lost, named arrays stay for the next server on its socket");
+}
+
+}  // namespace
+
+Connection::Connection(Channel channel) : channel_(std::move(channel)), buffer_(kMaxPacketBytes) {}
+
+std::uint64_t Connection::send(wire::Request& request, std::optional<int> fd) {
+  request.set_id(++last_id_);
+  request.SerializeToString(&bytes_);
+  if (bytes_.size() > kMaxPacketBytes)
+    throw Failure(ErrorCode::kInvalidArgument,
+                  fmt::format("the request has {} bytes; a message holds at most {}", bytes_.size(), kMaxPacketBytes));
+  const auto fds = fd ? std::span<const int>(&*fd, 1) : std::span<const int>();
+  switch (channel_.send(std::as_bytes(std::span(bytes_)), fds)) {
+    case Transfer::kDone: return last_id_;
+    case Transfer::kClosed: break;
+    default: throw Failure(ErrorCode::kSystem, "the request could not be sent to the server: too many open files on their way?", errno);
+  }
+  // The server may have said why before it closed: a refusal has request id 0.
+  try {
+    while (take_packet(std::nullopt)) {
+    }
+  } catch (const Failure& gone) {
+    if (gone.code() != ErrorCode::kNoServer) throw;
+  }
+  throw_gone();
+}
+
+bool Connection::take_packet(Deadline deadline) {
+  if (deadline) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - std::chrono::steady_clock::now());
+    pollfd wait{channel_.fd(), POLLIN, 0};
+    if (::poll(&wait, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0))) <= 0) return false;
+  }
+  Packet packet;
+  switch (channel_.receive(buffer_, packet)) {
+    case Transfer::kDone: break;
+    case Transfer::kClosed: throw_gone();
+    case Transfer::kNoFds:
+      throw Failure(ErrorCode::kOverBudget, "the server's answer came with a descriptor that this process has no room for: close files, or "
+                                            "raise the limit (ulimit -n)");
+    default: throw Failure(ErrorCode::kBadData, "the server's answer is no message of this protocol");
+  }
+  Received received;
+  if (!received.reply.ParseFromArray(packet.bytes.data(), static_cast<int>(packet.bytes.size())))
+    throw Failure(ErrorCode::kBadData, "the server's answer is no message of this protocol");
+  if (!packet.fds.empty()) received.fd = std::move(packet.fds.front());
+  const std::uint64_t id = received.reply.request_id();
+  if (id == 0 && received.reply.has_failed()) throw_failure(received.reply.failed());
+  if (unwanted_.erase(id) == 0) replies_[id] = std::move(received);
+  return true;
+}
+
+std::optional<Connection::Received> Connection::receive(std::uint64_t id, Deadline deadline) {
+  while (true) {
+    if (auto node = replies_.extract(id); !node.empty()) {
+      Received received = std::move(node.mapped());
+      if (received.reply.has_failed()) throw_failure(received.reply.failed());
+      return received;
+    }
+    if (!take_packet(deadline)) return std::nullopt;
+  }
+}
+
+Connection::Received Connection::call(wire::Request& request, std::optional<int> fd) {
+  return *receive(send(request, fd));
+}
+
+void Connection::send_and_forget(wire::Request& request) {
+  unwanted_.insert(send(request));
+  while (unwanted_.size() > kMaxUnwanted) take_packet(std::nullopt);
+}
+
+void Connection::wait_for_end() {
+  Packet packet;
+  while (channel_.receive(buffer_, packet) == Transfer::kDone) {
+  }
+}
+
+}  // namespace parcompute

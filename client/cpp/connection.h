@@ -1,0 +1,52 @@
+// Connection: requests out, replies in, matched by their ids. Internal to the library.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "common/os/unique_fd.h"
+#include "proto/channel.h"
+#include "proto/parcompute.pb.h"
+
+namespace parcompute {
+
+using Deadline = std::optional<std::chrono::steady_clock::time_point>;
+
+class Connection {
+ public:
+  explicit Connection(Channel channel);
+
+  struct Received {
+    wire::Reply reply;
+    UniqueFd fd;  // that came with it
+  };
+
+  // Sends a request, whose id it sets and returns. Throws Failure (kNoServer) where the server has gone.
+  std::uint64_t send(wire::Request& request, std::optional<int> fd = std::nullopt);
+  // The reply to a request; a Failed one is thrown. Nothing where the deadline passed or, with a deadline, a signal came.
+  std::optional<Received> receive(std::uint64_t id, Deadline deadline = std::nullopt);
+  // Both.
+  Received call(wire::Request& request, std::optional<int> fd = std::nullopt);
+  // Sends a request whose answer nobody wants.
+  void send_and_forget(wire::Request& request);
+  // Returns when the server has closed the connection.
+  void wait_for_end();
+
+ private:
+  // One packet into replies_. False as for receive().
+  bool take_packet(Deadline deadline);
+
+  Channel channel_;
+  std::vector<std::byte> buffer_;
+  std::string bytes_;
+  std::uint64_t last_id_ = 0;
+  std::unordered_map<std::uint64_t, Received> replies_;  // that came before they were asked for
+  std::unordered_set<std::uint64_t> unwanted_;
+};
+
+}  // namespace parcompute

@@ -1,0 +1,75 @@
+// Job: an operation that the server is computing.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "client/cpp/array.h"
+#include "client/cpp/failure.h"
+
+namespace parcompute {
+
+enum class JobState { kQueued = 1, kRunning = 2, kDone = 3, kFailed = 4, kCancelled = 5 };
+
+struct JobInfo {
+  std::uint64_t id = 0;
+  JobState state = JobState::kQueued;
+  std::string operation;
+  std::uint64_t blocks_done = 0;
+  std::uint64_t blocks_total = 0;
+  std::uint64_t chunks_done = 0;
+  double seconds = 0;       // since it started running, or what it took
+  double busy_seconds = 0;  // the workers' time in its chunks, added up
+  std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_written = 0;
+  std::uint64_t retries = 0;  // chunks computed again because their worker died
+  std::uint32_t owner_uid = 0;
+  bool detached = false;
+  std::string waiting_for;             // of a queued job
+  std::optional<ErrorCode> error_code;  // of a failed or cancelled one
+  std::string error;
+};
+
+// One element, as its dtype's C++ type is.
+struct Scalar {
+  DType dtype = DType::kFloat64;
+  std::array<std::byte, 16> bytes{};
+
+  // The value as T: T must be the dtype's element type (throws Failure, kInvalidArgument).
+  template <class T>
+  T as() const;
+};
+
+struct JobResult {
+  JobInfo info;
+  std::optional<Scalar> scalar;
+  Array output;  // empty handle where there is none
+};
+
+class Job {
+ public:
+  using Progress = std::function<void(const JobInfo&)>;
+
+  // Waits for the end. Calls `progress` about every 0.1 s until then, on this thread. Throws Failure: the job's own, or
+  // kTimeout when `timeout` has passed; the job then goes on, and can be waited for again or cancelled.
+  JobResult wait(const Progress& progress = {}, std::optional<std::chrono::duration<double>> timeout = {});
+
+  JobInfo info();
+  // Ends it after the blocks that workers have in hand; wait() then throws kCancelled. No effect on an ended job.
+  void cancel();
+  std::uint64_t id();
+
+  struct State;
+  explicit Job(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace parcompute

@@ -1,0 +1,19 @@
+// What a Job handle shares with its copies. Internal to the library.
+#pragma once
+
+#include <memory>
+
+#include "client/cpp/connection.h"
+#include "client/cpp/job.h"
+
+namespace parcompute {
+
+struct Job::State {
+  std::shared_ptr<Connection> server;
+  std::uint64_t id = 0;       // 0: not known yet; the server's answer to `request` will tell
+  std::uint64_t request = 0;  // whose answer is the job's end; 0: none is on its way
+
+  void refer(wire::JobRef& reference) const;
+};
+
+}  // namespace parcompute

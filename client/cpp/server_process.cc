@@ -1,0 +1,136 @@
+#include "client/cpp/server_process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "client/cpp/wire.h"
+#include "common/os/child_process.h"
+#include "common/os/socket_path.h"
+#include "common/os/system_error.h"
+#include "common/os/unix_socket.h"
+
+namespace parcompute {
+namespace {
+
+constexpr double kDefaultIdleSeconds = 60;
+constexpr int kStartPatienceMs = 30'000;
+
+struct Pipe {
+  UniqueFd read;
+  UniqueFd write;
+};
+
+Pipe make_pipe() {
+  int fds[2];
+  if (::pipe2(fds, O_CLOEXEC) != 0) throw_failure(system_error("make", "a pipe", errno));
+  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+// What the server writes to its --ready-fd: "ready", or an error's code and words.
+std::string read_words(int fd) {
+  std::string words;
+  std::array<char, 1024> buffer;
+  while (true) {
+    pollfd wait{fd, POLLIN, 0};
+    const int ready = ::poll(&wait, 1, kStartPatienceMs);
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0) return fmt::format("{} the server has not started within {} s", static_cast<unsigned>(ErrorCode::kNoServer), kStartPatienceMs / 1000);
+    const ssize_t got = ::read(fd, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return words;
+    words.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+}
+
+pid_t start(const ServerOptions& options, const std::filesystem::path& socket, std::vector<std::string> arguments, SpawnOptions spawn_options) {
+  const auto program = value_or_throw(find_program("parcompute-server", "PARCOMPUTE_SERVER"));
+  Pipe ready = make_pipe();
+  arguments.insert(arguments.end(), {"--socket", socket.native(), "--ready-fd", fmt::format("{}", ready.write.get())});
+  if (options.workers > 0) arguments.insert(arguments.end(), {"--workers", fmt::format("{}", options.workers)});
+  if (options.memory_bytes > 0) arguments.insert(arguments.end(), {"--memory", fmt::format("{}", options.memory_bytes)});
+  spawn_options.inherited.push_back(ready.write.get());
+  spawn_options.new_session = true;
+  const pid_t pid = value_or_throw(spawn(program, arguments, spawn_options));
+  ready.write.reset();
+  const std::string words = read_words(ready.read.get());
+  if (words == "ready") return pid;
+
+  // It has given up; do not leave it as a zombie.
+  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  std::uint32_t code = 0;
+  const auto [end, error] = std::from_chars(words.data(), words.data() + words.size(), code);
+  if (error == std::errc{} && is_known_error_code(code) && *end == ' ')
+    throw Failure(static_cast<ErrorCode>(code), std::string(end + 1, words.data() + words.size()));
+  throw Failure(ErrorCode::kNoServer, fmt::format("'{}' ended before it served; run it by hand to see why", program.native()));
+}
+
+}  // namespace
+
+void start_server(const ServerOptions& options) {
+  const auto socket = options.socket.empty() ? own_socket_path() : options.socket;
+  value_or_throw(check_socket_path(socket));
+  value_or_throw(make_socket_directory(socket.parent_path()));
+  const std::string log_path = socket.native() + ".log";
+  const UniqueFd log(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!log) throw_failure(system_error("open the server's log", log_path, errno, ErrorCode::kCannotCreate));
+  SpawnOptions spawn_options;
+  spawn_options.error_output = log.get();
+  start(options, socket, {"--idle-timeout", fmt::format("{}", options.idle_seconds.value_or(kDefaultIdleSeconds))}, std::move(spawn_options));
+}
+
+struct PrivateServer::State {
+  std::filesystem::path socket;
+  UniqueFd lifeline;  // its end tells the server to leave
+  pid_t pid = 0;
+
+  ~State() {
+    lifeline.reset();
+    if (pid == 0) return;
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+};
+
+PrivateServer::PrivateServer(const ServerOptions& options) : state_(std::make_unique<State>()) {
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  const bool has_runtime = runtime != nullptr && *runtime != '\0' && ::access(runtime, W_OK) == 0;
+  std::string directory = fmt::format("{}/parcompute-XXXXXX", has_runtime ? runtime : "/tmp");
+  if (options.socket.empty()) {
+    if (::mkdtemp(directory.data()) == nullptr) throw_failure(system_error("make directory", directory, errno, ErrorCode::kCannotCreate));
+    state_->socket = std::filesystem::path(directory) / "control.sock";
+  } else {
+    state_->socket = options.socket;
+  }
+  Pipe lifeline = make_pipe();
+  SpawnOptions spawn_options;
+  spawn_options.inherited = {lifeline.read.get()};
+  try {
+    state_->pid = start(options, state_->socket, {"--lifeline-fd", fmt::format("{}", lifeline.read.get()), "--drop-arrays-at-exit"},
+                        std::move(spawn_options));
+  } catch (...) {
+    if (options.socket.empty()) ::rmdir(directory.c_str());
+    throw;
+  }
+  state_->lifeline = std::move(lifeline.write);
+}
+
+PrivateServer::PrivateServer(PrivateServer&&) noexcept = default;
+PrivateServer::~PrivateServer() = default;
+
+const std::filesystem::path& PrivateServer::socket() const {
+  return state_->socket;
+}
+
+}  // namespace parcompute

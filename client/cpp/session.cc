@@ -1,0 +1,263 @@
+#include "client/cpp/session.h"
+
+#include <cstring>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "client/cpp/array_state.h"
+#include "client/cpp/connection.h"
+#include "client/cpp/job_state.h"
+#include "client/cpp/server_process.h"
+#include "client/cpp/wire.h"
+#include "common/array/npy.h"
+#include "common/operation/operation.h"
+#include "common/os/socket_path.h"
+#include "common/os/unix_socket.h"
+#include "proto/version.h"
+
+namespace parcompute {
+
+struct Session::State {
+  std::shared_ptr<Connection> server;
+  std::filesystem::path socket;
+};
+
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto kConnectPatience = 5000ms;
+
+// A connected socket to the first server that answers; nothing where none does.
+std::optional<UniqueFd> find_server(const std::vector<std::filesystem::path>& candidates) {
+  for (const auto& candidate : candidates) {
+    auto connected = connect_to(candidate, kConnectPatience);
+    if (connected) return std::move(*connected);
+    if (connected.error().code != ErrorCode::kNoServer) throw_failure(connected.error());
+  }
+  return std::nullopt;
+}
+
+// Another client may be starting the server at the same moment: it then has the lock and will listen soon.
+UniqueFd connect_to_started(const std::filesystem::path& socket) {
+  const auto end = std::chrono::steady_clock::now() + kConnectPatience;
+  while (true) {
+    auto connected = connect_to(socket, kConnectPatience);
+    if (connected) return std::move(*connected);
+    if (connected.error().code != ErrorCode::kNoServer || std::chrono::steady_clock::now() > end) throw_failure(connected.error());
+    std::this_thread::sleep_for(1ms);
+  }
+}
+
+UniqueFd connect_or_start(const ConnectOptions& options) {
+  const auto candidates = options.socket.empty() ? socket_candidates() : std::vector{options.socket};
+  if (auto found = find_server(candidates)) return std::move(*found);
+  const auto own = options.socket.empty() ? own_socket_path() : options.socket;
+  if (!options.start_embedded)
+    throw Failure(ErrorCode::kNoServer,
+                  fmt::format("no server answers at '{}': start one with 'parcompute-client start'", candidates.size() == 1 ? candidates.front().native() : own.native()));
+  try {
+    ServerOptions own_server;
+    own_server.socket = own;
+    start_server(own_server);
+  } catch (const Failure& failure) {
+    if (failure.code() != ErrorCode::kAlreadyExists) throw;
+  }
+  return connect_to_started(own);
+}
+
+void greet(Connection& connection, const std::string& client_name) {
+  wire::Request request;
+  wire::Hello& hello = *request.mutable_hello();
+  hello.set_min_version(kMinWireVersion);
+  hello.set_max_version(kWireVersion);
+  hello.set_client(fmt::format("{} {}", client_name, kProgramVersion));
+  const wire::Reply reply = connection.call(request).reply;
+  if (!reply.has_welcome() || reply.welcome().version() < kMinWireVersion || reply.welcome().version() > kWireVersion)
+    throw Failure(ErrorCode::kProtocolVersion,
+                  fmt::format("the server answered with protocol version {}, this client speaks {} to {}: upgrade the older of the two",
+                              reply.welcome().version(), kMinWireVersion, kWireVersion));
+}
+
+void set_output(std::string_view name, wire::SubmitJob& submit) {
+  if (name.empty()) {
+    submit.set_anonymous_output(true);
+  } else {
+    submit.set_output_name(std::string(name));
+  }
+}
+
+Job submit_request(const std::shared_ptr<Connection>& server, wire::Request& request) {
+  auto state = std::make_shared<Job::State>();
+  state->server = server;
+  const std::uint64_t id = server->send(request);
+  if (request.submit_job().detach()) {
+    state->id = server->receive(id)->reply.job_submitted().job_id();
+  } else {
+    state->request = id;
+  }
+  return Job(std::move(state));
+}
+
+wire::Fill& fill_request(std::string_view name, DType dtype, std::vector<std::int64_t> shape, wire::Request& request) {
+  wire::SubmitJob& submit = *request.mutable_submit_job();
+  set_output(name, submit);
+  wire::Fill& fill = *submit.mutable_operation()->mutable_fill();
+  to_wire(value_or_throw(make_spec(dtype, std::move(shape))), *fill.mutable_spec());
+  return fill;
+}
+
+struct NpyFile {
+  UniqueFd fd;
+  NpyHeader header;
+};
+
+NpyFile open_file(const std::filesystem::path& path, bool writable) {
+  NpyFile file;
+  file.fd = value_or_throw(open_npy(path.native(), writable));
+  file.header = value_or_throw(read_npy_header(file.fd.get(), path.native()));
+  return file;
+}
+
+wire::ArrayInfo attach_file(Connection& server, std::string_view name, const std::filesystem::path& path, const NpyFile& file, bool writable) {
+  wire::Request request;
+  wire::AttachArray& attach = *request.mutable_attach_array();
+  attach.set_name(std::string(name));
+  to_wire(file.header.spec, *attach.mutable_spec());
+  attach.set_data_offset(file.header.data_offset);
+  attach.set_writable(writable);
+  attach.set_path(std::filesystem::absolute(path).native());
+  return server.call(request, file.fd.get()).reply.array_found().array();
+}
+
+}  // namespace
+
+Session Session::connect(const ConnectOptions& options) {
+  auto state = std::make_shared<State>();
+  state->server = std::make_shared<Connection>(Channel(connect_or_start(options)));
+  greet(*state->server, options.client_name);
+  return Session(std::move(state));
+}
+
+Array Session::create(std::string_view name, DType dtype, std::vector<std::int64_t> shape) {
+  wire::Request request;
+  fill_request(name, dtype, std::move(shape), request).set_how(wire::Fill::ZEROS);
+  return submit_request(state_->server, request).wait().output;
+}
+
+Array Session::create_full(std::string_view name, const Scalar& value, std::vector<std::int64_t> shape) {
+  wire::Request request;
+  wire::Fill& fill = fill_request(name, value.dtype, std::move(shape), request);
+  fill.set_how(wire::Fill::VALUE);
+  fill.set_value(value.bytes.data(), itemsize(value.dtype));
+  return submit_request(state_->server, request).wait().output;
+}
+
+Array Session::create_arange(std::string_view name, DType dtype, std::vector<std::int64_t> shape) {
+  wire::Request request;
+  fill_request(name, dtype, std::move(shape), request).set_how(wire::Fill::ARANGE);
+  return submit_request(state_->server, request).wait().output;
+}
+
+Array Session::import_npy(std::string_view name, const std::filesystem::path& file, const Job::Progress& progress) {
+  const NpyFile source = open_file(file, false);
+  // The file is an anonymous array for as long as the job reads it.
+  const Array attached = make_array(attach_file(*state_->server, "", file, source, false), UniqueFd(), state_->server);
+  wire::Request request;
+  wire::SubmitJob& submit = *request.mutable_submit_job();
+  set_output(name, submit);
+  submit.mutable_operation()->mutable_read_file()->set_swap_bytes(source.header.swapped);
+  submit.add_inputs()->set_id(attached.info().id);
+  return submit_request(state_->server, request).wait(progress).output;
+}
+
+Array Session::attach_npy(std::string_view name, const std::filesystem::path& file, bool writable) {
+  NpyFile source = open_file(file, writable);
+  if (source.header.swapped)
+    throw Failure(ErrorCode::kBadData,
+                  fmt::format("'{}' holds elements in the other byte order and cannot be used in place: import it, which converts them", file.native()));
+  ArraySpec in_file = source.header.spec;
+  in_file.offset = source.header.data_offset;
+  if (!is_aligned(in_file))
+    throw Failure(ErrorCode::kBadData,
+                  fmt::format("the data of '{}' begin at byte {}, which is not aligned for {}: import it, which copies them", file.native(),
+                              source.header.data_offset, parcompute::name(in_file.dtype)));
+  const wire::ArrayInfo info = attach_file(*state_->server, name, file, source, writable);
+  return make_array(info, std::move(source.fd), state_->server);
+}
+
+void Session::export_npy(Array array, const std::filesystem::path& file) {
+  const ArrayInfo& info = array.info();
+  value_or_throw(write_npy(file.native(), ArraySpec{info.dtype, info.shape, info.strides, 0}, array.data()));
+}
+
+Array Session::find(std::string_view name) {
+  wire::Request request;
+  request.mutable_find_array()->mutable_array()->set_name(std::string(name));
+  auto received = state_->server->call(request);
+  return make_array(received.reply.array_found().array(), std::move(received.fd), state_->server);
+}
+
+std::vector<ArrayInfo> Session::list() {
+  std::vector<ArrayInfo> arrays;
+  bool more = true;
+  while (more) {
+    wire::Request request;
+    request.mutable_list_arrays()->set_after_id(arrays.empty() ? 0 : arrays.back().id);
+    const wire::Reply reply = state_->server->call(request).reply;
+    for (const wire::ArrayInfo& array : reply.arrays_listed().arrays()) arrays.push_back(array_info(array));
+    more = reply.arrays_listed().more() && reply.arrays_listed().arrays_size() > 0;
+  }
+  return arrays;
+}
+
+void Session::remove(std::string_view name) {
+  wire::Request request;
+  request.mutable_remove_array()->mutable_array()->set_name(std::string(name));
+  state_->server->call(request);
+}
+
+Job Session::submit(const Operation& operation, const SubmitOptions& options) {
+  wire::Request request;
+  wire::SubmitJob& submit = *request.mutable_submit_job();
+  to_wire(operation, submit);
+  const bool makes_array = std::holds_alternative<Matmul>(operation) || std::holds_alternative<Mandelbrot>(operation);
+  if (!options.output.empty() || makes_array) set_output(options.output, submit);
+  submit.set_chunk_blocks(options.chunk_blocks);
+  submit.set_max_workers(options.max_workers);
+  submit.set_detach(options.detach);
+  return submit_request(state_->server, request);
+}
+
+Job Session::find_job(std::uint64_t id) {
+  auto state = std::make_shared<Job::State>();
+  state->server = state_->server;
+  state->id = id;
+  Job job(std::move(state));
+  job.info();  // throws where there is none
+  return job;
+}
+
+std::vector<JobInfo> Session::jobs() {
+  wire::Request request;
+  request.mutable_list_jobs();
+  std::vector<JobInfo> jobs;
+  const wire::Reply reply = state_->server->call(request).reply;
+  for (const wire::JobInfo& job : reply.jobs_listed().jobs()) jobs.push_back(job_info(job));
+  return jobs;
+}
+
+Status Session::status() {
+  wire::Request request;
+  request.mutable_get_status();
+  return status_of(state_->server->call(request).reply.status_reported());
+}
+
+void Session::stop_server(bool drop_arrays) {
+  wire::Request request;
+  request.mutable_stop()->set_drop_arrays(drop_arrays);
+  state_->server->call(request);
+  state_->server->wait_for_end();
+}
+
+}  // namespace parcompute

@@ -1,0 +1,110 @@
+// Session: a connection to a parcompute server, the way in to everything else.
+//
+//   auto session = parcompute::Session::connect();
+//   auto a = session.create("a", parcompute::DType::kFloat64, {1000, 1000});
+//   std::ranges::fill(a.view<double>(), 1.0);                        // in shared memory, in place
+//   auto sum = session.submit(parcompute::Reduce{.a = a}).wait().scalar->as<double>();
+//
+// A session and its handles belong to one thread at a time. When it ends, its anonymous arrays and its jobs that were
+// not detached end with it. Every call throws Failure.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/cpp/array.h"
+#include "client/cpp/job.h"
+#include "client/cpp/operations.h"
+
+namespace parcompute {
+
+struct ConnectOptions {
+  // Empty: $PARCOMPUTE_SOCKET, else the first of $XDG_RUNTIME_DIR/parcompute, /run/parcompute and /tmp/parcompute-$UID
+  // where a server answers.
+  std::filesystem::path socket;
+  // Start a private server where none answers. Without it connect() throws kNoServer.
+  bool start_embedded = true;
+  std::string client_name = "C++ client";  // for the server's log
+};
+
+// Where a job's result goes.
+struct SubmitOptions {
+  std::string output;              // name of the array to make; empty: a scalar, or an anonymous array
+  std::uint64_t chunk_blocks = 0;  // 0: chosen by the scheduler
+  unsigned max_workers = 0;        // 0: all
+  bool detach = false;             // the job outlives the session
+};
+
+struct WorkerInfo {
+  enum class State { kStarting = 0, kIdle = 1, kBusy = 2 };
+  unsigned id = 0;
+  int pid = 0;
+  std::optional<int> cpu;  // where it is pinned
+  State state = State::kStarting;
+  std::uint64_t chunks_done = 0;
+  std::uint64_t replaced = 0;  // how many workers before it died in this place
+};
+
+struct Status {
+  int server_pid = 0;
+  int forkserver_pid = 0;
+  std::string server;  // program and version
+  std::string socket;
+  std::string instance;
+  std::vector<WorkerInfo> workers;
+  std::uint64_t memory_limit_bytes = 0;
+  std::string memory_limit_source;
+  std::uint64_t memory_used_bytes = 0;
+  std::uint64_t arrays = 0;
+  std::uint64_t jobs_queued = 0, jobs_running = 0, jobs_ended = 0;
+  std::uint64_t chunks_done = 0;
+  std::uint64_t sessions = 0;
+  double uptime_seconds = 0;
+};
+
+class Session {
+ public:
+  static Session connect(const ConnectOptions& options = {});
+
+  // ---- arrays. An empty name makes an anonymous one.
+  Array create(std::string_view name, DType dtype, std::vector<std::int64_t> shape);  // zeros
+  // `value` is one element of the dtype.
+  Array create_full(std::string_view name, const Scalar& value, std::vector<std::int64_t> shape);
+  Array create_arange(std::string_view name, DType dtype, std::vector<std::int64_t> shape);
+  // Copies a .npy file into shared memory; the workers read it in parallel. The other byte order is converted.
+  Array import_npy(std::string_view name, const std::filesystem::path& file, const Job::Progress& progress = {});
+  // Uses the file's own pages: nothing is copied, and what is written goes to the file.
+  Array attach_npy(std::string_view name, const std::filesystem::path& file, bool writable = false);
+  // Writes `file` anew: whole, or not at all.
+  void export_npy(Array array, const std::filesystem::path& file);
+  Array find(std::string_view name);
+  std::vector<ArrayInfo> list();
+  // The name goes at once; memory that is mapped elsewhere or in use by a job goes with its last user.
+  void remove(std::string_view name);
+
+  // ---- jobs
+  Job submit(const Operation& operation, const SubmitOptions& options = {});
+  Job find_job(std::uint64_t id);
+  std::vector<JobInfo> jobs();
+
+  // ---- the server
+  Status status();
+  // Tells the server to leave. Named arrays stay in shared memory for the next server on the same socket, unless
+  // dropped. Returns when it is gone.
+  void stop_server(bool drop_arrays = false);
+
+  struct State;
+  explicit Session(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace parcompute
