@@ -41,7 +41,7 @@ Result<Array*> ArrayKeeper::make_array(NewArray wanted, bool reserve_now) {
   array.session = wanted.session;
   array.data_bytes = byte_count(array.spec);
   array.data_offset = segment_data_offset(array.data_bytes);
-  const std::uint64_t bytes = segment_bytes(array.data_bytes);
+  const std::uint64_t bytes = segment_memory(array.data_bytes);
   const auto what = fmt::format("array '{}' ({})", array.label(), format_spec(array.spec));
   if (auto ok = admit(bytes, what); !ok) return fail(ok.error());
   auto created = effects_.create_segment(header_of(array, false), reserve_now);
@@ -59,17 +59,17 @@ Result<ArrayKeeper::Scratch> ArrayKeeper::make_scratch(std::uint64_t bytes, bool
   header.owner_uid = state_.identity.uid;
   header.data_bytes = bytes;
   header.data_offset = segment_data_offset(bytes);
-  const std::uint64_t total = segment_bytes(bytes);
+  const std::uint64_t total = segment_memory(bytes);
   if (auto ok = admit(total, "the job's scratch area"); !ok) return fail(ok.error());
   auto created = effects_.create_segment(header, reserve_now);
   if (!created) return fail(created.error());
   state_.memory.used_bytes += total;
   if (!reserve_now) state_.memory.promised_bytes += bytes;
-  return Scratch{created->id, total, header.data_offset};
+  return Scratch{created->id, header.data_offset};
 }
 
-void ArrayKeeper::drop_scratch(SegmentId segment, std::uint64_t segment_bytes) {
-  state_.memory.used_bytes -= segment_bytes;
+void ArrayKeeper::drop_scratch(SegmentId segment, std::uint64_t bytes) {
+  state_.memory.used_bytes -= segment_memory(bytes);
   drop_segment(segment, SegmentName::kUnlink);
 }
 
@@ -99,7 +99,7 @@ void ArrayKeeper::drop_user(Array& array) {
 }
 
 void ArrayKeeper::erase(Array& array) {
-  if (!array.is_file()) state_.memory.used_bytes -= segment_bytes(array.data_bytes);
+  if (!array.is_file()) state_.memory.used_bytes -= segment_memory(array.data_bytes);
   drop_segment(array.segment, SegmentName::kUnlink);
   state_.arrays.erase(array.id);
 }

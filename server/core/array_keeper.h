@@ -25,11 +25,10 @@ class ArrayKeeper {
 
   struct Scratch {
     SegmentId segment;
-    std::uint64_t segment_bytes = 0;
     std::uint64_t data_offset = 0;
   };
   Result<Scratch> make_scratch(std::uint64_t bytes, bool reserve_now);
-  void drop_scratch(SegmentId segment, std::uint64_t segment_bytes);
+  void drop_scratch(SegmentId segment, std::uint64_t bytes);
 
   // The bytes that were promised have pages now, or will never need them.
   void settle_promise(std::uint64_t bytes);

@@ -147,7 +147,7 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
       return fail(scratch.error());
     }
     job.scratch = scratch->segment;
-    job.scratch_segment_bytes = scratch->segment_bytes;
+    job.scratch_data_offset = scratch->data_offset;
     job.segments.push_back(scratch->segment);
   }
   if (!reserve_now) job.promised_bytes = output_bytes + scratch_bytes;
@@ -163,7 +163,7 @@ void JobControl::describe_to_workers(Job& job, const std::vector<Array*>& inputs
   if (job.scratch) {
     wire::Operand& scratch = *description.mutable_scratch();
     scratch.set_segment(job.scratch.value);
-    scratch.set_data_offset(job.scratch_segment_bytes - job.plan.scratch_bytes);
+    scratch.set_data_offset(job.scratch_data_offset);
     scratch.set_data_bytes(job.plan.scratch_bytes);
     scratch.set_writable(true);
     scratch.set_label("the job's scratch area");
@@ -213,7 +213,7 @@ void JobControl::end(Job& job) {
   if (summary.started == Instant{}) summary.started = summary.ended;
   if (summary.state != JobState::kDone) summary.scalar_dtype.reset();
   if (job.promised_bytes > 0) arrays_.settle_promise(job.promised_bytes);
-  if (job.scratch) arrays_.drop_scratch(job.scratch, job.scratch_segment_bytes);
+  if (job.scratch) arrays_.drop_scratch(job.scratch, job.plan.scratch_bytes);
   for (const ArrayId input : job.inputs) arrays_.drop_user(state_.arrays.get(input));
   if (summary.output) {
     Array& output = state_.arrays.get(summary.output);

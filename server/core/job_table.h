@@ -60,7 +60,7 @@ struct Job {
   Plan plan;
   std::vector<ArrayId> inputs;
   SegmentId scratch;
-  std::uint64_t scratch_segment_bytes = 0;
+  std::uint64_t scratch_data_offset = 0;
   std::uint64_t promised_bytes = 0;  // of output and scratch, not reserved yet
   std::string description;  // JobDescription, serialized, without new_segments
   std::vector<SegmentId> segments;  // that a worker needs for it

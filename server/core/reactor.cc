@@ -30,7 +30,7 @@ void Reactor::adopt_array(const SegmentHeader& header, const CreatedSegment& seg
   array.data_offset = header.data_offset;
   array.data_bytes = header.data_bytes;
   array.owner_uid = header.owner_uid;
-  state_.memory.used_bytes += segment_bytes(array.data_bytes);
+  state_.memory.used_bytes += segment_memory(array.data_bytes);
   state_.arrays.add(std::move(array));
 }
 

@@ -1,0 +1,64 @@
+#include "server/core/chunk_sizing.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "proto/descriptor.h"
+
+namespace parcompute::server {
+namespace {
+
+TEST(ChunkSizingTest, EveryBlockIsHandedOutForAnyEstimate) {
+  for (const double block_ns : {0.0, 1.0, 1e3, 1e6, 1e9, 1e15}) {
+    for (const unsigned workers : {1u, 2u, 256u}) {
+      std::uint64_t remaining = 100'000;
+      std::uint64_t chunks = 0;
+      while (remaining > 0) {
+        const std::uint64_t taken = chunk_blocks({remaining, block_ns, workers, 0});
+        ASSERT_GE(taken, 1u);
+        ASSERT_LE(taken, remaining);
+        remaining -= taken;
+        ++chunks;
+      }
+      EXPECT_LE(chunks, 100'000u);
+    }
+  }
+}
+
+TEST(ChunkSizingTest, ChunksShrinkTowardsTheEnd) {
+  std::uint64_t remaining = 10'000;
+  std::uint64_t last = remaining;
+  while (remaining > 0) {
+    const std::uint64_t taken = chunk_blocks({remaining, 200e3, 4, 0});
+    EXPECT_LE(taken, last);
+    last = taken;
+    remaining -= taken;
+  }
+  EXPECT_EQ(last, 1u);
+}
+
+TEST(ChunkSizingTest, TheUsersChunkIsKept) {
+  EXPECT_EQ(chunk_blocks({100, 1, 8, 7}), 7u);
+  EXPECT_EQ(chunk_blocks({5, 1, 8, 7}), 5u);
+}
+
+TEST(ChunkSizingTest, NoAutomaticChunkIsLongerThanTheTimeTargetOrOneBlock) {
+  EXPECT_LE(static_cast<double>(chunk_blocks({1'000'000, 1e6, 1, 0})) * 1e6, 4e6);
+  EXPECT_EQ(chunk_blocks({1'000'000, 1e9, 1, 0}), 1u);
+}
+
+TEST(ChunkSizingTest, ShortChunksShareAPacketAndLongOnesDoNot) {
+  EXPECT_EQ(chunks_per_packet({1'000'000, 20, 2, 1}, 1), kMaxChunksPerPacket);
+  EXPECT_EQ(chunks_per_packet({1'000'000, 1e6, 2, 1}, 1), 1u);
+}
+
+TEST(ChunkSizingTest, TheLastBlocksAreNotPiledOnOneWorker) {
+  EXPECT_EQ(chunks_per_packet({8, 20, 4, 1}, 1), 1u);
+  EXPECT_FALSE(shall_prefetch({4, 1e6, 4, 0}, 1));
+  EXPECT_TRUE(shall_prefetch({400, 1e6, 4, 0}, 1));
+}
+
+}  // namespace
+}  // namespace parcompute::server

@@ -1,0 +1,245 @@
+// Blocks to workers and back: every block exactly once, whoever dies.
+#include <algorithm>
+#include <map>
+#include <random>
+
+#include "proto/limits.h"
+#include "tests/core/core_fixture.h"
+
+namespace parcompute::server {
+namespace {
+
+using DispatchTest = CoreTest;
+
+TEST_F(DispatchTest, OneBlockGoesToOneWorkerAndItsAnswerEndsTheJob) {
+  start(2);
+  const SessionId session = open_session();
+  const std::uint64_t request = send(session, nop(1));
+  const auto work = Recorder::take(effects.work);
+  ASSERT_EQ(work.size(), 1u);
+  EXPECT_TRUE(work[0].has_description);
+  ASSERT_EQ(work[0].chunks.size(), 1u);
+  EXPECT_EQ(work[0].chunks[0].block_count, 1u);
+  complete(work[0]);
+  const wire::Reply reply = effects.take_reply();
+  EXPECT_EQ(reply.request_id(), request);
+  EXPECT_EQ(reply.job_ended().job().state(), wire::JobInfo::DONE);
+  EXPECT_EQ(reply.job_ended().job().chunks_done(), 1u);
+}
+
+TEST_F(DispatchTest, AWorkerHoldsAtMostTwoPackets) {
+  start(1);
+  const SessionId session = open_session();
+  send(session, nop(1000, 1));
+  auto work = Recorder::take(effects.work);
+  ASSERT_EQ(work.size(), 2u);
+  complete(work[0]);
+  EXPECT_EQ(effects.work.size(), 1u);
+  complete(work[1]);
+  complete_everything();
+  EXPECT_EQ(effects.take_reply().job_ended().job().blocks_done(), 1000u);
+}
+
+TEST_F(DispatchTest, TheDescriptionTravelsOnceToEachWorker) {
+  start(2);
+  const SessionId session = open_session();
+  send(session, nop(10000, 1));
+  std::map<WorkerIndex, int> descriptions;
+  while (!effects.work.empty()) {
+    for (const auto& packet : Recorder::take(effects.work)) {
+      descriptions[packet.worker] += packet.has_description;
+      complete(packet);
+    }
+  }
+  EXPECT_EQ(descriptions, (std::map<WorkerIndex, int>{{0, 1}, {1, 1}}));
+  EXPECT_TRUE(effects.take_reply().has_job_ended());
+}
+
+TEST_F(DispatchTest, LostWorkerReturnsItsBlocksOnce) {
+  start(2);
+  const SessionId session = open_session();
+  send(session, nop(100, 10));
+  std::map<std::uint64_t, int> handed_out;  // by first block
+  const auto note = [&](const Recorder::Work& packet) {
+    for (const auto& chunk : packet.chunks) ++handed_out[chunk.first_block];
+  };
+  auto work = Recorder::take(effects.work);
+  const WorkerIndex victim = work.front().worker;
+  std::vector<Recorder::Work> lost;
+  for (const auto& packet : work) {
+    note(packet);
+    if (packet.worker == victim) lost.push_back(packet);
+  }
+  core->on_worker_lost(victim, "was killed by signal 9 (Killed)");
+  EXPECT_EQ(Recorder::take(effects.forked), std::vector<WorkerIndex>{victim});
+  for (const auto& packet : work)
+    if (packet.worker != victim) complete(packet);
+  while (!effects.work.empty()) {
+    for (const auto& packet : Recorder::take(effects.work)) {
+      EXPECT_NE(packet.worker, victim);
+      note(packet);
+      complete(packet);
+    }
+  }
+  for (const auto& [block, times] : handed_out) {
+    const bool was_lost = std::any_of(lost.begin(), lost.end(), [&](const auto& packet) {
+      return std::any_of(packet.chunks.begin(), packet.chunks.end(), [&](const auto& chunk) { return chunk.first_block == block; });
+    });
+    EXPECT_EQ(times, was_lost ? 2 : 1) << "block " << block;
+  }
+  EXPECT_EQ(handed_out.size(), 10u);
+  const wire::Reply reply = effects.take_reply();
+  EXPECT_EQ(reply.job_ended().job().state(), wire::JobInfo::DONE);
+  EXPECT_EQ(reply.job_ended().job().blocks_done(), 100u);
+  EXPECT_GE(reply.job_ended().job().retries(), 1u);
+}
+
+TEST_F(DispatchTest, AChunkThatEndsThreeWorkersFailsItsJobAlone) {
+  start(1);
+  const SessionId session = open_session();
+  send(session, nop(1));
+  for (std::uint16_t attempt = 1; attempt <= kMaxAttempts; ++attempt) {
+    const auto work = Recorder::take(effects.work);
+    ASSERT_EQ(work.size(), 1u);
+    EXPECT_EQ(work[0].chunks[0].attempt, attempt);
+    core->on_worker_lost(0, "was killed by signal 11 (Segmentation fault)");
+    EXPECT_EQ(Recorder::take(effects.forked).size(), 1u);
+    if (attempt < kMaxAttempts) {
+      EXPECT_TRUE(effects.work.empty());
+      core->on_worker_ready(0);
+    }
+  }
+  const wire::Reply reply = effects.take_reply();
+  EXPECT_EQ(reply.job_ended().job().state(), wire::JobInfo::FAILED);
+  EXPECT_NE(reply.job_ended().job().error().message().find("Segmentation fault"), std::string::npos);
+  core->on_worker_ready(0);
+  send(session, nop(1));
+  complete_everything();
+  EXPECT_EQ(effects.take_reply().job_ended().job().state(), wire::JobInfo::DONE);
+}
+
+TEST_F(DispatchTest, OnlyTheChunkInHandIsSuspectedOfKillingItsWorker) {
+  start(1);
+  const SessionId session = open_session();
+  send(session, nop(8, 1));
+  const auto work = Recorder::take(effects.work);
+  ASSERT_GE(work.size(), 1u);
+  core->on_worker_lost(0, "was killed");
+  effects.forked.clear();
+  core->on_worker_ready(0);
+  std::map<std::uint64_t, std::uint16_t> attempts;
+  while (!effects.work.empty()) {
+    for (const auto& packet : Recorder::take(effects.work)) {
+      for (const auto& chunk : packet.chunks) attempts[chunk.first_block] = chunk.attempt;
+      complete(packet);
+    }
+  }
+  EXPECT_EQ(attempts.at(work[0].chunks[0].first_block), 2);
+  EXPECT_EQ(std::count_if(attempts.begin(), attempts.end(), [](const auto& entry) { return entry.second == 2; }), 1);
+  EXPECT_TRUE(effects.take_reply().has_job_ended());
+}
+
+TEST_F(DispatchTest, AnAnswerToALeaseThatIsNotHeldEndsTheWorker) {
+  start(1);
+  const SessionId session = open_session();
+  send(session, nop(1));
+  auto work = Recorder::take(effects.work);
+  work[0].chunks[0].lease += 1000;
+  complete(work[0]);
+  EXPECT_EQ(Recorder::take(effects.killed), std::vector<WorkerIndex>{0});
+  core->on_worker_lost(0, "was killed");
+  effects.forked.clear();
+  core->on_worker_ready(0);
+  complete_everything();
+  EXPECT_EQ(effects.take_reply().job_ended().job().state(), wire::JobInfo::DONE);
+}
+
+TEST_F(DispatchTest, NoMoreWorkersTakePartThanTheJobAllows) {
+  start(4);
+  const SessionId session = open_session();
+  wire::Request limited = nop(1000, 1);
+  limited.mutable_submit_job()->set_max_workers(2);
+  send(session, limited);
+  while (!effects.work.empty()) {
+    std::set<WorkerIndex> at_once;
+    for (const Worker& worker : core->state().workers)
+      if (!worker.leases.empty()) at_once.insert(worker.index);
+    EXPECT_LE(at_once.size(), 2u);
+    complete(effects.work.front());
+    effects.work.erase(effects.work.begin());
+  }
+  EXPECT_TRUE(effects.take_reply().has_job_ended());
+}
+
+TEST_F(DispatchTest, JobsTakeTurns) {
+  start(1);
+  const SessionId session = open_session();
+  const std::uint64_t first = send(session, nop(100000, 1000));
+  send(session, nop(1));
+  complete_everything();
+  const auto replies = Recorder::take(effects.replies);
+  ASSERT_EQ(replies.size(), 2u);
+  EXPECT_NE(replies[0].message.request_id(), first) << "the short job waited for the long one";
+}
+
+TEST_F(DispatchTest, AFailedChunkEndsItsJobWithTheWorkersWords) {
+  start(2);
+  const SessionId session = open_session();
+  send(session, nop(100, 10));
+  auto work = Recorder::take(effects.work);
+  ChunkCompletion failed{};
+  failed.lease = work[0].chunks[0].lease;
+  failed.error_code = static_cast<std::uint32_t>(ErrorCode::kBadData);
+  core->on_chunk_failed(work[0].worker, failed, "the file is too short");
+  EXPECT_TRUE(effects.replies.empty()) << "leases are still out";
+  work[0].chunks.erase(work[0].chunks.begin());
+  for (const auto& packet : work)
+    if (!packet.chunks.empty()) complete(packet);
+  const wire::Reply reply = effects.take_reply();
+  EXPECT_EQ(reply.job_ended().job().state(), wire::JobInfo::FAILED);
+  EXPECT_EQ(reply.job_ended().job().error().message(), "the file is too short");
+  EXPECT_TRUE(effects.work.empty()) << "a failing job hands out nothing more";
+}
+
+// Whatever order answers and deaths come in, each block counts once and every job ends.
+TEST_F(DispatchTest, RandomDeathsLoseAndRepeatNoBlock) {
+  std::mt19937_64 random(20261121);
+  for (int round = 0; round < 50; ++round) {
+    effects.work.clear();
+    start(3);
+    const SessionId session = open_session();
+    std::uint64_t wanted = 0;
+    for (int job = 0; job < 5; ++job) {
+      const std::uint64_t blocks = 1 + random() % 500;
+      wanted += blocks;
+      send(session, nop(blocks, random() % 20));
+    }
+    std::vector<std::deque<Recorder::Work>> queues(3);
+    std::uint64_t done = 0;
+    while (effects.replies.size() < 5) {
+      for (auto& packet : Recorder::take(effects.work)) queues[packet.worker].push_back(std::move(packet));
+      const auto worker = static_cast<WorkerIndex>(random() % 3);
+      if (random() % 10 == 0) {
+        queues[worker].clear();
+        core->on_worker_lost(worker, "was killed");
+        EXPECT_EQ(Recorder::take(effects.forked), std::vector<WorkerIndex>{worker});
+        core->on_worker_ready(worker);
+      } else if (!queues[worker].empty()) {
+        const auto packet = std::move(queues[worker].front());
+        queues[worker].pop_front();
+        complete(packet);
+      }
+    }
+    for (const auto& reply : Recorder::take(effects.replies)) {
+      const wire::JobInfo& job = reply.message.job_ended().job();
+      if (job.state() == wire::JobInfo::DONE) EXPECT_EQ(job.blocks_done(), job.blocks_total());
+      else EXPECT_EQ(job.state(), wire::JobInfo::FAILED);  // three deaths in a row, by chance
+      done += job.blocks_total();
+    }
+    EXPECT_EQ(done, wanted);
+    EXPECT_TRUE(core->state().jobs.live().empty());
+  }
+}
+
+}  // namespace
+}  // namespace parcompute::server
