@@ -37,20 +37,14 @@ std::uint64_t Connection::send(wire::Request& request, std::optional<int> fd) {
     default: throw Failure(ErrorCode::kSystem, "the request could not be sent to the server: too many open files on their way?", errno);
   }
   // The server may have said why before it closed: a refusal has request id 0.
-  try {
-    while (take_packet(std::nullopt)) {
-    }
-  } catch (const Failure& gone) {
-    if (gone.code() != ErrorCode::kNoServer) throw;
-  }
-  throw_gone();
+  while (true) next_reply(std::nullopt);  // throws that, or that the server has gone
 }
 
-bool Connection::take_packet(Deadline deadline) {
+std::optional<Connection::Received> Connection::next_reply(Deadline deadline) {
   if (deadline) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - std::chrono::steady_clock::now());
     pollfd wait{channel_.fd(), POLLIN, 0};
-    if (::poll(&wait, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0))) <= 0) return false;
+    if (::poll(&wait, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0))) <= 0) return std::nullopt;
   }
   Packet packet;
   switch (channel_.receive(buffer_, packet)) {
@@ -61,25 +55,26 @@ bool Connection::take_packet(Deadline deadline) {
                                             "raise the limit (ulimit -n)");
     default: throw Failure(ErrorCode::kBadData, "the server's answer is no message of this protocol");
   }
-  Received received;
-  if (!received.reply.ParseFromArray(packet.bytes.data(), static_cast<int>(packet.bytes.size())))
+  std::optional<Received> received(std::in_place);
+  if (!received->reply.ParseFromArray(packet.bytes.data(), static_cast<int>(packet.bytes.size())))
     throw Failure(ErrorCode::kBadData, "the server's answer is no message of this protocol");
-  if (!packet.fds.empty()) received.fd = std::move(packet.fds.front());
-  const std::uint64_t id = received.reply.request_id();
-  if (id == 0 && received.reply.has_failed()) throw_failure(received.reply.failed());
-  if (unwanted_.erase(id) == 0) replies_[id] = std::move(received);
-  return true;
+  if (!packet.fds.empty()) received->fd = std::move(packet.fds.front());
+  const std::uint64_t id = received->reply.request_id();
+  if (id == 0 && received->reply.has_failed()) throw_failure(received->reply.failed());
+  if (unwanted_.erase(id) > 0) received.reset();
+  return received;
 }
 
 std::optional<Connection::Received> Connection::receive(std::uint64_t id, Deadline deadline) {
-  while (true) {
-    if (auto node = replies_.extract(id); !node.empty()) {
-      Received received = std::move(node.mapped());
-      if (received.reply.has_failed()) throw_failure(received.reply.failed());
-      return received;
-    }
-    if (!take_packet(deadline)) return std::nullopt;
+  std::optional<Received> received;
+  if (auto node = replies_.extract(id); !node.empty()) received = std::move(node.mapped());
+  while (!received || received->reply.request_id() != id) {
+    if (received) replies_[received->reply.request_id()] = std::move(*received);
+    received = next_reply(deadline);
+    if (!received && deadline) return std::nullopt;
   }
+  if (received->reply.has_failed()) throw_failure(received->reply.failed());
+  return received;
 }
 
 Connection::Received Connection::call(wire::Request& request, std::optional<int> fd) {
@@ -88,7 +83,8 @@ Connection::Received Connection::call(wire::Request& request, std::optional<int>
 
 void Connection::send_and_forget(wire::Request& request) {
   unwanted_.insert(send(request));
-  while (unwanted_.size() > kMaxUnwanted) take_packet(std::nullopt);
+  while (unwanted_.size() > kMaxUnwanted)
+    if (auto wanted = next_reply(std::nullopt)) replies_[wanted->reply.request_id()] = std::move(*wanted);
 }
 
 void Connection::wait_for_end() {

@@ -38,8 +38,8 @@ class Connection {
   void wait_for_end();
 
  private:
-  // One packet into replies_. False as for receive().
-  bool take_packet(Deadline deadline);
+  // Takes one packet. Nothing where its reply is unwanted, or as for receive().
+  std::optional<Received> next_reply(Deadline deadline);
 
   Channel channel_;
   std::vector<std::byte> buffer_;

@@ -4,9 +4,24 @@
 
 #include <fmt/format.h>
 
+#include "common/operation/operation.h"
 #include "proto/limits.h"
 
 namespace parcompute::server {
+
+namespace {
+
+void encode_operand(Array& array) {
+  wire::Operand operand;
+  operand.set_segment(array.segment.value);
+  to_wire(array.spec, *operand.mutable_spec());
+  operand.set_data_offset(array.data_offset);
+  operand.set_data_bytes(array.data_bytes);
+  operand.set_label(array.label());
+  operand.SerializeToString(&array.operand);
+}
+
+}  // namespace
 
 std::string Array::label() const {
   return name.empty() ? (path.empty() ? "anonymous array" : path) : name;
@@ -36,6 +51,7 @@ Array& ArrayTable::add(Array array) {
     const bool fresh = names_.emplace(array.name, array.id).second;
     PARCOMPUTE_INVARIANT(fresh);
   }
+  encode_operand(array);
   const ArrayId id = array.id;
   return arrays_.emplace(id, std::move(array)).first->second;
 }

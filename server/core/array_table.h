@@ -29,13 +29,14 @@ struct Array {
   std::uint64_t data_bytes = 0;
   bool writable = true;
   uid_t owner_uid = 0;
+  std::string operand;  // as job descriptions name it (wire::Operand, read-only), encoded once
   SessionId session;    // that an anonymous array goes with
   JobId maker;          // while kMaking
   unsigned users = 0;   // live jobs that read or write it
   bool removed = false; // its name is gone; it goes with its last user
 
   bool is_file() const { return segment_name.empty(); }
-  // "'a'", "an anonymous array"
+  // How messages call it: its name, its file's path, "anonymous array".
   std::string label() const;
 };
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include "common/operation/operation.h"
 #include "common/operation/reserve.h"
@@ -12,13 +14,15 @@
 namespace parcompute::server {
 namespace {
 
-void fill_operand(const Array& array, bool writable, wire::Operand& operand) {
-  operand.set_segment(array.segment.value);
-  to_wire(array.spec, *operand.mutable_spec());
-  operand.set_data_offset(array.data_offset);
-  operand.set_data_bytes(array.data_bytes);
-  operand.set_writable(writable);
-  operand.set_label(array.label());
+// Adds an encoded message, in two parts, as a field of an encoded JobDescription. Protocol Buffers merge what is written
+// one after the other, so that a description is its fields in a row.
+void append_field(int number, std::string_view first, std::string_view second, std::string& description) {
+  google::protobuf::io::StringOutputStream stream(&description);
+  google::protobuf::io::CodedOutputStream out(&stream);
+  out.WriteTag(static_cast<std::uint32_t>(number) << 3 | 2);  // 2: a length-delimited field
+  out.WriteVarint32(static_cast<std::uint32_t>(first.size() + second.size()));
+  out.WriteRaw(first.data(), static_cast<int>(first.size()));
+  out.WriteRaw(second.data(), static_cast<int>(second.size()));
 }
 
 }  // namespace
@@ -67,12 +71,11 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
   auto plan = plan_operation(message.operation(), operands);
   if (!plan) return fail(plan.error());
 
-  job.operation = message.operation();
   job.plan = std::move(*plan);
   job.session = session.id;
   job.chunk_blocks = message.chunk_blocks();
   job.max_workers = message.max_workers();
-  job.summary.operation = find_operation(job.operation.kind_case())->name;
+  job.summary.operation = find_operation(message.operation().kind_case())->name;
   job.summary.owner_uid = session.uid;
   job.summary.detached = message.detach();
   job.summary.bytes_read = job.plan.bytes_read;
@@ -95,7 +98,7 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
     output.maker = added.id();
     arrays_.add_user(output);
   }
-  describe_to_workers(added, *inputs);
+  describe_to_workers(added, message.operation(), *inputs);
   const JobId id = added.id();
   if (!message.detach()) {
     added.waiters.push_back({session.id, request});
@@ -154,21 +157,27 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
   return {};
 }
 
-void JobControl::describe_to_workers(Job& job, const std::vector<Array*>& inputs) {
-  wire::JobDescription description;
-  description.set_job(job.id().value);
-  *description.mutable_operation() = job.operation;
-  for (const Array* input : inputs) fill_operand(*input, false, *description.add_inputs());
-  if (job.summary.output) fill_operand(state_.arrays.get(job.summary.output), true, *description.add_outputs());
+void JobControl::describe_to_workers(Job& job, const wire::Operation& operation, const std::vector<Array*>& inputs) {
+  using D = wire::JobDescription;
+  D head;
+  head.set_job(job.id().value);
+  head.SerializeToString(&job.description);
+  append_field(D::kOperationFieldNumber, operation.SerializeAsString(), {}, job.description);
+  for (const Array* input : inputs) append_field(D::kInputsFieldNumber, input->operand, {}, job.description);
+  if (job.summary.output) {
+    wire::Operand writable;
+    writable.set_writable(true);
+    append_field(D::kOutputsFieldNumber, state_.arrays.get(job.summary.output).operand, writable.SerializeAsString(), job.description);
+  }
   if (job.scratch) {
-    wire::Operand& scratch = *description.mutable_scratch();
+    wire::Operand scratch;
     scratch.set_segment(job.scratch.value);
     scratch.set_data_offset(job.scratch_data_offset);
     scratch.set_data_bytes(job.plan.scratch_bytes);
     scratch.set_writable(true);
     scratch.set_label("the job's scratch area");
+    append_field(D::kScratchFieldNumber, scratch.SerializeAsString(), {}, job.description);
   }
-  description.SerializeToString(&job.description);
 }
 
 void JobControl::start(Job& job) {

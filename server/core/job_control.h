@@ -32,7 +32,7 @@ class JobControl {
  private:
   Result<std::vector<Array*>> find_inputs(const Session& session, const wire::SubmitJob& message, std::set<JobId>& makers);
   Result<void> make_memory(Session& session, const wire::SubmitJob& message, Job& job);
-  void describe_to_workers(Job& job, const std::vector<Array*>& inputs);
+  void describe_to_workers(Job& job, const wire::Operation& operation, const std::vector<Array*>& inputs);
   void start(Job& job);
   void enter_phase(Job& job, std::size_t phase);
   void end(Job& job);

@@ -56,7 +56,6 @@ struct JobSummary {
 
 struct Job {
   JobSummary summary;
-  wire::Operation operation;
   Plan plan;
   std::vector<ArrayId> inputs;
   SegmentId scratch;

@@ -91,13 +91,13 @@ class Coordinator : private Effects, private PoolEvents {
 
   CoordinatorOptions options_;
   std::vector<std::byte> buffer_;  // what is received, one packet at a time
-  boost::asio::io_context loop_{1};
+  std::vector<char> arena_block_;  // where requests are parsed to, one at a time
+  boost::asio::io_context loop_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE};  // one thread: no locks
   SegmentStore segments_;
   Pool pool_;
   Reactor core_;
   std::unordered_map<SessionId, std::shared_ptr<PacketSocket>> clients_;
   std::uint64_t last_session_ = 0;
-  wire::Request request_;  // reused: keeps its memory from one request to the next
   std::string reply_bytes_;
 
   boost::asio::posix::stream_descriptor listener_;

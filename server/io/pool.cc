@@ -104,7 +104,7 @@ void Pool::on_forkserver_packet(Packet& packet) {
     case ForkKind::kForked: return on_forked(message, packet);
     case ForkKind::kExited: return on_exited(message);
     case ForkKind::kForkFailed:
-      log_error("worker {} cannot be forked: {}", message.worker, std::strerror(message.status));
+      log_error("{}", system_error("fork", fmt::format("worker {}", message.worker), message.status).message);
       if (Place* place = place_of(message)) {
         place->socket->close();
         place->socket.reset();
