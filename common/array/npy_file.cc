@@ -32,42 +32,76 @@ Result<std::uint64_t> regular_file_size(int fd, std::string_view label) {
   return static_cast<std::uint64_t>(stat.st_size);
 }
 
-// Appends an array's elements in C order, row by row.
+// Packs strided elements; the size is a constant so that each copy is one move.
+template <std::size_t kItemsize>
+void gather(std::byte* to, const std::byte* from, std::int64_t count, std::int64_t stride) {
+  for (std::int64_t i = 0; i < count; ++i)
+    std::memcpy(to + i * std::int64_t{kItemsize}, from + i * stride, kItemsize);
+}
+
+void gather(std::size_t itemsize, std::byte* to, const std::byte* from, std::int64_t count,
+            std::int64_t stride) {
+  switch (itemsize) {
+    case 1:
+      return gather<1>(to, from, count, stride);
+    case 2:
+      return gather<2>(to, from, count, stride);
+    case 4:
+      return gather<4>(to, from, count, stride);
+    case 8:
+      return gather<8>(to, from, count, stride);
+    default:
+      return gather<16>(to, from, count, stride);
+  }
+}
+
+// Appends an array's elements in C order, row by row. The array has at least one dimension and one element.
 class RowWriter {
  public:
-  RowWriter(AtomicFile& file, const ArraySpec& spec) : file_(file), spec_(spec) {
-    buffer_.reserve(kGatherBytes);
-  }
+  RowWriter(AtomicFile& file, const ArraySpec& spec)
+      : file_(file),
+        spec_(spec),
+        itemsize_(static_cast<std::size_t>(itemsize(spec.dtype))),
+        buffer_(kGatherBytes) {}
 
   Result<void> write(const std::byte* element0) {
     if (auto ok = write_axis(0, element0); !ok) return ok;
-    return file_.write(buffer_);
+    return flush();
   }
 
  private:
   Result<void> write_axis(std::size_t axis, const std::byte* at) {
-    if (axis == spec_.ndim()) return append({at, static_cast<std::size_t>(itemsize(spec_.dtype))});
-    const auto step = static_cast<std::int64_t>(itemsize(spec_.dtype));
-    if (axis + 1 == spec_.ndim() && spec_.strides[axis] == step)
-      return append({at, static_cast<std::size_t>(spec_.shape[axis] * step)});
+    const std::int64_t stride = spec_.strides[axis];
+    if (axis + 1 == spec_.ndim()) return append(at, spec_.shape[axis], stride);
     for (std::int64_t i = 0; i < spec_.shape[axis]; ++i)
-      if (auto ok = write_axis(axis + 1, at + i * spec_.strides[axis]); !ok) return ok;
+      if (auto ok = write_axis(axis + 1, at + i * stride); !ok) return ok;
     return {};
   }
 
-  Result<void> append(std::span<const std::byte> bytes) {
-    if (buffer_.size() + bytes.size() > kGatherBytes) {
-      if (auto ok = file_.write(buffer_); !ok) return ok;
-      buffer_.clear();
-      if (bytes.size() >= kGatherBytes) return file_.write(bytes);
+  Result<void> append(const std::byte* at, std::int64_t count, std::int64_t stride) {
+    const std::size_t room = buffer_.size() / itemsize_;
+    for (std::int64_t done = 0; done < count;) {
+      if (filled_ == room)
+        if (auto ok = flush(); !ok) return ok;
+      const auto piece = std::min(count - done, static_cast<std::int64_t>(room - filled_));
+      gather(itemsize_, buffer_.data() + filled_ * itemsize_, at + done * stride, piece, stride);
+      filled_ += static_cast<std::size_t>(piece);
+      done += piece;
     }
-    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
     return {};
+  }
+
+  Result<void> flush() {
+    const auto full = std::span<const std::byte>(buffer_).first(filled_ * itemsize_);
+    filled_ = 0;
+    return file_.write(full);
   }
 
   AtomicFile& file_;
   const ArraySpec& spec_;
+  const std::size_t itemsize_;
   std::vector<std::byte> buffer_;
+  std::size_t filled_ = 0;  // elements
 };
 
 }  // namespace

@@ -14,11 +14,24 @@ struct Unit {
   double bytes;
 };
 constexpr std::array<Unit, 18> kUnits{{
-    {"", 1},       {"B", 1},
-    {"k", 1024.},  {"K", 1024.},  {"KiB", 1024.},  {"kB", 1e3},  {"KB", 1e3},
-    {"M", 0x1p20}, {"MiB", 0x1p20}, {"MB", 1e6},   {"m", 0x1p20},
-    {"G", 0x1p30}, {"GiB", 0x1p30}, {"GB", 1e9},   {"g", 0x1p30},
-    {"T", 0x1p40}, {"TiB", 0x1p40}, {"TB", 1e12},
+    {"", 1},
+    {"B", 1},
+    {"k", 1024.},
+    {"K", 1024.},
+    {"KiB", 1024.},
+    {"kB", 1e3},
+    {"KB", 1e3},
+    {"M", 0x1p20},
+    {"MiB", 0x1p20},
+    {"MB", 1e6},
+    {"m", 0x1p20},
+    {"G", 0x1p30},
+    {"GiB", 0x1p30},
+    {"GB", 1e9},
+    {"g", 0x1p30},
+    {"T", 0x1p40},
+    {"TiB", 0x1p40},
+    {"TB", 1e12},
 }};
 
 }  // namespace
@@ -29,7 +42,8 @@ Result<std::uint64_t> parse_size(std::string_view text) {
                 fmt::format("'{}' is not a size: write a number and a unit, such as 512MiB or 1.5G", text));
   };
   double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
   if (error != std::errc{} || text.empty() || text.front() == '-' || !std::isfinite(number)) return refuse();
   std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);

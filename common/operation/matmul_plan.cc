@@ -10,24 +10,26 @@
 namespace parcompute {
 namespace {
 
-// A tile's estimated time, for the choice of the grid and the first guess of a block's time. Constants of the plan, not of
-// the machine: where a block ends must not depend on who computes it.
+// A tile's estimated time, for the choice of the grid and the first guess of a block's time. Constants of the
+// plan, not of the machine: where a block ends must not depend on who computes it.
 //
-// The shape of the estimate is OpenBLAS's: it copies both operands into its own order, the right one once for every row of
-// tiles, the left one once for every column, and works in strips of the result's columns, so it loses most on narrow
-// tiles. The numbers fit tiles of 128 to 2000 cut from products of 2000 and 6000 (tests/bench/kernel_bench.cc, MatmulTile).
+// The shape of the estimate is OpenBLAS's: it copies both operands into its own order, the right one once for
+// every row of tiles, the left one once for every column, and works in strips of the result's columns, so it
+// loses most on narrow tiles. The numbers fit tiles of 128 to 2000 cut from products of 2000 and 6000
+// (tests/bench/kernel_bench.cc, MatmulTile).
 constexpr double kFlopsPerNs = 75;  // float64
 constexpr double kRowLoss = 25;     // a tile of this many rows takes twice its time
 constexpr double kColumnLoss = 120;
 constexpr double kWriteBytesPerNs = 4;
 constexpr double kCallNs = 3000;  // with its share of dispatch
 
-// Tiles are not cut below these, nor are edges other than multiples of kEdgeStep, for OpenBLAS's inner kernels take up to
-// 32 rows at once.
+// Tiles are not cut below these, nor are edges other than multiples of kEdgeStep, for OpenBLAS's inner
+// kernels take up to 32 rows at once.
 constexpr std::int64_t kLeastRows = 64;
 constexpr std::int64_t kLeastColumns = 128;
 constexpr std::int64_t kEdgeStep = 32;
-// Blocks that are longer delay progress and cancellation; a tile that has to be packed must fit into a worker.
+// Blocks that are longer delay progress and cancellation; a tile that has to be packed must fit into a
+// worker.
 constexpr double kLongestBlockNs = 1e9;
 constexpr double kMostTileBytes = 256e6;
 constexpr std::int64_t kPackedDepth = 1024;
@@ -35,7 +37,8 @@ constexpr std::int64_t kPackedDepth = 1024;
 constexpr double kSharedBlockNs = 200e3;
 
 double tile_ns(std::int64_t m, std::int64_t k, std::int64_t n, DType dtype) {
-  const double rows = static_cast<double>(m), columns = static_cast<double>(n), depth = static_cast<double>(k);
+  const double rows = static_cast<double>(m), columns = static_cast<double>(n),
+               depth = static_cast<double>(k);
   const double size = static_cast<double>(itemsize(dtype));
   const double area = rows * columns + kRowLoss * columns + kColumnLoss * rows;
   return 2 * depth * area / kFlopsPerNs * (size / 8) + rows * columns * size / kWriteBytesPerNs + kCallNs;
@@ -44,7 +47,8 @@ double tile_ns(std::int64_t m, std::int64_t k, std::int64_t n, DType dtype) {
 bool is_handy(std::int64_t m, std::int64_t k, std::int64_t n, DType dtype) {
   const double rows = static_cast<double>(m), columns = static_cast<double>(n);
   const double depth = static_cast<double>(std::min(k, kPackedDepth));
-  const double bytes = static_cast<double>(itemsize(dtype)) * (rows * depth + depth * columns + rows * columns);
+  const double bytes =
+      static_cast<double>(itemsize(dtype)) * (rows * depth + depth * columns + rows * columns);
   return bytes <= kMostTileBytes && tile_ns(m, k, n, dtype) <= kLongestBlockNs;
 }
 
@@ -54,28 +58,32 @@ struct Cut {
   std::uint64_t tiles;
 };
 
-// The ways to cut `length` into equal edges that are worth a look: 1, 2, 3, 4 tiles, then about a quarter more each time.
+// The ways to cut `length` into equal edges that are worth a look: 1, 2, 3, 4 tiles, then about a quarter
+// more each time.
 std::vector<Cut> cuts(std::int64_t length, std::int64_t least_edge) {
   std::vector<Cut> ways{{length, length == 0 ? 0U : 1U}};
-  for (std::int64_t wanted = 2; wanted <= length / least_edge; wanted = wanted < 4 ? wanted + 1 : wanted * 5 / 4) {
+  for (std::int64_t wanted = 2; wanted <= length / least_edge;
+       wanted = wanted < 4 ? wanted + 1 : wanted * 5 / 4) {
     const std::int64_t exact = length / wanted + (length % wanted != 0);
     const std::int64_t edge = (exact + kEdgeStep - 1) / kEdgeStep * kEdgeStep;
-    const std::uint64_t tiles = ceil_div(static_cast<std::uint64_t>(length), static_cast<std::uint64_t>(edge));
+    const std::uint64_t tiles =
+        ceil_div(static_cast<std::uint64_t>(length), static_cast<std::uint64_t>(edge));
     if (tiles != ways.back().tiles) ways.push_back({edge, tiles});
   }
   return ways;
 }
 
-// What a grid of blocks costs. A stack of many products keeps many workers busy as it is: only the work counts. Else, how
-// long 1, 2, 4, ... 64 workers take, added up, weighted between what a machine's owner sees (the work that all of them
-// could have done meanwhile) and what the job's owner sees (the time).
+// What a grid of blocks costs. A stack of many products keeps many workers busy as it is: only the work
+// counts. Else, how long 1, 2, 4, ... 64 workers take, added up, weighted between what a machine's owner sees
+// (the work that all of them could have done meanwhile) and what the job's owner sees (the time).
 constexpr std::uint64_t kManyWorkers = 64;
 double weigh(std::uint64_t batch, std::uint64_t tiles, double block_ns) {
   const std::uint64_t blocks = batch * tiles;
   if (batch >= kManyWorkers) return static_cast<double>(blocks) * block_ns;
   double sum = 0;
   for (std::uint64_t workers = 1; workers <= kManyWorkers; workers *= 2)
-    sum += static_cast<double>(ceil_div(blocks, workers)) * block_ns * std::sqrt(static_cast<double>(workers));
+    sum +=
+        static_cast<double>(ceil_div(blocks, workers)) * block_ns * std::sqrt(static_cast<double>(workers));
   return sum;
 }
 
@@ -90,20 +98,24 @@ Result<Pairing> pair_operands(Operands inputs) {
   const OperandInfo& a = inputs[0];
   const OperandInfo& b = inputs[1];
   const auto mismatch = [&](const std::string& why) {
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} does not match {} for matmul: {}", format_operand(a), format_operand(b), why));
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{} does not match {} for matmul: {}",
+                                                         format_operand(a), format_operand(b), why));
   };
   for (const OperandInfo* operand : {&a, &b}) {
     if (operand->spec.dtype != DType::kFloat32 && operand->spec.dtype != DType::kFloat64)
-      return fail(ErrorCode::kUnsupported, fmt::format("{} cannot be multiplied: matmul takes float32 and float64",
-                                                       format_operand(*operand)));
+      return fail(
+          ErrorCode::kUnsupported,
+          fmt::format("{} cannot be multiplied: matmul takes float32 and float64", format_operand(*operand)));
     if (operand->spec.ndim() < 2)
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} has {} dimension{}; matmul takes matrices and stacks of matrices: reshape it to 2 or more",
-                              format_operand(*operand), operand->spec.ndim(), operand->spec.ndim() == 1 ? "" : "s"));
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format(
+              "{} has {} dimension{}; matmul takes matrices and stacks of matrices: reshape it to 2 or more",
+              format_operand(*operand), operand->spec.ndim(), operand->spec.ndim() == 1 ? "" : "s"));
   }
   if (a.spec.dtype != b.spec.dtype)
-    return mismatch(fmt::format("dtypes {} and {}; both must be the same", name(a.spec.dtype), name(b.spec.dtype)));
+    return mismatch(
+        fmt::format("dtypes {} and {}; both must be the same", name(a.spec.dtype), name(b.spec.dtype)));
 
   const Dims& left = a.spec.shape;
   const Dims& right = b.spec.shape;
@@ -121,15 +133,17 @@ Result<Pairing> pair_operands(Operands inputs) {
       return axis + shape.size() < ndim ? std::int64_t{1} : shape[axis + shape.size() - ndim];
     };
     const std::int64_t x = dim_of(left), y = dim_of(right);
-    if (x != y && x != 1 && y != 1) return mismatch(fmt::format("stack dimensions {} and {} (axis {})", x, y, axis));
+    if (x != y && x != 1 && y != 1)
+      return mismatch(fmt::format("stack dimensions {} and {} (axis {})", x, y, axis));
     pairing.shape.push_back(x == 1 ? y : x);
   }
   pairing.shape.push_back(pairing.m);
   pairing.shape.push_back(pairing.n);
   if (auto fits = make_spec(a.spec.dtype, pairing.shape); !fits)
-    return fail(fits.error().code, fmt::format("the product of {} and {}: {}", format_operand(a), format_operand(b),
-                                               fits.error().message));
-  for (std::size_t axis = 0; axis + 2 < ndim; ++axis) pairing.batch *= static_cast<std::uint64_t>(pairing.shape[axis]);
+    return fail(fits.error().code, fmt::format("the product of {} and {}: {}", format_operand(a),
+                                               format_operand(b), fits.error().message));
+  for (std::size_t axis = 0; axis + 2 < ndim; ++axis)
+    pairing.batch *= static_cast<std::uint64_t>(pairing.shape[axis]);
   return pairing;
 }
 

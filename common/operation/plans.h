@@ -1,7 +1,7 @@
 // The plans that registry.cc lists, and the shapes of their blocks, which the kernels compute by.
 //
-// A block is the smallest piece that a result is defined by: its size depends on operation, dtype and shape alone. The
-// numbers below are therefore part of what a float sum means; changing one changes last bits.
+// A block is the smallest piece that a result is defined by: its size depends on operation, dtype and shape
+// alone. The numbers below are therefore part of what a float sum means; changing one changes last bits.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,14 @@ Result<Plan> plan_fill(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_read_file(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_nop(const wire::Operation& operation, Operands inputs);
 
-// reduce: block b covers the elements [b, b + 1) * reduce_block_elements(dtype), in the order they lie in memory where
-// the operand is dense and in C order where it is not. Sized in bytes so that a block streams through L2.
-// One block answers at once. More: phase 0 leaves one partial for each in scratch, phase 1 combines them.
+// reduce: block b covers the elements [b, b + 1) * reduce_block_elements(dtype), in the order they lie in
+// memory where the operand is dense and in C order where it is not. Sized in bytes so that a block streams
+// through L2. One block answers at once. More: phase 0 leaves one partial for each in scratch, phase 1
+// combines them.
 inline constexpr std::uint64_t kReduceBlockBytes = 128 * 1024;
-constexpr std::uint64_t reduce_block_elements(DType dtype) { return kReduceBlockBytes / itemsize(dtype); }
+constexpr std::uint64_t reduce_block_elements(DType dtype) {
+  return kReduceBlockBytes / itemsize(dtype);
+}
 // Blocks of phase 0 for `elements`: at least one, for an empty sum is 0.
 std::uint64_t reduce_blocks(DType dtype, std::uint64_t elements);
 inline constexpr std::uint64_t kReducePartialBytes = 16;
@@ -37,9 +40,10 @@ inline constexpr std::uint64_t kMandelbrotBlockPoints = 1024;
 // fill and read_file: block b covers the bytes [b, b + 1) * kCopyBlockBytes of the output.
 inline constexpr std::uint64_t kCopyBlockBytes = 1024 * 1024;
 
-// matmul: a stack of `batch` products, each of m x k by k x n. A product is cut into a grid of tiles_m x tiles_n tiles
-// of tile_m x tile_n (smaller at the edges), or, where products are small, a block takes several whole ones:
-// block b is tile b % tiles() of product b / tiles(), or the products [b, b + 1) * products_per_block.
+// matmul: a stack of `batch` products, each of m x k by k x n. A product is cut into a grid of tiles_m x
+// tiles_n tiles of tile_m x tile_n (smaller at the edges), or, where products are small, a block takes
+// several whole ones: block b is tile b % tiles() of product b / tiles(), or the products [b, b + 1) *
+// products_per_block.
 struct MatmulTiling {
   std::uint64_t batch = 0;
   std::int64_t m = 0, k = 0, n = 0;
@@ -54,7 +58,8 @@ struct MatmulTiling {
 };
 // The grid for a stack of products; a pure function of these numbers.
 MatmulTiling tile_products(std::uint64_t batch, std::int64_t m, std::int64_t k, std::int64_t n, DType dtype);
-// np.matmul's rules for operands of 2 or more dimensions: the tiling of a product that is served, or why it is not.
+// np.matmul's rules for operands of 2 or more dimensions: the tiling of a product that is served, or why it
+// is not.
 Result<MatmulTiling> tile_matmul(Operands inputs);
 
 }  // namespace parcompute

@@ -14,10 +14,14 @@ constexpr double kLeastBlockNs = 100;
 
 std::string_view operator_name(wire::Reduce::Operator op) {
   switch (op) {
-    case wire::Reduce::SUM: return "sum";
-    case wire::Reduce::MIN: return "min";
-    case wire::Reduce::MAX: return "max";
-    default: return "";
+    case wire::Reduce::SUM:
+      return "sum";
+    case wire::Reduce::MIN:
+      return "min";
+    case wire::Reduce::MAX:
+      return "max";
+    default:
+      return "";
   }
 }
 
@@ -26,13 +30,14 @@ std::string_view operator_name(wire::Reduce::Operator op) {
 Result<DType> reduce_result_dtype(wire::Reduce::Operator op, DType dtype) {
   const std::string_view op_name = operator_name(op);
   if (op_name.empty())
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("reduction operator {} is unknown; choose sum, min or max", static_cast<int>(op)));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("reduction operator {} is unknown; choose sum, min or max", static_cast<int>(op)));
   const Kind kind = info(dtype).kind;
   if (kind == Kind::kComplex)
     return fail(ErrorCode::kUnsupported,
-                fmt::format("{} of {} is not served; reduce takes bool, integers, float32 and float64", op_name,
-                            name(dtype)));
+                fmt::format("{} of {} is not served; reduce takes bool, integers, float32 and float64",
+                            op_name, name(dtype)));
   if (op != wire::Reduce::SUM || kind == Kind::kFloat) return dtype;
   return kind == Kind::kUnsigned ? DType::kUint64 : DType::kInt64;
 }
@@ -50,9 +55,10 @@ Result<Plan> plan_reduce(const wire::Operation& operation, Operands inputs) {
 
   const std::uint64_t elements = element_count(input.spec);
   if (elements == 0 && op != wire::Reduce::SUM)
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} has no elements: a zero-size array has no {}, for the reduction has no identity",
-                            format_operand(input), operator_name(op)));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{} has no elements: a zero-size array has no {}, for the reduction has no identity",
+                    format_operand(input), operator_name(op)));
   auto output = make_spec(*result, {});
   if (!output) return fail(output.error());
 

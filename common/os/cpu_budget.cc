@@ -73,7 +73,7 @@ Result<CgroupLimit> ask_cfs_quota(const FileReader& read_file, const std::string
   const std::string path = directory + "/cpu.cfs_quota_us";
   const auto text = read_file(path);
   if (!text) return fail(text.error());
-  if (text->starts_with("-1")) return CgroupLimit{};
+  if (*text == "-1\n" || *text == "-1") return CgroupLimit{};
   const auto quota = parse_decimal(*text);
   if (!quota || *quota == 0) return not_understood(path, *text);
   const std::string period_path = directory + "/cpu.cfs_period_us";

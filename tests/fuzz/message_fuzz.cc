@@ -1,0 +1,75 @@
+// Any bytes as a client's request: what parses as one, and asks for a job, is planned on made-up operands. No
+// plan may crash, overflow or claim an output that its own header could not hold.
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/base/invariant.h"
+#include "common/operation/operation.h"
+#include "proto/limits.h"
+#include "proto/parcompute.pb.h"
+
+namespace parcompute {
+namespace {
+
+void check_plan(const Plan& plan) {
+  if (plan.output) {
+    PARCOMPUTE_INVARIANT(is_dense(*plan.output));
+    PARCOMPUTE_INVARIANT(check_spec(*plan.output, byte_count(*plan.output)));
+  }
+  for (const Phase& phase : plan.phases) {
+    PARCOMPUTE_INVARIANT(phase.blocks >= 1 && phase.blocks <= kMaxBlocks);
+    PARCOMPUTE_INVARIANT(phase.block_ns >= 0);
+  }
+  PARCOMPUTE_INVARIANT(plan.scratch_bytes < std::uint64_t{1} << 62);
+}
+
+// Each operand is a wire::ArraySpec of its share of the bytes, or a plain array where they are none.
+std::vector<OperandInfo> made_up_operands(std::span<const std::uint8_t> bytes, std::size_t count) {
+  std::vector<OperandInfo> operands;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t size = bytes.size() / (count - i);
+    wire::ArraySpec message;
+    const bool parsed = message.ParseFromArray(bytes.data(), static_cast<int>(size));
+    bytes = bytes.subspan(size);
+    auto spec =
+        parsed ? from_wire(message) : make_spec(DType::kFloat64, {static_cast<std::int64_t>(size), 3});
+    // As the server does before it plans; any array may be this large.
+    if (!spec || !check_spec(*spec, std::uint64_t{1} << 50)) spec = make_spec(DType::kFloat32, {3, 3});
+    operands.push_back({*std::move(spec), "fuzz"});
+  }
+  return operands;
+}
+
+void plan_request(std::span<const std::uint8_t> request_bytes, std::span<const std::uint8_t> operand_bytes) {
+  wire::Request request;
+  if (!request.ParseFromArray(request_bytes.data(), static_cast<int>(request_bytes.size()))) return;
+  if (request.has_attach_array()) {
+    if (const auto spec = from_wire(request.attach_array().spec())) (void)check_spec(*spec, 1 << 20);
+  }
+  if (!request.has_submit_job()) return;
+  const wire::Operation& operation = request.submit_job().operation();
+  const OperationRow* row = find_operation(operation.kind_case());
+  for (std::size_t inputs : {std::size_t{0}, row == nullptr ? 1 : row->inputs, kMaxInputs}) {
+    const auto operands = made_up_operands(operand_bytes, inputs);
+    const auto plan = plan_operation(operation, operands);
+    if (plan)
+      check_plan(*plan);
+    else
+      PARCOMPUTE_INVARIANT(!plan.error().message.empty());
+  }
+}
+
+}  // namespace
+}  // namespace parcompute
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  // One byte says where the request ends and the operands begin.
+  if (size < 1 || size > parcompute::kMaxPacketBytes) return 0;
+  const std::span all(data + 1, size - 1);
+  const std::size_t cut = all.size() * data[0] / 255;
+  parcompute::plan_request(all.first(cut), all.subspan(cut));
+  return 0;
+}
