@@ -1,0 +1,33 @@
+#include "client/cli/command.h"
+
+#include <cstdio>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace parcompute::cli {
+
+Session Context::connect(bool start_embedded) const {
+  return Session::connect(
+      {.socket = flags.socket, .start_embedded = start_embedded, .client_name = "parcompute-client"});
+}
+
+void Context::note(std::string_view line) const {
+  if (!flags.quiet) fmt::print(stderr, "{}\n", line);
+}
+
+std::string Command::full_name() const {
+  return group.empty() ? std::string(name) : fmt::format("{} {}", group, name);
+}
+
+std::span<const Command> commands() {
+  static const std::vector<Command> all = [] {
+    std::vector<Command> rows;
+    for (const auto part : {server_commands(), array_commands(), run_commands(), job_commands()})
+      rows.insert(rows.end(), part.begin(), part.end());
+    return rows;
+  }();
+  return all;
+}
+
+}  // namespace parcompute::cli

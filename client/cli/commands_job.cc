@@ -1,0 +1,117 @@
+// job list, show, wait, cancel.
+#include <array>
+
+#include <fmt/format.h>
+
+#include "client/cli/command.h"
+#include "client/cli/describe.h"
+#include "client/cli/flags.h"
+#include "client/cli/run_answer.h"
+#include "client/cli/wait.h"
+#include "common/base/units.h"
+
+namespace parcompute::cli {
+namespace {
+
+struct JobFlags {
+  std::uint64_t id = 0;
+  std::optional<double> timeout;
+};
+
+void job_flags(CLI::App& app, JobFlags& args) {
+  add_count(app, "ID", args.id, "the job's number")->required()->type_name("");
+}
+
+void wait_flags(CLI::App& app, JobFlags& args) {
+  job_flags(app, args);
+  add_seconds(app, "--timeout", args.timeout,
+              "stop waiting after so long (exit status 124); the job goes on");
+}
+
+std::string done_of(const Value& job) {
+  const auto done = job["blocks_done"].get<std::uint64_t>();
+  const auto total = job["blocks_total"].get<std::uint64_t>();
+  if (total == 0) return "-";
+  return fmt::format("{}%",
+                     static_cast<unsigned>(static_cast<double>(done) / static_cast<double>(total) * 100));
+}
+
+Answer list(const Context& context, const NoFlags&) {
+  Value jobs = Value::array();
+  for (const JobInfo& job : context.connect_running().jobs()) jobs.push_back(describe(job));
+  return {.value = jobs, .array = {}};
+}
+
+std::string print_list(const Answer& answer) {
+  std::vector<std::vector<std::string>> rows{{"id", "state", "operation", "done", "chunks", "time", ""}};
+  for (const Value& job : answer.value) {
+    std::string remark;
+    if (!job["waiting_for"].is_null()) remark = "waits for " + job["waiting_for"].get<std::string>();
+    if (!job["error"].is_null()) remark = job["error"]["message"].get<std::string>();
+    rows.push_back({job["id"].dump(), job["state"].get<std::string>(), job["operation"].get<std::string>(),
+                    done_of(job), job["chunks"].dump(), format_seconds(job["seconds"].get<double>()),
+                    remark});
+  }
+  return table(rows, {0, 3, 4, 5});
+}
+
+Answer show(const Context& context, const JobFlags& args) {
+  return {.value = describe(context.connect_running().find_job(args.id).info()), .array = {}};
+}
+
+std::string print_show(const Answer& answer) {
+  const Value& job = answer.value;
+  std::vector<std::vector<std::string>> rows{
+      {"job", job["id"].dump()},
+      {"operation", job["operation"].get<std::string>()},
+      {"state", job["state"].get<std::string>()},
+      {"blocks", fmt::format("{} of {}", job["blocks_done"].dump(), job["blocks_total"].dump())},
+      {"chunks", job["chunks"].dump()},
+      {"time", format_seconds(job["seconds"].get<double>())},
+      {"workers' time", format_seconds(job["busy_seconds"].get<double>())},
+      {"read", format_bytes(job["bytes_read"].get<std::uint64_t>())},
+      {"written", format_bytes(job["bytes_written"].get<std::uint64_t>())},
+      {"retries", job["retries"].dump()},
+      {"owner", "uid " + job["owner_uid"].dump()},
+      {"detached", job["detached"].get<bool>() ? "yes" : "no"},
+  };
+  if (!job["waiting_for"].is_null()) rows.push_back({"waits for", job["waiting_for"].get<std::string>()});
+  if (!job["error"].is_null()) rows.push_back({"error", job["error"]["message"].get<std::string>()});
+  return table(rows);
+}
+
+Answer wait(const Context& context, const JobFlags& args) {
+  Session session = context.connect_running();
+  Job job = session.find_job(args.id);
+  return {.value = describe_result(wait_for(context, job, args.timeout, GiveUp::kLeaveJob)), .array = {}};
+}
+
+Answer cancel(const Context& context, const JobFlags& args) {
+  Session session = context.connect_running();
+  Job job = session.find_job(args.id);
+  job.cancel();
+  const JobInfo info = job.info();
+  const bool live = info.state == JobState::kQueued || info.state == JobState::kRunning;
+  context.note(live ? fmt::format("job {} ends after the blocks that workers have in hand", info.id)
+                    : fmt::format("job {} has ended: {}", info.id, state_name(info.state)));
+  return {.value = describe(info), .array = {}};
+}
+
+const std::array kCommands{
+    command<NoFlags>("job", "list", "list running, waiting and recently ended jobs",
+                     "parcompute-client job list", no_flags, list, print_list),
+    command<JobFlags>("job", "show", "show one job", "parcompute-client job show 7", job_flags, show,
+                      print_show),
+    command<JobFlags>("job", "wait", "wait for a job's end and print its scalar, or its output's name",
+                      "parcompute-client job wait 7 --timeout 60", wait_flags, wait, print_result),
+    command<JobFlags>("job", "cancel", "end a job after the blocks that workers have in hand",
+                      "parcompute-client job cancel 7", job_flags, cancel, nullptr),
+};
+
+}  // namespace
+
+std::span<const Command> job_commands() {
+  return kCommands;
+}
+
+}  // namespace parcompute::cli

@@ -1,0 +1,171 @@
+// start, stop, status, cpus, with-server.
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "client/cli/command.h"
+#include "client/cli/describe.h"
+#include "client/cli/flags.h"
+#include "client/cli/number_text.h"
+#include "client/cli/with_server.h"
+#include "common/base/units.h"
+#include "common/os/cpu_budget.h"
+
+namespace parcompute::cli {
+namespace {
+
+struct PoolFlags {
+  unsigned workers = 0;
+  std::uint64_t memory = 0;
+};
+
+void add_pool_flags(CLI::App& app, PoolFlags& args) {
+  add_count(app, "--workers", args.workers, "worker processes (default: one for each CPU allowed; see cpus)");
+  add_bytes(app, "--memory", args.memory,
+            "most that all arrays may hold, such as 8GiB (default: what the machine allows)");
+}
+
+// ---- start
+
+// Who starts a server by hand stops it by hand.
+constexpr double kForYears = 1e9;
+
+Answer start(const Context& context, const PoolFlags& args) {
+  ServerOptions options;
+  options.socket = context.flags.socket;
+  options.workers = args.workers;
+  options.memory_bytes = args.memory;
+  options.idle_seconds = kForYears;
+  start_server(options);
+  const Status status = context.connect_running().status();
+  context.note(fmt::format("server {} answers on {}: {} workers, {} for arrays", status.server_pid,
+                           status.socket, status.workers.size(), format_bytes(status.memory_limit_bytes)));
+  return {.value = describe(status), .array = {}};
+}
+
+// ---- stop
+
+struct StopFlags {
+  bool drop_arrays = false;
+};
+
+void stop_flags(CLI::App& app, StopFlags& args) {
+  app.add_flag("--drop-arrays", args.drop_arrays,
+               "remove the named arrays too, instead of keeping them for the next server");
+}
+
+Answer stop(const Context& context, const StopFlags& args) {
+  Session session = context.connect_running();
+  const Status status = session.status();
+  session.stop_server(args.drop_arrays);
+  std::string fate;
+  if (status.arrays > 0)
+    fate = fmt::format("; {} array{} {}", status.arrays, status.arrays == 1 ? "" : "s",
+                       args.drop_arrays ? "dropped" : "kept in memory for the next server");
+  context.note(fmt::format("server {} stopped{}", status.server_pid, fate));
+  return {.value = {{"stopped", true},
+                    {"server_pid", status.server_pid},
+                    {"arrays", status.arrays},
+                    {"dropped", args.drop_arrays}},
+          .array = {}};
+}
+
+// ---- status
+
+Answer status(const Context& context, const NoFlags&) {
+  return {.value = describe(context.connect_running().status()), .array = {}};
+}
+
+std::string print_status(const Answer& answer) {
+  const Value& v = answer.value;
+  const auto text = [](const Value& value) {
+    return value.is_string() ? value.get<std::string>() : value.dump();
+  };
+  const Value& jobs = v["jobs"];
+  const Value& memory = v["memory"];
+  const std::string source = text(memory["limit_source"]);
+  std::string out = table({
+      {"server", fmt::format("pid {}, {}, up {}", text(v["server_pid"]), text(v["server"]),
+                             format_seconds(v["uptime_seconds"].get<double>()))},
+      {"forkserver", "pid " + text(v["forkserver_pid"])},
+      {"socket", text(v["socket"])},
+      {"memory", fmt::format("{} of {} used{}", format_bytes(memory["used_bytes"].get<std::uint64_t>()),
+                             format_bytes(memory["limit_bytes"].get<std::uint64_t>()),
+                             source.empty() ? "" : fmt::format(" (limit: {})", source))},
+      {"arrays", text(v["arrays"])},
+      {"jobs", fmt::format("{} queued, {} running, {} ended", text(jobs["queued"]), text(jobs["running"]),
+                           text(jobs["ended"]))},
+      {"sessions", text(v["sessions"])},
+  });
+  std::vector<std::vector<std::string>> rows{{"worker", "pid", "cpu", "state", "chunks", "replaced"}};
+  for (const Value& worker : v["workers"])
+    rows.push_back({text(worker["id"]), text(worker["pid"]),
+                    worker["cpu"].is_null() ? "any" : text(worker["cpu"]), text(worker["state"]),
+                    text(worker["chunks"]), text(worker["replaced"])});
+  return out + "\n" + table(rows, {0, 1, 2, 4, 5});
+}
+
+// ---- cpus
+
+Answer cpus(const Context&, const NoFlags&) {
+  const auto budget = cpu_budget();
+  if (!budget) throw Failure(budget.error().code, budget.error().message, budget.error().system_errno);
+  return {.value = describe(*budget), .array = {}};
+}
+
+std::string print_cpus(const Answer& answer) {
+  std::vector<std::vector<std::string>> rows{{"source", "cpus", "", ""}};
+  for (const Value& source : answer.value["sources"])
+    rows.push_back({source["source"].get<std::string>(),
+                    source["cpus"].is_null() ? "-" : source["cpus"].dump(),
+                    source["decided"].get<bool>() ? "decides" : "",
+                    source["detail"].is_null() ? "" : source["detail"].get<std::string>()});
+  return fmt::format("{}\n\n{}", answer.value["cpus"].dump(), table(rows, {1}));
+}
+
+// ---- with-server
+
+struct WithServerFlags {
+  PoolFlags pool;
+  std::vector<std::string> program;
+};
+
+void with_server_flags(CLI::App& app, WithServerFlags& args) {
+  add_pool_flags(app, args.pool);
+  app.add_option("PROGRAM", args.program, "the program and its arguments, after --")
+      ->required()
+      ->type_name("");
+}
+
+Answer with_server(const Context&, const WithServerFlags& args) {
+  ServerOptions options;
+  options.workers = args.pool.workers;
+  options.memory_bytes = args.pool.memory;
+  const PrivateServer server(options);
+  setenv("PARCOMPUTE_SOCKET", server.socket().c_str(), 1);
+  // Standard output is the program's.
+  return {.value = nullptr, .array = {}, .exit_code = run_program(args.program)};
+}
+
+const std::array kCommands{
+    command<PoolFlags>("", "start", "start a server that stays until it is stopped",
+                       "parcompute-client start --workers 4 --memory 8GiB", add_pool_flags, start, nullptr),
+    command<StopFlags>("", "stop", "stop the server; named arrays stay in memory for the next one",
+                       "parcompute-client stop --drop-arrays", stop_flags, stop, nullptr),
+    command<NoFlags>("", "status", "show the server, its workers and its memory",
+                     "parcompute-client status --json", no_flags, status, print_status),
+    command<NoFlags>("", "cpus", "show how many CPUs are allowed, and what decided it",
+                     "parcompute-client cpus", no_flags, cpus, print_cpus),
+    command<WithServerFlags>("", "with-server",
+                             "run a program with a server of its own, for as long as it runs",
+                             "parcompute-client with-server --workers 8 -- python3 analysis.py input.npy",
+                             with_server_flags, with_server, nullptr),
+};
+
+}  // namespace
+
+std::span<const Command> server_commands() {
+  return kCommands;
+}
+
+}  // namespace parcompute::cli

@@ -1,0 +1,162 @@
+#include "client/cli/describe.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "common/array/array_spec.h"
+
+namespace parcompute::cli {
+namespace {
+
+Value text_or_null(const std::string& text) {
+  return text.empty() ? Value() : Value(text);
+}
+
+std::string_view state_name(WorkerInfo::State state) {
+  switch (state) {
+    case WorkerInfo::State::kStarting:
+      return "starting";
+    case WorkerInfo::State::kIdle:
+      return "idle";
+    case WorkerInfo::State::kBusy:
+      return "busy";
+  }
+  return "unknown";
+}
+
+// Columns of a terminal that a text takes, for UTF-8.
+std::size_t columns_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+}  // namespace
+
+std::string_view state_name(JobState state) {
+  switch (state) {
+    case JobState::kQueued:
+      return "queued";
+    case JobState::kRunning:
+      return "running";
+    case JobState::kDone:
+      return "done";
+    case JobState::kFailed:
+      return "failed";
+    case JobState::kCancelled:
+      return "cancelled";
+  }
+  return "unknown";
+}
+
+Value describe(const ArrayInfo& array) {
+  return {
+      {"id", array.id},
+      {"name", text_or_null(array.name)},
+      {"dtype", name(array.dtype)},
+      {"shape", array.shape},
+      {"strides", array.strides},
+      {"size", array.size()},
+      {"nbytes", array.nbytes()},
+      {"path", text_or_null(array.path)},
+      {"segment", text_or_null(array.segment_name)},
+      {"writable", array.writable},
+      {"incomplete", array.incomplete},
+      {"owner_uid", array.owner_uid},
+  };
+}
+
+Value describe(const JobInfo& job) {
+  Value error;
+  if (job.error_code) error = {{"code", error_code_name(*job.error_code)}, {"message", job.error}};
+  return {
+      {"id", job.id},
+      {"state", state_name(job.state)},
+      {"operation", job.operation},
+      {"blocks_done", job.blocks_done},
+      {"blocks_total", job.blocks_total},
+      {"chunks", job.chunks_done},
+      {"seconds", job.seconds},
+      {"busy_seconds", job.busy_seconds},
+      {"bytes_read", job.bytes_read},
+      {"bytes_written", job.bytes_written},
+      {"retries", job.retries},
+      {"owner_uid", job.owner_uid},
+      {"detached", job.detached},
+      {"waiting_for", text_or_null(job.waiting_for)},
+      {"error", error},
+  };
+}
+
+Value describe(const Status& status) {
+  Value workers = Value::array();
+  for (const WorkerInfo& worker : status.workers)
+    workers.push_back({{"id", worker.id},
+                       {"pid", worker.pid},
+                       {"cpu", worker.cpu ? Value(*worker.cpu) : Value()},
+                       {"state", state_name(worker.state)},
+                       {"chunks", worker.chunks_done},
+                       {"replaced", worker.replaced}});
+  return {
+      {"server_pid", status.server_pid},
+      {"forkserver_pid", status.forkserver_pid},
+      {"socket", status.socket},
+      {"server", status.server},
+      {"instance", status.instance},
+      {"uptime_seconds", status.uptime_seconds},
+      {"workers", workers},
+      {"memory",
+       {{"limit_bytes", status.memory_limit_bytes},
+        {"used_bytes", status.memory_used_bytes},
+        {"limit_source", status.memory_limit_source}}},
+      {"arrays", status.arrays},
+      {"jobs",
+       {{"queued", status.jobs_queued}, {"running", status.jobs_running}, {"ended", status.jobs_ended}}},
+      {"chunks", status.chunks_done},
+      {"sessions", status.sessions},
+  };
+}
+
+Value describe(const CpuBudget& budget) {
+  Value sources = Value::array();
+  for (std::size_t i = 0; i < budget.sources.size(); ++i) {
+    const BudgetSource& source = budget.sources[i];
+    sources.push_back({{"source", source.name},
+                       {"cpus", source.value ? Value(*source.value) : Value()},
+                       {"detail", text_or_null(source.detail)},
+                       {"decided", i == budget.decided}});
+  }
+  return {{"cpus", budget.count}, {"affinity", budget.cpus}, {"sources", sources}};
+}
+
+Value describe_error(std::string_view code, std::string_view message, int exit_code) {
+  return {{"error", {{"code", code}, {"message", message}, {"exit_code", exit_code}}}};
+}
+
+std::string array_label(const ArrayInfo& array) {
+  const std::string spec = fmt::format("{}, {}", name(array.dtype), format_shape(array.shape));
+  return array.name.empty() ? spec : fmt::format("'{}' ({})", array.name, spec);
+}
+
+std::string table(const std::vector<std::vector<std::string>>& rows, const std::vector<std::size_t>& right) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i]));
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string padding(widths[i] - columns_of(row[i]), ' ');
+      if (i > 0) line += "  ";
+      const bool to_the_right = std::find(right.begin(), right.end(), i) != right.end();
+      line += to_the_right ? padding + row[i] : row[i] + padding;
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+}  // namespace parcompute::cli

@@ -1,0 +1,17 @@
+// Arrays as the command line names them: "a" is an array of the server's, "a.npy", "./a" and "d/a" are files.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "client/cpp/session.h"
+
+namespace parcompute::cli {
+
+// Ends in .npy, or holds a slash.
+bool names_file(std::string_view text);
+
+// The named array, or the file's elements, attached read-only for as long as the handle lives.
+Array operand(Session& session, const std::string& text);
+
+}  // namespace parcompute::cli

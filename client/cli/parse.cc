@@ -1,0 +1,264 @@
+#include "client/cli/parse.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "client/cli/flags.h"
+#include "client/cli/suggestion.h"
+#include "client/cli/text.h"
+
+namespace parcompute::cli {
+namespace {
+
+constexpr std::string_view kProgram = "parcompute-client";
+constexpr std::array<std::string_view, 3> kProgressWords{"auto", "always", "never"};
+constexpr std::array<std::string_view, 2> kGlobalWithValue{"--socket", "--progress"};
+constexpr std::array<std::string_view, 3> kGlobalWithoutValue{"--json", "--quiet", "-q"};
+
+bool among(std::span<const std::string_view> words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+void add_global_flags(CLI::App& app, GlobalFlags& flags) {
+  const std::string group = "Global flags";
+  app.add_option("--socket", flags.socket,
+                 "the server's socket (default: $PARCOMPUTE_SOCKET, then the usual places)")
+      ->type_name("PATH")
+      ->group(group);
+  app.add_flag("--json", flags.json, "one JSON value on standard output")->group(group);
+  app.add_flag("-q,--quiet", flags.quiet, "no messages but errors")->group(group);
+  add_choice(
+      app, "--progress", kProgressWords, "auto|always|never",
+      [&flags](std::size_t i) { flags.progress = static_cast<ProgressWhen>(i); },
+      "progress bar on standard error (default: auto, on a terminal after half a second)")
+      ->group(group);
+}
+
+// An example's lines, indented.
+std::string footer(const Command& command) {
+  return fmt::format("Example:\n  {}\n", command.example);
+}
+
+// CLI11's App is neither copied nor moved.
+void prepare(CLI::App& app, GlobalFlags& flags, const Command& command) {
+  app.name(fmt::format("{} {}", kProgram, command.full_name()));
+  app.get_formatter()->column_width(34);
+  app.footer(footer(command));
+  add_global_flags(app, flags);
+}
+
+// ---- finding the command
+
+std::vector<std::string> names_in(std::string_view group) {
+  std::vector<std::string> names;
+  for (const Command& row : commands())
+    if (row.group == group) names.emplace_back(row.name);
+  return names;
+}
+
+// The groups, in the order of the table.
+std::vector<std::string> groups() {
+  std::vector<std::string> out;
+  for (const Command& row : commands())
+    if (!row.group.empty() && std::find(out.begin(), out.end(), row.group) == out.end())
+      out.emplace_back(row.group);
+  return out;
+}
+
+const Command* find(std::string_view group, std::string_view name) {
+  for (const Command& row : commands())
+    if (row.group == group && row.name == name) return &row;
+  return nullptr;
+}
+
+// Takes the words one by one; puts the global flags it meets aside, for the command's own parser.
+class CommandFinder {
+ public:
+  explicit CommandFinder(const std::vector<std::string>& words) : words_(words) {}
+
+  // The next word of the command's name; empty at the end of the line.
+  std::string next() {
+    while (at_ < words_.size()) {
+      const std::string& word = words_[at_++];
+      if (!word.starts_with('-')) return word;
+      set_aside(word);
+    }
+    return "";
+  }
+  bool wants_help() const { return help_; }
+  bool wants_version() const { return version_; }
+
+  // What the command's own parser gets.
+  std::vector<std::string> rest() const {
+    std::vector<std::string> out = globals_;
+    if (help_) out.emplace_back("--help");
+    out.insert(out.end(), words_.begin() + static_cast<std::ptrdiff_t>(at_), words_.end());
+    return out;
+  }
+
+ private:
+  void set_aside(const std::string& word) {
+    const std::string_view name = std::string_view(word).substr(0, word.find('='));
+    if (word == "--help" || word == "-h")
+      help_ = true;
+    else if (word == "--version")
+      version_ = true;
+    else if (among(kGlobalWithoutValue, word))
+      globals_.push_back(word);
+    else if (among(kGlobalWithValue, name)) {
+      globals_.push_back(word);
+      if (name.size() != word.size()) return;
+      if (at_ == words_.size()) throw UsageError(fmt::format("{} needs a value", word));
+      globals_.push_back(words_[at_++]);
+    } else {
+      static const std::vector<std::string> known{"--socket", "--progress", "--json",
+                                                  "--quiet",  "--help",     "--version"};
+      throw UsageError(fmt::format("unknown flag '{}' before the command{}", word, suggestion(word, known)));
+    }
+  }
+
+  const std::vector<std::string>& words_;
+  std::size_t at_ = 0;
+  std::vector<std::string> globals_;
+  bool help_ = false;
+  bool version_ = false;
+};
+
+[[noreturn]] void unknown_command(const std::string& group, const std::string& word) {
+  std::vector<std::string> known = names_in(group);
+  if (group.empty()) {
+    const auto more = groups();
+    known.insert(known.end(), more.begin(), more.end());
+  }
+  const std::string what = group == "run" ? "operation" : group.empty() ? "command" : group + " command";
+  throw UsageError(fmt::format("unknown {} '{}'{}", what, word, suggestion(word, known)) +
+                   (suggestion(word, known).empty() ? fmt::format("; there are {}", joined(known)) : ""));
+}
+
+// ---- parsing its flags
+
+// CLI11 complains of what is missing before it complains of what is unknown; the unknown flag is more often
+// the cause.
+std::string unknown_word(const CLI::App& app) {
+  const std::vector<std::string> left = app.remaining();
+  const auto flag =
+      std::find_if(left.begin(), left.end(), [](const std::string& word) { return word.starts_with('-'); });
+  if (flag != left.end()) {
+    std::vector<std::string> known;
+    for (const CLI::Option* option : app.get_options())
+      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    const std::string name = flag->substr(0, flag->find('='));
+    return fmt::format("unknown flag '{}'{}", name, suggestion(name, known));
+  }
+  return left.empty() ? "" : fmt::format("'{}' is one word too many", left.front());
+}
+
+Handler parse_flags(const Command& command, GlobalFlags& flags, CLI::App& app,
+                    std::vector<std::string> words) {
+  prepare(app, flags, command);
+  Handler handler = command.bind(app);
+  std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
+  try {
+    app.parse(words);
+  } catch (const CLI::CallForHelp&) {
+    throw;
+  } catch (const CLI::ParseError& error) {
+    const std::string unknown = unknown_word(app);
+    throw UsageError(fmt::format("{}: {}; see {} {} --help", command.full_name(),
+                                 unknown.empty() ? error.what() : unknown, kProgram, command.full_name()));
+  }
+  return handler;
+}
+
+std::string group_overview(const std::string& group) {
+  std::string text = fmt::format("Usage: {} {} COMMAND ...\n\n", kProgram, group);
+  for (const Command& row : commands())
+    if (row.group == group) text += fmt::format("  {}{}\n", flush_left(row.full_name(), 24), row.summary);
+  return text +
+         fmt::format("\n{} {} COMMAND --help shows a command's flags and an example.\n", kProgram, group);
+}
+
+}  // namespace
+
+std::string overview() {
+  std::string text = fmt::format(
+      "Usage: {} [--socket PATH] [--json] [--quiet] [--progress WHEN] COMMAND ...\n\n"
+      "Computes on arrays in shared memory, with every CPU this node allows.\n",
+      kProgram);
+  std::string_view group = "none yet";
+  for (const Command& row : commands()) {
+    if (row.group != group) text += "\n";
+    group = row.group;
+    text += fmt::format("  {}{}\n", flush_left(row.full_name(), 24), row.summary);
+  }
+  return text + fmt::format(
+                    "\nGlobal flags, anywhere on the line:\n"
+                    "  --socket PATH           the server's socket (default: $PARCOMPUTE_SOCKET, then the "
+                    "usual places)\n"
+                    "  --json                  one JSON value on standard output\n"
+                    "  -q, --quiet             no messages but errors\n"
+                    "  --progress WHEN         progress bar on standard error: auto, always or never\n"
+                    "  --version\n"
+                    "\nWherever an ARRAY is named, a file (anything that ends in .npy or holds a slash) is "
+                    "attached for the job.\n"
+                    "{} COMMAND --help shows a command's flags and an example.\n",
+                    kProgram);
+}
+
+std::string help_of(const Command& command) {
+  CLI::App app{std::string(command.summary)};
+  GlobalFlags flags;
+  prepare(app, flags, command);
+  command.bind(app);
+  return app.help();
+}
+
+bool asks_for_json(const std::vector<std::string>& words) {
+  const auto end = std::find(words.begin(), words.end(), "--");
+  return std::find(words.begin(), end, "--json") != end;
+}
+
+std::variant<Shown, Invocation> parse(const std::vector<std::string>& words) {
+  if (!words.empty() && words.front() == "help") {
+    std::vector<std::string> asked(words.begin() + 1, words.end());
+    asked.emplace_back("--help");
+    return parse(asked);
+  }
+  CommandFinder finder(words);
+  const std::string first = finder.next();
+  if (finder.wants_version()) return Shown{fmt::format("{} {}\n", kProgram, PARCOMPUTE_VERSION)};
+  if (first.empty()) {
+    if (finder.wants_help()) return Shown{overview()};
+    throw UsageError(fmt::format("a command is missing; {} --help lists them", kProgram));
+  }
+
+  const Command* command = find("", first);
+  const auto known_groups = groups();
+  if (command == nullptr &&
+      std::find(known_groups.begin(), known_groups.end(), first) != known_groups.end()) {
+    const std::string second = finder.next();
+    if (second.empty()) {
+      if (finder.wants_help()) return Shown{group_overview(first)};
+      throw UsageError(fmt::format("{} needs a command: {}", first, joined(names_in(first))));
+    }
+    command = find(first, second);
+    if (command == nullptr) unknown_command(first, second);
+  }
+  // The array commands may be called without their group: list, info, show, rm, ...
+  if (command == nullptr) command = find("array", first);
+  if (command == nullptr) unknown_command("", first);
+
+  Invocation invocation;
+  invocation.command = command;
+  CLI::App app{std::string(command->summary)};
+  try {
+    invocation.handler = parse_flags(*command, invocation.flags, app, finder.rest());
+  } catch (const CLI::CallForHelp&) {
+    return Shown{app.help()};
+  }
+  return invocation;
+}
+
+}  // namespace parcompute::cli

@@ -1,0 +1,134 @@
+// What goes to standard output, and the exit status.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <string>
+
+#include "client/cli/describe.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/operand.h"
+#include "client/cli/run_answer.h"
+
+namespace parcompute::cli {
+namespace {
+
+// A code that is added has to be given its place here: error_code_name() knows how many there are.
+TEST(CliExitCode, EveryErrorHasItsOwnNumber) {
+  const std::map<ErrorCode, int> expected{
+      {ErrorCode::kComputationFailed, 1}, {ErrorCode::kInvalidArgument, 65},
+      {ErrorCode::kBadData, 65},          {ErrorCode::kNotFound, 66},
+      {ErrorCode::kAlreadyExists, 73},    {ErrorCode::kNoServer, 69},
+      {ErrorCode::kCannotCreate, 73},     {ErrorCode::kOverBudget, 75},
+      {ErrorCode::kProtocolVersion, 76},  {ErrorCode::kNotPermitted, 77},
+      {ErrorCode::kTimeout, 124},         {ErrorCode::kCancelled, 130},
+      {ErrorCode::kUnsupported, 65},      {ErrorCode::kSystem, 71},
+  };
+  for (std::uint32_t number = 0; number < 100; ++number) {
+    if (!is_known_error_code(number)) continue;
+    const auto code = static_cast<ErrorCode>(number);
+    ASSERT_TRUE(expected.contains(code)) << error_code_name(code) << " is missing from this table";
+    EXPECT_EQ(exit_code(code), expected.at(code)) << error_code_name(code);
+  }
+  EXPECT_EQ(exit_code(static_cast<ErrorCode>(99)), 71);
+}
+
+template <class T>
+Answer answer_with(T value) {
+  JobResult result;
+  result.scalar.emplace();
+  result.scalar->dtype = dtype_of<T>();
+  std::memcpy(result.scalar->bytes.data(), &value, sizeof value);
+  return {.value = describe_result(result), .array = {}};
+}
+
+TEST(CliAnswer, AScalarIsAloneOnItsLine) {
+  EXPECT_EQ(print_scalar(answer_with(0.1)), "0.1\n");
+  EXPECT_EQ(print_scalar(answer_with(0.1F)), "0.1\n");
+  EXPECT_EQ(print_scalar(answer_with(1e20)), "1e+20\n");
+  EXPECT_EQ(print_scalar(answer_with(-0.0)), "-0.0\n");
+  EXPECT_EQ(print_scalar(answer_with(std::nan(""))), "nan\n");
+  EXPECT_EQ(print_scalar(answer_with(-HUGE_VALF)), "-inf\n");
+  EXPECT_EQ(print_scalar(answer_with(std::uint64_t{18446744073709551615U})), "18446744073709551615\n");
+  EXPECT_EQ(print_scalar(answer_with(std::int64_t{-5})), "-5\n");
+}
+
+TEST(CliAnswer, ARunsJsonHasItsFigures) {
+  JobResult result;
+  result.info.id = 7;
+  result.info.state = JobState::kDone;
+  result.info.operation = "nop";
+  const Value value = describe_result(result);
+  for (const char* key : {"job", "result", "seconds", "chunks", "bytes_read", "bytes_written"})
+    EXPECT_TRUE(value.contains(key)) << key;
+  EXPECT_EQ(value["job"], 7);
+  EXPECT_TRUE(value["result"].is_null());
+  EXPECT_EQ(print_scalar({.value = value, .array = {}}), "");
+}
+
+TEST(CliAnswer, NonFiniteScalarsAreJsonStrings) {
+  EXPECT_EQ(answer_with(std::nan("")).value["result"].dump(), "\"nan\"");
+  EXPECT_EQ(answer_with(0.1).value["result"].dump(), "0.1");
+}
+
+TEST(CliAnswer, FiguresAreInBaseUnits) {
+  JobInfo job;
+  job.seconds = 0.1832;
+  job.chunks_done = 48;
+  EXPECT_EQ(figures(job, 14.3e9, "FLOPS"), "0.183 s, 48 chunks, 78.1 GFLOPS");
+  job.chunks_done = 1;
+  job.retries = 2;
+  EXPECT_EQ(figures(job, 0, ""), "0.183 s, 1 chunk, 2 chunks computed again because their worker died");
+}
+
+TEST(CliAnswer, StatusNamesWhatScriptsAskFor) {
+  Status status;
+  status.server_pid = 11;
+  status.workers.push_back(
+      {.id = 0, .pid = 13, .cpu = 2, .state = WorkerInfo::State::kBusy, .chunks_done = 5, .replaced = 0});
+  status.workers.push_back(
+      {.id = 1, .pid = 14, .cpu = {}, .state = WorkerInfo::State::kIdle, .chunks_done = 0, .replaced = 1});
+  const Value value = describe(status);
+  for (const char* key : {"server_pid", "forkserver_pid", "socket", "workers", "memory", "arrays", "jobs"})
+    EXPECT_TRUE(value.contains(key)) << key;
+  EXPECT_TRUE(value["memory"].contains("limit_bytes"));
+  EXPECT_TRUE(value["memory"].contains("used_bytes"));
+  EXPECT_EQ(value["workers"][0].dump(),
+            R"({"id":0,"pid":13,"cpu":2,"state":"busy","chunks":5,"replaced":0})");
+  EXPECT_TRUE(value["workers"][1]["cpu"].is_null());
+}
+
+TEST(CliAnswer, AnArraysDescriptionIsWhole) {
+  ArrayInfo array;
+  array.name = "a";
+  array.shape = {2, 3};
+  array.strides = {24, 8};
+  const Value value = describe(array);
+  EXPECT_EQ(value["name"], "a");
+  EXPECT_EQ(value["dtype"], "float64");
+  EXPECT_EQ(value["shape"].dump(), "[2,3]");
+  EXPECT_EQ(value["nbytes"], 48);
+  EXPECT_TRUE(value["path"].is_null());
+  EXPECT_EQ(array_label(array), "'a' (float64, 2x3)");
+}
+
+TEST(CliAnswer, ErrorsAreOneObject) {
+  EXPECT_EQ(describe_error("not found", "there is no array 'x'", 66).dump(),
+            R"({"error":{"code":"not found","message":"there is no array 'x'","exit_code":66}})");
+}
+
+TEST(CliAnswer, TablesLineUp) {
+  EXPECT_EQ(table({{"name", "size"}, {"a", "17"}, {"äö", "5"}}, {1}), "name  size\na       17\näö       5\n");
+}
+
+TEST(CliOperand, FilesEndInNpyOrHoldASlash) {
+  EXPECT_TRUE(names_file("a.npy"));
+  EXPECT_TRUE(names_file("./a"));
+  EXPECT_TRUE(names_file("/data/a"));
+  EXPECT_FALSE(names_file("a"));
+  EXPECT_FALSE(names_file("a.npyx"));
+}
+
+}  // namespace
+}  // namespace parcompute::cli

@@ -1,0 +1,197 @@
+// The command line: the table of commands, what is read from it, and how a slip is answered.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "client/cli/parse.h"
+#include "client/cli/suggestion.h"
+
+namespace parcompute::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::vector<std::string> words_of(const std::string& line) {
+  std::istringstream stream(line);
+  std::vector<std::string> words;
+  for (std::string word; stream >> word;) words.push_back(word);
+  return words;
+}
+
+Invocation invocation(const std::string& line) {
+  auto parsed = parse(words_of(line));
+  return std::get<Invocation>(std::move(parsed));
+}
+
+std::string shown(const std::string& line) {
+  return std::get<Shown>(parse(words_of(line))).text;
+}
+
+std::string refusal(const std::string& line) {
+  try {
+    parse(words_of(line));
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  ADD_FAILURE() << line << " was accepted";
+  return "";
+}
+
+// ---- the table
+
+TEST(CliTable, EveryCommandHasASummaryAndExamplesThatParseToIt) {
+  for (const Command& row : commands()) {
+    EXPECT_FALSE(row.summary.empty()) << row.full_name();
+    const std::vector<std::string> words = words_of(std::string(row.example));
+    ASSERT_GT(words.size(), 1U) << row.full_name();
+    EXPECT_EQ(words.front(), "parcompute-client") << row.full_name();
+    auto parsed = parse({words.begin() + 1, words.end()});
+    EXPECT_EQ(std::get<Invocation>(parsed).command, &row) << row.example;
+  }
+}
+
+TEST(CliTable, EveryCommandsHelpShowsItsExampleAndTheGlobalFlags) {
+  for (const Command& row : commands()) {
+    const std::string help = shown(row.full_name() + " --help");
+    EXPECT_THAT(help, HasSubstr(std::string(row.example))) << row.full_name();
+    EXPECT_THAT(help, HasSubstr(std::string(row.summary))) << row.full_name();
+    for (const char* flag : {"--socket", "--json", "--quiet", "--progress"})
+      EXPECT_THAT(help, HasSubstr(flag));
+    EXPECT_EQ(help, help_of(row));
+  }
+}
+
+TEST(CliTable, NamesAreUniqueAndListedInTheOverview) {
+  std::set<std::string> names;
+  const std::string all = overview();
+  for (const Command& row : commands()) {
+    EXPECT_TRUE(names.insert(row.full_name()).second) << row.full_name();
+    EXPECT_THAT(all, HasSubstr("  " + row.full_name() + " ")) << row.full_name();
+  }
+  for (const char* name :
+       {"start",        "stop",         "status",       "cpus",       "with-server",    "array create",
+        "array import", "array attach", "array export", "array list", "array info",     "array show",
+        "array rm",     "array image",  "run reduce",   "run matmul", "run mandelbrot", "run nop",
+        "job list",     "job show",     "job wait",     "job cancel"})
+    EXPECT_TRUE(names.contains(name)) << name;
+}
+
+// ---- what is accepted
+
+TEST(CliParse, GlobalFlagsMayStandAnywhere) {
+  for (const char* line : {"--socket /s --json -q --progress never array list",
+                           "array --socket=/s --json list -q --progress never",
+                           "array list --socket /s --json --quiet --progress=never"}) {
+    const Invocation parsed = invocation(line);
+    EXPECT_EQ(parsed.command->full_name(), "array list") << line;
+    EXPECT_EQ(parsed.flags.socket, "/s") << line;
+    EXPECT_TRUE(parsed.flags.json) << line;
+    EXPECT_TRUE(parsed.flags.quiet) << line;
+    EXPECT_EQ(parsed.flags.progress, ProgressWhen::kNever) << line;
+  }
+}
+
+TEST(CliParse, ArrayCommandsMayBeCalledWithoutTheirGroup) {
+  EXPECT_EQ(invocation("list").command->full_name(), "array list");
+  EXPECT_EQ(invocation("show a").command->full_name(), "array show");
+  EXPECT_EQ(invocation("rm a b").command->full_name(), "array rm");
+  EXPECT_EQ(invocation("image a a.png --cmap gray").command->full_name(), "array image");
+}
+
+TEST(CliParse, NegativeNumbersAreValuesNotFlags) {
+  invocation("run mandelbrot --size 8x8 --region -2,1,-1.5,1.5 --max-iter 10 --out m");
+  invocation("run mandelbrot --size 8x8 --region -.5,.5,-1e-3,+1 --max-iter 10 --out m");
+  invocation("array create a --shape 3 --fill -1");
+}
+
+TEST(CliParse, WhatFollowsTheDashesIsTheProgramsOwn) {
+  EXPECT_EQ(invocation("with-server --workers 2 -- ls --json -l --help -- x").command->full_name(),
+            "with-server");
+  EXPECT_FALSE(invocation("with-server -- ls --json").flags.json);
+  EXPECT_FALSE(asks_for_json(words_of("with-server -- ls --json")));
+  EXPECT_TRUE(asks_for_json(words_of("array list --json")));
+}
+
+TEST(CliParse, HelpAndVersionNeedNothingElse) {
+  EXPECT_EQ(shown("--help"), overview());
+  EXPECT_EQ(shown("help"), overview());
+  EXPECT_EQ(shown("help run matmul"), shown("run matmul --help"));
+  EXPECT_EQ(shown("--help run matmul"), shown("run matmul --help"));
+  EXPECT_THAT(shown("array --help"), HasSubstr("array create"));
+  EXPECT_THAT(shown("--version"), ::testing::StartsWith("parcompute-client "));
+}
+
+// ---- what is refused
+
+TEST(CliParse, UnknownCommandsNameTheNearest) {
+  EXPECT_EQ(refusal("statsu"), "unknown command 'statsu'; did you mean 'status'?");
+  EXPECT_EQ(refusal("array crate a"), "unknown array command 'crate'; did you mean 'create'?");
+  EXPECT_EQ(refusal("run matmull a b"), "unknown operation 'matmull'; did you mean 'matmul'?");
+  EXPECT_EQ(refusal("job frobnicate"),
+            "unknown job command 'frobnicate'; there are list, show, wait, cancel");
+}
+
+TEST(CliParse, UnknownFlagsNameTheNearest) {
+  EXPECT_EQ(refusal("array create a --shpe 2x2"),
+            "array create: unknown flag '--shpe'; did you mean '--shape'?; see parcompute-client array "
+            "create --help");
+  EXPECT_EQ(refusal("--jsn status"), "unknown flag '--jsn' before the command; did you mean '--json'?");
+  EXPECT_THAT(refusal("run nop --blocks 3 --frobnicate=1"), HasSubstr("unknown flag '--frobnicate'"));
+}
+
+TEST(CliParse, WhatIsMissingOrTooMuchIsNamed) {
+  EXPECT_THAT(refusal(""), HasSubstr("a command is missing"));
+  EXPECT_EQ(refusal("array"),
+            "array needs a command: create, import, attach, export, list, info, show, rm, image");
+  EXPECT_THAT(refusal("array create a"), HasSubstr("--shape is required"));
+  EXPECT_THAT(refusal("array info"), HasSubstr("ARRAY is required"));
+  EXPECT_THAT(refusal("array info a b"), HasSubstr("'b' is one word too many"));
+  EXPECT_THAT(refusal("run matmul a b"), HasSubstr("--out is required"));
+  EXPECT_THAT(refusal("with-server"), HasSubstr("PROGRAM"));
+  EXPECT_THAT(refusal("--socket"), HasSubstr("--socket needs a value"));
+  EXPECT_THAT(refusal("status --socket"), HasSubstr("--socket"));
+}
+
+TEST(CliParse, ValuesThatMakeNoSenseAreRefusedByFlag) {
+  EXPECT_THAT(refusal("array create a --shape 2y2"), HasSubstr("--shape: '2y2' is not a shape"));
+  EXPECT_THAT(refusal("array create a --shape 2 --dtype float65"),
+              HasSubstr("--dtype: 'float65' is no dtype"));
+  EXPECT_THAT(refusal("array create a.npy --shape 2"), HasSubstr("would be taken for a file"));
+  EXPECT_THAT(refusal("array create d/a --shape 2"), HasSubstr("would be taken for a file"));
+  EXPECT_THAT(refusal("start --memory 8XB"), HasSubstr("--memory: '8XB' is not a size"));
+  EXPECT_THAT(refusal("start --workers 0"), HasSubstr("--workers: '0' is not a whole number of at least 1"));
+  EXPECT_THAT(refusal("start --workers -2"), HasSubstr("--workers"));
+  EXPECT_THAT(refusal("start --workers 99999999999999999999"), HasSubstr("too large"));
+  EXPECT_THAT(refusal("run nop --blocks 1 --chunk many"), HasSubstr("--chunk: 'many' is not a whole number"));
+  EXPECT_THAT(refusal("run nop --blocks 1 --timeout 0"), HasSubstr("--timeout: '0' is not a time to wait"));
+  EXPECT_THAT(refusal("run nop --blocks 1 --timeout nan"), HasSubstr("--timeout"));
+  EXPECT_THAT(refusal("run nop --blocks 1 --timeout 1 --detach"), HasSubstr("excludes"));
+  EXPECT_THAT(refusal("run reduce mean a"), HasSubstr("'mean' is none of sum, min, max"));
+  EXPECT_THAT(refusal("status --progress sometimes"),
+              HasSubstr("'sometimes' is none of auto, always, never"));
+  EXPECT_THAT(refusal("array image a a.png --cmap hott"), HasSubstr("did you mean 'hot'?"));
+  for (const char* region : {"1,2,3", "1,2,3,4,5", "1,2,3,x", "1,2,3,inf", ",,,"})
+    EXPECT_THAT(refusal(std::string("run mandelbrot --size 8x8 --max-iter 9 --out m --region ") + region),
+                HasSubstr("--region"));
+  EXPECT_THAT(refusal("job show seven"), HasSubstr("ID: 'seven' is not a whole number"));
+}
+
+TEST(CliSuggestion, DistanceCountsEditsAndSwaps) {
+  EXPECT_EQ(edit_distance("", "abc"), 3U);
+  EXPECT_EQ(edit_distance("matmul", "matmul"), 0U);
+  EXPECT_EQ(edit_distance("statsu", "status"), 1U);
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3U);
+}
+
+TEST(CliSuggestion, FarWordsAreNotSuggested) {
+  const std::vector<std::string> known{"list", "show"};
+  EXPECT_EQ(suggestion("frobnicate", known), "");
+  EXPECT_EQ(suggestion("lst", known), "; did you mean 'list'?");
+}
+
+}  // namespace
+}  // namespace parcompute::cli
