@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <vector>
 
 #include <fmt/format.h>
@@ -23,16 +23,15 @@ constexpr double kColumnLoss = 120;
 constexpr double kWriteBytesPerNs = 4;
 constexpr double kCallNs = 3000;  // with its share of dispatch
 
-// Tiles are not cut below these, nor are edges other than multiples of kEdgeStep, for OpenBLAS's inner
-// kernels take up to 32 rows at once.
+// Tiles are not cut below these. Edges are multiples of kEdgeStep, for OpenBLAS's inner kernels take that
+// many rows or columns at once.
 constexpr std::int64_t kLeastRows = 64;
 constexpr std::int64_t kLeastColumns = 128;
-constexpr std::int64_t kEdgeStep = 32;
+constexpr std::int64_t kEdgeStep = 8;
 // Blocks that are longer delay progress and cancellation; a tile that has to be packed must fit into a
 // worker.
 constexpr double kLongestBlockNs = 1e9;
 constexpr double kMostTileBytes = 256e6;
-constexpr std::int64_t kPackedDepth = 1024;
 // Products below this share a block.
 constexpr double kSharedBlockNs = 200e3;
 
@@ -46,7 +45,7 @@ double tile_ns(std::int64_t m, std::int64_t k, std::int64_t n, DType dtype) {
 
 bool is_handy(std::int64_t m, std::int64_t k, std::int64_t n, DType dtype) {
   const double rows = static_cast<double>(m), columns = static_cast<double>(n);
-  const double depth = static_cast<double>(std::min(k, kPackedDepth));
+  const double depth = static_cast<double>(std::min(k, kMatmulPackedDepth));
   const double bytes =
       static_cast<double>(itemsize(dtype)) * (rows * depth + depth * columns + rows * columns);
   return bytes <= kMostTileBytes && tile_ns(m, k, n, dtype) <= kLongestBlockNs;
@@ -73,18 +72,28 @@ std::vector<Cut> cuts(std::int64_t length, std::int64_t least_edge) {
   return ways;
 }
 
-// What a grid of blocks costs. A stack of many products keeps many workers busy as it is: only the work
-// counts. Else, how long 1, 2, 4, ... 64 workers take, added up, weighted between what a machine's owner sees
-// (the work that all of them could have done meanwhile) and what the job's owner sees (the time).
+// What a grid of blocks costs: how long 1, 2, 4, ... 64 workers take, added up, weighted between what a
+// machine's owner sees (the work that all of them could have done meanwhile) and what the job's owner sees
+// (the time). A stack of many products keeps many workers busy as it is: only the work counts.
 constexpr std::uint64_t kManyWorkers = 64;
+constexpr std::array<double, 7> kWeights{1, 1.5, 2.3, 3.5, 5.3, 8, 12};  // about workers^0.6
 double weigh(std::uint64_t batch, std::uint64_t tiles, double block_ns) {
   const std::uint64_t blocks = batch * tiles;
   if (batch >= kManyWorkers) return static_cast<double>(blocks) * block_ns;
   double sum = 0;
-  for (std::uint64_t workers = 1; workers <= kManyWorkers; workers *= 2)
-    sum +=
-        static_cast<double>(ceil_div(blocks, workers)) * block_ns * std::sqrt(static_cast<double>(workers));
+  std::uint64_t workers = 1;
+  for (const double weight : kWeights) {
+    sum += static_cast<double>(ceil_div(blocks, workers)) * block_ns * weight;
+    workers *= 2;
+  }
   return sum;
+}
+
+// A stack of some products is cut only where that adds little work.
+constexpr std::uint64_t kSomeProducts = 16;
+constexpr double kStackLoss = 1.015;
+bool is_wasteful(std::uint64_t batch, std::uint64_t tiles, double block_ns, double product_ns) {
+  return batch >= kSomeProducts && static_cast<double>(tiles) * block_ns > kStackLoss * product_ns;
 }
 
 // np.matmul's pairing of the two operands, checked.
@@ -155,12 +164,15 @@ std::uint64_t MatmulTiling::blocks() const {
 
 MatmulTiling tile_products(std::uint64_t batch, std::int64_t m, std::int64_t k, std::int64_t n, DType dtype) {
   MatmulTiling best{.batch = batch, .m = m, .k = k, .n = n};
+  const double product_ns = tile_ns(m, k, n, dtype);
   double best_weight = 0;
   bool best_is_handy = false;
   for (const Cut& rows : cuts(m, kLeastRows)) {
     for (const Cut& columns : cuts(n, kLeastColumns)) {
       const double block_ns = tile_ns(rows.edge, k, columns.edge, dtype);
       const bool handy = is_handy(rows.edge, k, columns.edge, dtype);
+      if (is_handy(m, k, n, dtype) && is_wasteful(batch, rows.tiles * columns.tiles, block_ns, product_ns))
+        continue;
       // Among unhandy tiles the shortest.
       const double weight = handy ? weigh(batch, rows.tiles * columns.tiles, block_ns) : block_ns;
       const bool first = best.block_ns == 0;

@@ -56,6 +56,9 @@ struct MatmulTiling {
   // 0 where the result has no elements
   std::uint64_t blocks() const;
 };
+// Operands that BLAS cannot read where they lie are packed in slices of this inner dimension, so that the
+// copies of a tile stay small.
+inline constexpr std::int64_t kMatmulPackedDepth = 1024;
 // The grid for a stack of products; a pure function of these numbers.
 MatmulTiling tile_products(std::uint64_t batch, std::int64_t m, std::int64_t k, std::int64_t n, DType dtype);
 // np.matmul's rules for operands of 2 or more dimensions: the tiling of a product that is served, or why it

@@ -51,8 +51,7 @@ Buffer& reduce_bytes(DType dtype) {
 
 // The machine's roof: a plain loop that reads everything, as the compiler makes it for this machine's
 // vectors.
-[[gnu::target("avx2"), gnu::optimize("O3")]] std::uint64_t read_all(const std::uint64_t* words,
-                                                                    std::size_t count) {
+[[gnu::target("avx2")]] std::uint64_t read_all(const std::uint64_t* words, std::size_t count) {
   std::uint64_t sums[8]{};
   for (std::size_t i = 0; i + 8 <= count; i += 8)
     for (std::size_t j = 0; j < 8; ++j) sums[j] += words[i + j];
@@ -97,7 +96,6 @@ BENCHMARK(ReduceEightElements);
 
 constexpr std::uint64_t kSide = 800;
 constexpr std::uint64_t kMaxIter = 10'000;
-constexpr double kMebi = 1048576;
 
 MandelbrotGrid picture() {
   return {Linspace(-2, 1, kSide), Linspace(-1.5, 1.5, kSide), kSide, kMaxIter};

@@ -23,15 +23,16 @@ void hold_blas_at_one_thread() {
   PARCOMPUTE_INVARIANT(openblas_get_num_threads() == 1);
 }
 
-void multiply(std::int32_t m, std::int32_t n, std::int32_t k, BlasMatrix<float> a, BlasMatrix<float> b, float* c,
-              std::int32_t ldc) {
-  cblas_sgemm(CblasRowMajor, transposition(a), transposition(b), m, n, k, 1.0F, a.data, a.ld, b.data, b.ld, 0.0F, c,
-              ldc);
+void multiply(std::int32_t m, std::int32_t n, std::int32_t k, BlasMatrix<float> a, BlasMatrix<float> b,
+              float* c, std::int32_t ldc) {
+  cblas_sgemm(CblasRowMajor, transposition(a), transposition(b), m, n, k, 1.0F, a.data, a.ld, b.data, b.ld,
+              0.0F, c, ldc);
 }
 
-void multiply(std::int32_t m, std::int32_t n, std::int32_t k, BlasMatrix<double> a, BlasMatrix<double> b, double* c,
-              std::int32_t ldc) {
-  cblas_dgemm(CblasRowMajor, transposition(a), transposition(b), m, n, k, 1.0, a.data, a.ld, b.data, b.ld, 0.0, c, ldc);
+void multiply(std::int32_t m, std::int32_t n, std::int32_t k, BlasMatrix<double> a, BlasMatrix<double> b,
+              double* c, std::int32_t ldc) {
+  cblas_dgemm(CblasRowMajor, transposition(a), transposition(b), m, n, k, 1.0, a.data, a.ld, b.data, b.ld,
+              0.0, c, ldc);
 }
 
 }  // namespace parcompute

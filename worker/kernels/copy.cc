@@ -29,7 +29,7 @@ std::byte* element_bytes(const View& view) {
   return view.data + view.spec.offset;
 }
 
-// ---- fill -----------------------------------------------------------------------------------------------------------
+// ---- fill ----
 
 // Writes `count` elements first, first + 1, ... as NumPy's arange does: integers wrap, floats round.
 template <class T>
@@ -79,16 +79,19 @@ class Fill final : public Kernel {
   KernelJob job_;
 };
 
-// ---- read_file ------------------------------------------------------------------------------------------------------
+// ---- read_file ----
 
 template <class T>
 void swap_each(std::byte* bytes, std::uint64_t count) {
   for (std::uint64_t i = 0; i < count; i += sizeof(T), bytes += sizeof(T)) {
     T x;
     std::memcpy(&x, bytes, sizeof x);
-    if constexpr (sizeof(T) == 2) x = __builtin_bswap16(x);
-    else if constexpr (sizeof(T) == 4) x = __builtin_bswap32(x);
-    else x = __builtin_bswap64(x);
+    if constexpr (sizeof(T) == 2)
+      x = __builtin_bswap16(x);
+    else if constexpr (sizeof(T) == 4)
+      x = __builtin_bswap32(x);
+    else
+      x = __builtin_bswap64(x);
     std::memcpy(bytes, &x, sizeof x);
   }
 }
@@ -96,9 +99,12 @@ void swap_each(std::byte* bytes, std::uint64_t count) {
 // Complex numbers are two components, each swapped in its place.
 void swap_components(DType dtype, std::byte* bytes, std::uint64_t count) {
   const std::uint64_t size = info(dtype).kind == Kind::kComplex ? itemsize(dtype) / 2 : itemsize(dtype);
-  if (size == 2) swap_each<std::uint16_t>(bytes, count);
-  else if (size == 4) swap_each<std::uint32_t>(bytes, count);
-  else if (size == 8) swap_each<std::uint64_t>(bytes, count);
+  if (size == 2)
+    swap_each<std::uint16_t>(bytes, count);
+  else if (size == 4)
+    swap_each<std::uint32_t>(bytes, count);
+  else if (size == 8)
+    swap_each<std::uint64_t>(bytes, count);
 }
 
 class ReadFile final : public Kernel {
@@ -124,10 +130,12 @@ class ReadFile final : public Kernel {
       if (got > 0) {
         done += static_cast<std::uint64_t>(got);
       } else if (got == 0) {
-        return fail(ErrorCode::kBadData,
-                    fmt::format("the file of '{}' ended at byte {} while its {} data bytes from byte {} on were read; "
-                                "has it been shortened?",
-                                input.label, from + done, byte_count(input.spec), input.data_offset + input.spec.offset));
+        return fail(
+            ErrorCode::kBadData,
+            fmt::format(
+                "the file of '{}' ended at byte {} while its {} data bytes from byte {} on were read; "
+                "has it been shortened?",
+                input.label, from + done, byte_count(input.spec), input.data_offset + input.spec.offset));
       } else if (errno != EINTR) {
         return fail(system_error("cannot read the file of", input.label, errno));
       }

@@ -12,23 +12,30 @@ void gather_row(const std::byte* from, std::int64_t stride, std::uint64_t count,
   for (std::uint64_t i = 0; i < count; ++i, from += stride, to += kSize) std::memcpy(to, from, kSize);
 }
 
-void gather_row(std::size_t size, const std::byte* from, std::int64_t stride, std::uint64_t count, std::byte* to) {
+void gather_row(std::size_t size, const std::byte* from, std::int64_t stride, std::uint64_t count,
+                std::byte* to) {
   if (stride == static_cast<std::int64_t>(size)) {
     std::memcpy(to, from, count * size);
     return;
   }
   switch (size) {
-    case 1: return gather_row<1>(from, stride, count, to);
-    case 2: return gather_row<2>(from, stride, count, to);
-    case 4: return gather_row<4>(from, stride, count, to);
-    case 8: return gather_row<8>(from, stride, count, to);
-    default: return gather_row<16>(from, stride, count, to);
+    case 1:
+      return gather_row<1>(from, stride, count, to);
+    case 2:
+      return gather_row<2>(from, stride, count, to);
+    case 4:
+      return gather_row<4>(from, stride, count, to);
+    case 8:
+      return gather_row<8>(from, stride, count, to);
+    default:
+      return gather_row<16>(from, stride, count, to);
   }
 }
 
 }  // namespace
 
-void gather(const ArraySpec& spec, const std::byte* data, std::uint64_t first, std::uint64_t count, std::byte* to) {
+void gather(const ArraySpec& spec, const std::byte* data, std::uint64_t first, std::uint64_t count,
+            std::byte* to) {
   if (count == 0) return;
   const std::size_t size = itemsize(spec.dtype);
   const std::size_t ndim = spec.ndim();

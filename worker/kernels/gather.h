@@ -8,8 +8,9 @@
 
 namespace parcompute {
 
-// Copies the elements [first, first + count) of `spec`, counted in C order, to `to`. `data` is the array's first data
-// byte, as in View; the elements may lie at any alignment.
-void gather(const ArraySpec& spec, const std::byte* data, std::uint64_t first, std::uint64_t count, std::byte* to);
+// Copies the elements [first, first + count) of `spec`, counted in C order, to `to`. `data` is the array's
+// first data byte, as in View; the elements may lie at any alignment.
+void gather(const ArraySpec& spec, const std::byte* data, std::uint64_t first, std::uint64_t count,
+            std::byte* to);
 
 }  // namespace parcompute

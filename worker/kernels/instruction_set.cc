@@ -21,8 +21,8 @@ struct Row {
 
 // Slowest first; the first is Highway's portable code.
 #if HWY_ARCH_X86
-constexpr std::array<Row, 4> kRows{{
-    {"sse2", HWY_SCALAR}, {"sse4", HWY_SSE4}, {"avx2", HWY_AVX2}, {"avx3", HWY_AVX3}}};
+constexpr std::array<Row, 4> kRows{
+    {{"sse2", HWY_SCALAR}, {"sse4", HWY_SSE4}, {"avx2", HWY_AVX2}, {"avx3", HWY_AVX3}}};
 #elif HWY_ARCH_ARM
 constexpr std::array<Row, 2> kRows{{{"portable", HWY_SCALAR}, {"neon", HWY_NEON}}};
 #else
@@ -61,14 +61,16 @@ Result<void> select_instruction_set(std::string_view name) {
       if (row.name == name) chosen = &row;
     }
     if (chosen == nullptr)
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("PARCOMPUTE_ISA names '{}', which is no instruction set of this program; choose one of {}, "
-                              "or unset it",
-                              name, join(known)));
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format(
+              "PARCOMPUTE_ISA names '{}', which is no instruction set of this program; choose one of {}, "
+              "or unset it",
+              name, join(known)));
     if (!is_available(*chosen))
       return fail(ErrorCode::kUnsupported,
-                  fmt::format("PARCOMPUTE_ISA names {}, which this CPU lacks; choose one of {}, or unset it", name,
-                              join(available_instruction_sets())));
+                  fmt::format("PARCOMPUTE_ISA names {}, which this CPU lacks; choose one of {}, or unset it",
+                              name, join(available_instruction_sets())));
     targets = chosen->target;
   }
   hwy::SetSupportedTargetsForTest(targets);

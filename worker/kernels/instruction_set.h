@@ -1,7 +1,7 @@
 // The instruction set of the vector kernels: the best that the CPU has, or the one that PARCOMPUTE_ISA names.
 //
-// Results are the same bits under each of them, so the choice is for tests and for measurements. It is made once, before
-// the first kernel runs; the worker's main calls select_instruction_set() before the fork.
+// Results are the same bits under each of them, so the choice is for tests and for measurements. It is made
+// once, before the first kernel runs; the worker's main calls select_instruction_set() before the fork.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// mandelbrot: escape counts on a grid (plan: common/operation/mandelbrot_plan.cc; arithmetic: mandelbrot_simd.cc).
+// mandelbrot: escape counts on a grid (plan: common/operation/mandelbrot_plan.cc; arithmetic:
+// mandelbrot_simd.cc).
 #include <algorithm>
 
 #include "common/operation/plans.h"
@@ -9,7 +10,8 @@ namespace parcompute {
 namespace {
 
 MandelbrotGrid grid_of(const wire::Mandelbrot& m) {
-  return {Linspace(m.x_min(), m.x_max(), m.nx()), Linspace(m.y_min(), m.y_max(), m.ny()), m.ny(), m.max_iter()};
+  return {Linspace(m.x_min(), m.x_max(), m.nx()), Linspace(m.y_min(), m.y_max(), m.ny()), m.ny(),
+          m.max_iter()};
 }
 
 class Mandelbrot final : public Kernel {

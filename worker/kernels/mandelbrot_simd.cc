@@ -1,23 +1,28 @@
 // Three things make this fast, and all of them are exact.
 //
-// 1. Sieve. Every point takes its first kWindow steps with its count kept step by step; most points of a picture leave
-//    here. Those that stay go to a pool of lanes, several vectors in flight; a lane that is done takes the next point.
+// 1. Sieve. Every point takes its first kWindow steps with its count kept step by step; most points of a
+// picture leave
+//    here. Those that stay go to a pool of lanes, several vectors in flight; a lane that is done takes the
+//    next point.
 //
-// 2. Windows without tests. A lane in the pool takes kWindow = 16 steps that neither count nor compare, and only then
-//    looks at |z|^2. Claim: where |z|^2 < 3.99 after them, no state of the window had |z|^2 > 4 as computed. Pool points
-//    have passed the test at z = c, so |c| <= 2 (1 + 2^-52). A step from |z| < 3 rounds x' and y' each by less than 4e-15
-//    in all. Let |z| >= 2 - d with 0 <= d < 0.1; then |z'| >= |z|^2 - |c| - 8e-15 >= 2 - 4 d - 9e-15. Computed |z|^2 > 4
-//    means |z| > 2 - 1e-15, so d <= 1e-15 there, and 16 steps later d <= 4^16 * 1e-14 < 5e-5: |z|^2 > 3.999. From |z| >= 3
-//    on, |z| grows, to infinity and NaN, which stay what they are and fail the comparison. Lanes that do fail it go
-//    through the window again from its first state, counting each step.
+// 2. Windows without tests. A lane in the pool takes kWindow = 16 steps that neither count nor compare, and
+// only then
+//    looks at |z|^2. Claim: where |z|^2 < 3.99 after them, no state of the window had |z|^2 > 4 as computed.
+//    Pool points have passed the test at z = c, so |c| <= 2 (1 + 2^-52). A step from |z| < 3 rounds x' and y'
+//    each by less than 4e-15 in all. Let |z| >= 2 - d with 0 <= d < 0.1; then |z'| >= |z|^2 - |c| - 8e-15 >=
+//    2 - 4 d - 9e-15. Computed |z|^2 > 4 means |z| > 2 - 1e-15, so d <= 1e-15 there, and 16 steps later d <=
+//    4^16 * 1e-14 < 5e-5: |z|^2 > 3.999. From |z| >= 3 on, |z| grows, to infinity and NaN, which stay what
+//    they are and fail the comparison. Lanes that do fail it go through the window again from its first
+//    state, counting each step.
 //
-// 3. Cycles. A step is a function of z alone, so an orbit that returns to a state it has been in, exactly, stays in that
-//    cycle for ever and its count is max_iter. At the end of every window z is compared with a remembered z, which is
-//    renewed at growing distances (Brent, 1980). Rounded orbits inside the set settle into such cycles early. Signs
-//    of zero do not matter: they change no later number, only signs of zero.
+// 3. Cycles. A step is a function of z alone, so an orbit that returns to a state it has been in, exactly,
+// stays in that
+//    cycle for ever and its count is max_iter. At the end of every window z is compared with a remembered z,
+//    which is renewed at growing distances (Brent, 1980). Rounded orbits inside the set settle into such
+//    cycles early. Signs of zero do not matter: they change no later number, only signs of zero.
 //
-// y' = 2*(x*y) + cy is computed as a fused multiply-add where there is one: doubling is exact, so the sum is rounded once
-// either way. x*x - y*y must not be fused.
+// y' = 2*(x*y) + cy is computed as a fused multiply-add where there is one: doubling is exact, so the sum is
+// rounded once either way. x*x - y*y must not be fused.
 #include "worker/kernels/mandelbrot_simd.h"
 
 #include <algorithm>
@@ -46,7 +51,8 @@ using M = hn::Mask<D>;
 
 constexpr std::size_t kLanes = hn::MaxLanes(D());
 constexpr std::int64_t kWindow = 16;
-// Vectors of the pool: a step is a chain of three operations of four cycles, two of which may start in every cycle.
+// Vectors of the pool: a step is a chain of three operations of four cycles, two of which may start in every
+// cycle.
 constexpr std::size_t kVectors = HWY_TARGET == HWY_AVX3 ? 6 : 4;
 constexpr std::size_t kSlots = kVectors * kLanes;
 // Vectors of the sieve.
@@ -113,7 +119,8 @@ class Run {
   }
 
  private:
-  // The coordinates of the next points of the run; a short last batch is filled up with points that leave at once.
+  // The coordinates of the next points of the run; a short last batch is filled up with points that leave at
+  // once.
   std::size_t next_points(double* cx, double* cy) {
     const std::size_t batch = std::min<std::uint64_t>(kSieveSlots, count_ - sieved_);
     for (std::size_t i = 0; i < batch; ++i) {
@@ -151,7 +158,8 @@ class Run {
       for (std::int64_t n = 0; n < steps; ++n) {
         for (std::size_t v = 0; v < kSieveVectors; ++v) {
           alive[v] = hn::And(alive[v], inside(vx[v], vy[v]));
-          vtaken[v] = hn::IfThenElse(hn::RebindMask(di, alive[v]), hn::Add(vtaken[v], hn::Set(di, 1)), vtaken[v]);
+          vtaken[v] =
+              hn::IfThenElse(hn::RebindMask(di, alive[v]), hn::Add(vtaken[v], hn::Set(di, 1)), vtaken[v]);
           step(vcx[v], vcy[v], vx[v], vy[v]);
         }
         if (n % 2 == 1 && all_left(alive)) break;
@@ -184,7 +192,8 @@ class Run {
     queue_.index[at] = index;
   }
 
-  // Gives the slot the next waiting point. False where there is none: the slot rests, in a state that nothing ends.
+  // Gives the slot the next waiting point. False where there is none: the slot rests, in a state that nothing
+  // ends.
   bool take_next(std::size_t slot) {
     lanes_.saved_x[slot] = lanes_.saved_y[slot] = std::numeric_limits<double>::quiet_NaN();
     while (queue_.next == queue_.end && sieved_ < count_) sieve();
@@ -205,8 +214,8 @@ class Run {
     return true;
   }
 
-  // One window for every lane, from lanes_.x and .y to ahead_x_ and ahead_y_. (A point whose steps do not fill another
-  // window takes it all the same, and settle() counts it anew.)
+  // One window for every lane, from lanes_.x and .y to ahead_x_ and ahead_y_. (A point whose steps do not
+  // fill another window takes it all the same, and settle() counts it anew.)
   void advance() {
     const D d;
     V cx[kVectors], cy[kVectors], x[kVectors], y[kVectors];
@@ -224,7 +233,8 @@ class Run {
     }
   }
 
-  // Takes the window's end over for one vector, and ends the points that are done. Returns how many slots came to rest.
+  // Takes the window's end over for one vector, and ends the points that are done. Returns how many slots
+  // came to rest.
   std::size_t settle(std::size_t v) {
     const D d;
     const DI di;
@@ -245,7 +255,9 @@ class Run {
     if (HWY_UNLIKELY(!hn::AllFalse(d, event))) {
       alignas(64) double bits[kLanes];
       const V one = hn::Set(d, 1.0);
-      hn::Store(hn::IfThenElseZero(event, hn::IfThenElse(hn::And(calm, hn::And(cyclic, hn::Not(at_end))), one, hn::Add(one, one))), d, bits);
+      hn::Store(hn::IfThenElseZero(event, hn::IfThenElse(hn::And(calm, hn::And(cyclic, hn::Not(at_end))), one,
+                                                         hn::Add(one, one))),
+                d, bits);
       // Ends the lane below; what is stored for the others first is kept.
       renew(at, x, y, taken, saved_x, saved_y, save_at, event);
       for (std::size_t i = 0; i < kLanes; ++i) {
@@ -269,10 +281,13 @@ class Run {
     hn::Store(hn::IfThenElse(due, x, saved_x), d, &lanes_.saved_x[at]);
     hn::Store(hn::IfThenElse(due, y, saved_y), d, &lanes_.saved_y[at]);
     const VI later = hn::Add(taken, hn::And(hn::ShiftRight<2>(taken), hn::Set(di, -kWindow)));
-    hn::Store(hn::IfThenElse(hn::RebindMask(di, due), hn::Max(later, hn::Add(taken, hn::Set(di, kWindow))), save_at), di, &lanes_.save_at[at]);
+    hn::Store(hn::IfThenElse(hn::RebindMask(di, due), hn::Max(later, hn::Add(taken, hn::Set(di, kWindow))),
+                             save_at),
+              di, &lanes_.save_at[at]);
     hn::Store(hn::IfThenElse(except, hn::Load(d, &lanes_.x[at]), x), d, &lanes_.x[at]);
     hn::Store(hn::IfThenElse(except, hn::Load(d, &lanes_.y[at]), y), d, &lanes_.y[at]);
-    hn::Store(hn::IfThenElse(hn::RebindMask(di, except), hn::Load(di, &lanes_.taken[at]), taken), di, &lanes_.taken[at]);
+    hn::Store(hn::IfThenElse(hn::RebindMask(di, except), hn::Load(di, &lanes_.taken[at]), taken), di,
+              &lanes_.taken[at]);
   }
 
   // The window once more for one lane, a step at a time. True where the point ended in it, and is written.
@@ -330,7 +345,8 @@ namespace {
 HWY_EXPORT(count_run);
 }  // namespace
 
-void mandelbrot_counts(const MandelbrotGrid& grid, std::uint64_t first, std::uint64_t count, std::int64_t* counts) {
+void mandelbrot_counts(const MandelbrotGrid& grid, std::uint64_t first, std::uint64_t count,
+                       std::int64_t* counts) {
   if (count != 0) HWY_DYNAMIC_DISPATCH(count_run)(grid, first, count, counts);
 }
 

@@ -15,6 +15,7 @@ struct MandelbrotGrid {
 };
 
 // Writes the counts of the points [first, first + count), numbered in C order, to counts[0 .. count).
-void mandelbrot_counts(const MandelbrotGrid& grid, std::uint64_t first, std::uint64_t count, std::int64_t* counts);
+void mandelbrot_counts(const MandelbrotGrid& grid, std::uint64_t first, std::uint64_t count,
+                       std::int64_t* counts);
 
 }  // namespace parcompute

@@ -1,9 +1,12 @@
-// matmul: np.matmul of stacks of matrices, tile by tile, by OpenBLAS (plan and tiling: common/operation/matmul_plan.cc).
+// matmul: np.matmul of stacks of matrices, tile by tile, by OpenBLAS (plan and tiling:
+// common/operation/matmul_plan.cc).
 //
-// Operands whose last two axes lie as BLAS reads them, by rows or by columns, are handed over where they are. Others
-// (gaps between elements, reversed or broadcast axes, rows further apart than 32 bits count, odd addresses) are packed
-// first, the part that a tile needs, in slices of the inner dimension so that the copies stay small.
+// Operands whose last two axes lie as BLAS reads them, by rows or by columns, are handed over where they are.
+// Others (gaps between elements, reversed or broadcast axes, rows further apart than 32 bits count, odd
+// addresses) are packed first, the part that a tile needs, in slices of the inner dimension so that the
+// copies stay small.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 #include <optional>
@@ -18,8 +21,7 @@ namespace parcompute {
 namespace {
 
 constexpr std::int64_t kBlasMax = std::numeric_limits<std::int32_t>::max();
-// The inner dimension of one call: as it is where nothing is packed and 32 bits count it.
-constexpr std::int64_t kPackedDepth = 1024;
+// The inner dimension of one call where nothing is packed.
 constexpr std::int64_t kDirectDepth = std::int64_t{1} << 30;
 
 // A part of a matrix in memory; strides in bytes.
@@ -29,7 +31,8 @@ struct Part {
   std::int64_t row_stride, column_stride;
 
   Part part(std::int64_t row, std::int64_t row_count, std::int64_t column, std::int64_t column_count) const {
-    return {data + row * row_stride + column * column_stride, row_count, column_count, row_stride, column_stride};
+    return {data + row * row_stride + column * column_stride, row_count, column_count, row_stride,
+            column_stride};
   }
 };
 
@@ -49,7 +52,8 @@ std::optional<BlasMatrix<T>> as_blas(const Part& part) {
   if (reinterpret_cast<std::uintptr_t>(part.data) % alignof(T) != 0) return std::nullopt;
   const T* data = reinterpret_cast<const T*>(part.data);
   if (part.column_stride == kSize || part.columns == 1)
-    if (const auto ld = leading_dimension<T>(part.rows, part.columns, part.row_stride)) return BlasMatrix<T>{data, *ld, false};
+    if (const auto ld = leading_dimension<T>(part.rows, part.columns, part.row_stride))
+      return BlasMatrix<T>{data, *ld, false};
   if (part.row_stride == kSize || part.rows == 1)
     if (const auto ld = leading_dimension<T>(part.columns, part.rows, part.column_stride))
       return BlasMatrix<T>{data, *ld, true};
@@ -157,7 +161,7 @@ class Matmul final : public Kernel {
       auto slice_a = as_blas<T>(a.part(0, a.rows, begin, depth));
       auto slice_b = as_blas<T>(b.part(begin, depth, 0, b.columns));
       if (!slice_a || !slice_b) {
-        depth = std::min(kPackedDepth, tiling_.k - begin);
+        depth = std::min(kMatmulPackedDepth, tiling_.k - begin);
         const Part part_a = a.part(0, a.rows, begin, depth);
         const Part part_b = b.part(begin, depth, 0, b.columns);
         slice_a = slice_a ? as_blas<T>(part_a) : pack(part_a, packed_a_);
@@ -165,12 +169,15 @@ class Matmul final : public Kernel {
         PARCOMPUTE_INVARIANT(slice_a && slice_b);  // a part of what BLAS takes is what BLAS takes
       }
       slice_c_.resize(static_cast<std::size_t>(a.rows * b.columns));
-      multiply(int32(a.rows), int32(b.columns), int32(depth), *slice_a, *slice_b, slice_c_.data(), int32(b.columns));
+      multiply(int32(a.rows), int32(b.columns), int32(depth), *slice_a, *slice_b, slice_c_.data(),
+               int32(b.columns));
       const T* from = slice_c_.data();
       for (std::int64_t r = 0; r < a.rows; ++r, from += b.columns) {
         T* to = c + r * tiling_.n;
-        if (begin == 0) std::copy_n(from, b.columns, to);
-        else std::transform(from, from + b.columns, to, to, [](T x, T sum) { return sum + x; });
+        if (begin == 0)
+          std::copy_n(from, b.columns, to);
+        else
+          std::transform(from, from + b.columns, to, to, [](T x, T sum) { return sum + x; });
       }
       begin += depth;
     }
@@ -195,7 +202,8 @@ std::unique_ptr<Kernel> make_matmul(KernelJob job) {
       {{job.inputs[0].spec, job.inputs[0].label}, {job.inputs[1].spec, job.inputs[1].label}}};
   const auto tiling = tile_matmul(operands);
   PARCOMPUTE_INVARIANT(tiling.has_value());  // the plan in `job` was made of the same operands
-  if (job.inputs[0].spec.dtype == DType::kFloat32) return std::make_unique<Matmul<float>>(std::move(job), *tiling);
+  if (job.inputs[0].spec.dtype == DType::kFloat32)
+    return std::make_unique<Matmul<float>>(std::move(job), *tiling);
   return std::make_unique<Matmul<double>>(std::move(job), *tiling);
 }
 

@@ -30,7 +30,8 @@ class Reduce final : public Kernel {
     if (blocks_ == 1) {
       answer(block_partial(0), value);
     } else if (phase == 0) {
-      for (std::uint64_t b = blocks.first; b < blocks.first + blocks.count; ++b) store_partial(b, block_partial(b));
+      for (std::uint64_t b = blocks.first; b < blocks.first + blocks.count; ++b)
+        store_partial(b, block_partial(b));
     } else {
       answer(combine_all(), value);
     }
@@ -57,8 +58,8 @@ class Reduce final : public Kernel {
     std::memcpy(job_.scratch.data() + block * sizeof(Partial), &partial, sizeof(Partial));
   }
 
-  // Pairwise by index: the tree over n blocks splits at the largest power of 2 below n. Like a binary counter, a slot
-  // holds the combined partials of a run of 2^slot blocks.
+  // Pairwise by index: the tree over n blocks splits at the largest power of 2 below n. Like a binary
+  // counter, a slot holds the combined partials of a run of 2^slot blocks.
   Partial combine_all() const {
     PARCOMPUTE_INVARIANT(job_.scratch.size() >= blocks_ * sizeof(Partial));
     std::array<Partial, 64> runs;

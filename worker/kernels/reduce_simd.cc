@@ -26,7 +26,7 @@ using reduction::Pair;
 // Vectors in flight where the order does not matter: enough to hide an addition's latency.
 constexpr std::size_t kStreams = 4;
 
-// ---- integer sums: vectors of partial sums of 64 bits, wrapping ---------------------------------------------------
+// ---- integer sums: vectors of partial sums of 64 bits, wrapping ----
 
 #if HWY_TARGET == HWY_SCALAR
 
@@ -45,14 +45,16 @@ std::uint64_t sum_integers(const T* data, std::size_t count) {
 
 #else
 
-// Signed elements are read as unsigned ones that are `bias` larger: one flipped bit. The caller takes the bias back.
+// Signed elements are read as unsigned ones that are `bias` larger: one flipped bit. The caller takes the
+// bias back.
 template <class T>
 constexpr std::make_unsigned_t<T> bias_of() {
-  return std::is_signed_v<T> ? static_cast<std::make_unsigned_t<T>>(std::uint64_t{1} << (8 * sizeof(T) - 1)) : 0;
+  return std::is_signed_v<T> ? static_cast<std::make_unsigned_t<T> >(std::uint64_t{1} << (8 * sizeof(T) - 1))
+                             : 0;
 }
 
-template <class DU, class V = hn::Vec<DU>>
-HWY_INLINE hn::Vec<hn::Repartition<std::uint64_t, DU>> widened_sum(DU du, V v) {
+template <class DU, class V = hn::Vec<DU> >
+HWY_INLINE hn::Vec<hn::Repartition<std::uint64_t, DU> > widened_sum(DU du, V v) {
   using U = hn::TFromD<DU>;
   const hn::Repartition<std::uint64_t, DU> d64;
   if constexpr (sizeof(U) == 1) {
@@ -108,7 +110,7 @@ std::uint64_t sum_integers(const T* data, std::size_t count) {
 
 #endif
 
-// ---- float sums -----------------------------------------------------------------------------------------------------
+// ---- float sums ----
 
 constexpr std::size_t kPairLanes = 16;
 
@@ -174,12 +176,14 @@ double sum_float32(const float* data, std::size_t count) {
   return reduction::fold_pairwise(lanes, kFloatLanes, [](double a, double b) { return a + b; });
 }
 
-// ---- min and max ----------------------------------------------------------------------------------------------------
+// ---- min and max ----
 
 template <bool kMin, class V>
 HWY_INLINE V extreme_of(V a, V b) {
-  if constexpr (kMin) return hn::Min(a, b);
-  else return hn::Max(a, b);
+  if constexpr (kMin)
+    return hn::Min(a, b);
+  else
+    return hn::Max(a, b);
 }
 
 template <bool kMin, class T>
@@ -206,9 +210,9 @@ T extreme_integer(const T* data, std::size_t count) {
   return result;
 }
 
-// The machine's min and max see no NaN and no sign of zero, so two more things are gathered: which lanes met a NaN, and
-// (for min) whether any or (for max) whether all elements had their sign bit set. Where the best is a zero, there was
-// nothing beyond it, and that bit tells which zeros there were.
+// The machine's min and max see no NaN and no sign of zero, so two more things are gathered: which lanes met
+// a NaN, and (for min) whether any or (for max) whether all elements had their sign bit set. Where the best
+// is a zero, there was nothing beyond it, and that bit tells which zeros there were.
 template <bool kMin, class T>
 T extreme_float(const T* data, std::size_t count) {
   const hn::ScalableTag<T> d;
@@ -252,7 +256,7 @@ T extreme_float(const T* data, std::size_t count) {
   return result == 0 ? (sign ? -T{0} : T{0}) : result;
 }
 
-// ---- by operator and dtype ------------------------------------------------------------------------------------------
+// ---- by operator and dtype ----
 
 template <class T>
 Partial reduce_elements(wire::Reduce::Operator op, DType dtype, const std::byte* bytes, std::size_t count) {
@@ -283,16 +287,26 @@ Partial reduce_elements(wire::Reduce::Operator op, DType dtype, const std::byte*
 Partial reduce_run(wire::Reduce::Operator op, DType dtype, const std::byte* data, std::size_t count) {
   switch (dtype) {
     case DType::kBool:
-    case DType::kUint8: return reduce_elements<std::uint8_t>(op, dtype, data, count);
-    case DType::kInt8: return reduce_elements<std::int8_t>(op, dtype, data, count);
-    case DType::kInt16: return reduce_elements<std::int16_t>(op, dtype, data, count);
-    case DType::kUint16: return reduce_elements<std::uint16_t>(op, dtype, data, count);
-    case DType::kInt32: return reduce_elements<std::int32_t>(op, dtype, data, count);
-    case DType::kUint32: return reduce_elements<std::uint32_t>(op, dtype, data, count);
-    case DType::kInt64: return reduce_elements<std::int64_t>(op, dtype, data, count);
-    case DType::kUint64: return reduce_elements<std::uint64_t>(op, dtype, data, count);
-    case DType::kFloat32: return reduce_elements<float>(op, dtype, data, count);
-    default: return reduce_elements<double>(op, dtype, data, count);
+    case DType::kUint8:
+      return reduce_elements<std::uint8_t>(op, dtype, data, count);
+    case DType::kInt8:
+      return reduce_elements<std::int8_t>(op, dtype, data, count);
+    case DType::kInt16:
+      return reduce_elements<std::int16_t>(op, dtype, data, count);
+    case DType::kUint16:
+      return reduce_elements<std::uint16_t>(op, dtype, data, count);
+    case DType::kInt32:
+      return reduce_elements<std::int32_t>(op, dtype, data, count);
+    case DType::kUint32:
+      return reduce_elements<std::uint32_t>(op, dtype, data, count);
+    case DType::kInt64:
+      return reduce_elements<std::int64_t>(op, dtype, data, count);
+    case DType::kUint64:
+      return reduce_elements<std::uint64_t>(op, dtype, data, count);
+    case DType::kFloat32:
+      return reduce_elements<float>(op, dtype, data, count);
+    default:
+      return reduce_elements<double>(op, dtype, data, count);
   }
 }
 
@@ -329,10 +343,11 @@ Partial combine_extremes(DType dtype, const Partial& left, const Partial& right)
                   choose(std::bit_cast<std::int64_t>(left.high), std::bit_cast<std::int64_t>(right.high))),
               0};
     case Kind::kFloat:
-      return {std::bit_cast<std::uint64_t>(
-                  reduction::extreme<kMin>(as_double(left.high), as_double(right.high))),
-              0};
-    default: return {choose(left.high, right.high), 0};
+      return {
+          std::bit_cast<std::uint64_t>(reduction::extreme<kMin>(as_double(left.high), as_double(right.high))),
+          0};
+    default:
+      return {choose(left.high, right.high), 0};
   }
 }
 
@@ -356,7 +371,8 @@ Partial combine(wire::Reduce::Operator op, DType dtype, const Partial& left, con
 
 ScalarBytes finish(wire::Reduce::Operator op, DType dtype, const Partial& partial) {
   if (dtype == DType::kFloat64) {
-    const double result = op == wire::Reduce::SUM ? reduction::value(as_pair(partial)) : as_double(partial.high);
+    const double result =
+        op == wire::Reduce::SUM ? reduction::value(as_pair(partial)) : as_double(partial.high);
     return bytes_of_scalar(reduction::canonical(result));
   }
   if (dtype == DType::kFloat32)

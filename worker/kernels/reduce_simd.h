@@ -1,10 +1,11 @@
-// Reductions of one block, by the instruction set in use, and the partial results that the blocks' tree is made of.
+// Reductions of one block, by the instruction set in use, and the partial results that the blocks' tree is
+// made of.
 //
-// How a float64 sum is defined: element i of a block goes to lane i % 16, in order. A lane is a pair (sum, error): each
-// addition's rounding error is computed exactly (Knuth's TwoSum) and kept, so the pair carries about 106 bits. Lanes,
-// then blocks, combine pairwise by index. Nothing in this depends on the width of the machine's vectors.
-// float32 goes to 32 lanes of float64, rounded once at the end. Integers wrap; their order does not matter.
-// min and max propagate NaN and order -0.0 before +0.0; theirs does not matter either.
+// How a float64 sum is defined: element i of a block goes to lane i % 16, in order. A lane is a pair (sum,
+// error): each addition's rounding error is computed exactly (Knuth's TwoSum) and kept, so the pair carries
+// about 106 bits. Lanes, then blocks, combine pairwise by index. Nothing in this depends on the width of the
+// machine's vectors. float32 goes to 32 lanes of float64, rounded once at the end. Integers wrap; their order
+// does not matter. min and max propagate NaN and order -0.0 before +0.0; theirs does not matter either.
 #pragma once
 
 #include <cstddef>
@@ -16,8 +17,8 @@
 
 namespace parcompute {
 
-// As it lies in scratch memory. Integers: `high` as int64 or uint64. float32 sums: a float64 in `high`. float64 sums:
-// the sum in `high`, its error in `low`. Float min and max: a float64 in `high`.
+// As it lies in scratch memory. Integers: `high` as int64 or uint64. float32 sums: a float64 in `high`.
+// float64 sums: the sum in `high`, its error in `low`. Float min and max: a float64 in `high`.
 struct Partial {
   std::uint64_t high = 0;
   std::uint64_t low = 0;

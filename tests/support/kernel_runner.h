@@ -1,0 +1,141 @@
+// KernelRunner: a job's kernels without processes. Plans the operation, makes its output and scratch, and
+// runs the blocks as a pool would: cut into runs, in any order, by several kernels, some of them twice.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "common/operation/operation.h"
+#include "worker/kernels/kernel.h"
+
+namespace parcompute::testing {
+
+// Page-aligned bytes, as segments' data are, shifted by `shift`.
+class Buffer {
+ public:
+  explicit Buffer(std::size_t size = 0, std::size_t shift = 0) : size_(size), shift_(shift) {
+    bytes_.reset(static_cast<std::byte*>(::operator new(size + shift + 1, kAlignment)));
+    std::memset(bytes_.get(), 0, size + shift + 1);
+  }
+  std::byte* data() { return bytes_.get() + shift_; }
+  const std::byte* data() const { return bytes_.get() + shift_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  static constexpr std::align_val_t kAlignment{4096};
+  struct Free {
+    void operator()(std::byte* bytes) const { ::operator delete(bytes, kAlignment); }
+  };
+  std::unique_ptr<std::byte, Free> bytes_;
+  std::size_t size_;
+  std::size_t shift_;
+};
+
+// An operand and the memory behind it.
+struct Operand {
+  ArraySpec spec;
+  Buffer buffer;
+  std::string label = "a";
+
+  View view() { return {spec, label, element_count(spec) == 0 ? nullptr : buffer.data(), -1, 0}; }
+};
+
+// A dense operand of these elements.
+template <class T>
+Operand operand_of(const std::vector<T>& elements, Dims shape, std::size_t shift = 0,
+                   Order order = Order::kC) {
+  Operand operand{*make_spec(dtype_of<T>(), std::move(shape), order),
+                  Buffer(elements.size() * sizeof(T), shift)};
+  std::size_t at = 0;
+  for (const T x : elements) {
+    std::memcpy(operand.buffer.data() + at, &x, sizeof x);
+    at += sizeof x;
+  }
+  return operand;
+}
+
+struct RunOptions {
+  std::uint32_t seed = 0;        // 0: every phase in one run, in order, by one kernel
+  bool with_output = true;       // a scalar job may have none
+  std::size_t output_shift = 0;  // of the output's address
+};
+
+struct Outcome {
+  ScalarBytes scalar{};
+  Plan plan;
+  Buffer output;
+
+  template <class T>
+  T scalar_as() const {
+    T x;
+    std::memcpy(&x, scalar.data(), sizeof x);
+    return x;
+  }
+  template <class T>
+  std::vector<T> output_as() const {
+    std::vector<T> elements(output.size() / sizeof(T));
+    if (!elements.empty()) std::memcpy(elements.data(), output.data(), output.size());
+    return elements;
+  }
+};
+
+inline const KernelRow& kernel_row(wire::Operation::KindCase kind) {
+  return *std::find_if(kernels().begin(), kernels().end(),
+                       [&](const KernelRow& row) { return row.kind == kind; });
+}
+
+inline Result<Outcome> run_job(const wire::Operation& operation, std::vector<View> inputs,
+                               RunOptions options = {}) {
+  std::vector<OperandInfo> operands;
+  for (const View& input : inputs) operands.push_back({input.spec, input.label});
+  auto plan = plan_operation(operation, operands);
+  if (!plan) return fail(plan.error());
+
+  Outcome outcome;
+  outcome.plan = *plan;
+  std::vector<View> outputs;
+  if (plan->output && options.with_output) {
+    outcome.output = Buffer(byte_count(*plan->output), options.output_shift);
+    // Whatever a kernel does not write is seen. Without phases there is no kernel, and fresh pages are zero.
+    if (!plan->phases.empty()) std::memset(outcome.output.data(), 0xA5, outcome.output.size());
+    outputs.push_back({*plan->output, "out", outcome.output.data(), -1, 0});
+  }
+  Buffer scratch(plan->scratch_bytes);
+  const auto make = [&] {
+    return kernel_row(operation.kind_case())
+        .make(KernelJob{operation, *plan, inputs, outputs, {scratch.data(), scratch.size()}});
+  };
+
+  std::mt19937 random(options.seed);
+  std::vector<std::unique_ptr<Kernel>> pool;
+  if (plan->phases.empty()) return outcome;
+  for (int i = 0; i < (options.seed == 0 ? 1 : 3); ++i) pool.push_back(make());
+  for (std::size_t phase = 0; phase < plan->phases.size(); ++phase) {
+    const std::uint64_t blocks = plan->phases[phase].blocks;
+    std::vector<BlockRange> runs;
+    if (options.seed == 0) {
+      runs.push_back({0, blocks});
+    } else {
+      for (std::uint64_t first = 0; first < blocks;) {
+        const std::uint64_t most = std::min<std::uint64_t>(blocks - first, 1 + random() % 7);
+        runs.push_back({first, 1 + random() % most});
+        first += runs.back().count;
+        if (random() % 8 == 0) runs.push_back(runs.back());
+      }
+      std::shuffle(runs.begin(), runs.end(), random);
+    }
+    for (const BlockRange& run : runs)
+      if (auto ok = pool[random() % pool.size()]->run(phase, run, outcome.scalar); !ok)
+        return fail(ok.error());
+  }
+  return outcome;
+}
+
+}  // namespace parcompute::testing
