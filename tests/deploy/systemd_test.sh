@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# The units under a real systemd: socket activation, work, watchdog, stop, restart, and a user's own server.
+#
+#   systemd_test.sh BUILD_DIR          boots a sandbox (systemd_sandbox) and runs the second form in it
+#   systemd_test.sh --inside BUILD_DIR
+#
+# Inside, the build is installed as an administrator would; the sandbox forgets it all.
+set -euo pipefail
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+
+if [[ $1 != --inside ]]; then
+  build=$(realpath -e -- "$1")
+  exec "$here/systemd_sandbox" --timeout 240 --share "$here" --share "$build" "$here/systemd_test.sh" --inside "$build"
+fi
+build=$2
+
+# ---- vocabulary -----------------------------------------------------------------------------------------------------
+failures=0
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+# expect WHAT WANTED GOT
+expect() {
+  if [[ $2 == "$3" ]]; then echo "ok: $1"; else fail "$1: expected '$2', got '$3'"; fi
+}
+restarted() { [[ $(property NRestarts) == "$1" ]]; }
+# eventually WHAT COMMAND...: it succeeds within 20 s.
+eventually() {
+  local what=$1 attempt
+  shift
+  for ((attempt = 0; attempt < 200; ++attempt)); do
+    if "$@" >/dev/null 2>&1; then
+      echo "ok: $what"
+      return
+    fi
+    sleep 0.1 # systemd tells a shell nothing that it could wait for
+  done
+  fail "$what: not within 20 s"
+}
+property() { systemctl show --value --property="$1" "${2:-parcompute.service}"; }
+# as USER COMMAND...: with that user's groups and no terminal, as a batch job would run it.
+as() {
+  local user=$1
+  shift
+  setpriv --reuid="$user" --regid="$user" --init-groups --inh-caps=-all env -u XDG_RUNTIME_DIR HOME=/ "$@"
+}
+client() { as member parcompute-client "$@"; }
+# The kernel keeps 15 bytes of a program's name; a zombie has one, too.
+our_processes() { cat /proc/[0-9]*/comm 2>/dev/null | grep -c '^parcompute-' || true; }
+
+# ---- an administrator installs it -----------------------------------------------------------------------------------
+cmake --install "$build" >/dev/null
+systemd-sysusers
+systemd-tmpfiles --create /usr/local/lib/tmpfiles.d/parcompute.conf
+useradd --create-home --groups parcompute-users member
+useradd --create-home stranger
+# A short watchdog, so that the test need not wait long for it.
+mkdir -p /etc/systemd/system/parcompute.service.d
+printf '[Service]\nWatchdogSec=2s\n' >/etc/systemd/system/parcompute.service.d/watchdog.conf
+systemctl daemon-reload
+systemctl enable --now --quiet parcompute.socket
+expect 'the socket listens' active "$(systemctl is-active parcompute.socket)"
+expect 'nothing runs before the first client' inactive "$(systemctl is-active parcompute.service)"
+expect "the socket's owner, group and mode" 'parcompute parcompute-users 660' "$(stat -c '%U %G %a' /run/parcompute/control.sock)"
+
+# ---- the first client starts the service ----------------------------------------------------------------------------
+client array create kept --shape 1000 --dtype float64 --fill arange >/dev/null || fail 'creating an array'
+expect 'a member of the group computes' 499500 "$(client run reduce sum kept | sed 's/\.0*$//')"
+expect 'the service is active' active "$(systemctl is-active parcompute.service)"
+expect 'it runs as its own user' parcompute "$(stat -c %U "/proc/$(property MainPID)")"
+expect 'it has said what it does' yes "$([[ -n $(property StatusText) ]] && echo yes)"
+expect 'its watchdog is on' 2s "$(property WatchdogUSec)"
+if as stranger parcompute-client --socket /run/parcompute/control.sock status >/dev/null 2>&1; then
+  fail 'a user outside the group was let in'
+else
+  echo 'ok: a user outside the group is refused'
+fi
+# Three watchdog periods of being alive.
+sleep 6
+expect 'it keeps its watchdog content' 0 "$(property NRestarts)"
+
+# ---- stop, and start again ------------------------------------------------------------------------------------------
+systemctl stop parcompute.service || fail 'systemctl stop'
+expect 'it stopped' inactive "$(systemctl is-active parcompute.service)"
+expect 'it stopped of its own accord' 'exited 0 success' \
+  "$(property ExecMainCode | sed 's/^1$/exited/') $(property ExecMainStatus) $(property Result)"
+expect 'no process is left' 0 "$(our_processes)"
+expect 'the socket still listens' active "$(systemctl is-active parcompute.socket)"
+expect 'the next client finds its array' 499500 "$(client run reduce sum kept | sed 's/\.0*$//')"
+
+# ---- bad luck -------------------------------------------------------------------------------------------------------
+kill -KILL "$(property MainPID)"
+eventually 'killed, it is started again' restarted 1
+expect 'the array survived that' 499500 "$(client run reduce sum kept | sed 's/\.0*$//')"
+kill -STOP "$(property MainPID)"
+eventually 'stalled, the watchdog restarts it' restarted 2
+expect 'the array survived that, too' 499500 "$(client run reduce sum kept | sed 's/\.0*$//')"
+client array rm kept >/dev/null || fail 'removing the array'
+systemctl stop parcompute.service parcompute.socket
+expect 'no process is left at the end' 0 "$(our_processes)"
+expect 'nothing is left in /dev/shm' 0 "$(find /dev/shm -mindepth 1 | wc -l)"
+expect 'the socket is gone' no "$([[ -e /run/parcompute/control.sock ]] && echo yes || echo no)"
+
+# ---- a user's own server --------------------------------------------------------------------------------------------
+# A user manager without logind: what user@.service would start.
+uid=$(id -u stranger)
+cat >/run/systemd/system/manager-of-stranger.service <<UNIT
+[Service]
+Type=notify
+User=stranger
+RuntimeDirectory=user/$uid
+RuntimeDirectoryMode=0700
+Environment=XDG_RUNTIME_DIR=/run/user/$uid HOME=/home/stranger
+Delegate=yes
+ExecStart=/lib/systemd/systemd --user
+KillMode=mixed
+UNIT
+systemctl daemon-reload
+systemctl start manager-of-stranger.service
+own() { as stranger env XDG_RUNTIME_DIR="/run/user/$uid" HOME=/home/stranger "$@"; }
+own systemctl --user start parcompute.socket || fail 'starting the user socket'
+own parcompute-client array create mine --shape 10x10 --dtype int64 --fill ones >/dev/null || fail "creating a user's array"
+expect "a user's own server computes" 100 "$(own parcompute-client run reduce sum mine)"
+expect "the user's service is active" active "$(own systemctl --user is-active parcompute.service)"
+expect 'it is that server that answered' "$(own systemctl --user show --value --property=MainPID parcompute.service)" \
+  "$(own parcompute-client status --json | tr -d ' \n' | sed 's/.*"server_pid":\([0-9]*\).*/\1/')"
+own parcompute-client array rm mine >/dev/null || fail "removing the user's array"
+own systemctl --user stop parcompute.service parcompute.socket || fail "stopping the user's service"
+expect "the user's service stopped of its own accord" success \
+  "$(own systemctl --user show --value --property=Result parcompute.service)"
+expect 'no process of it is left' 0 "$(our_processes)"
+
+if ((failures > 0)); then
+  journalctl --no-pager -o short-monotonic -u parcompute.service -u parcompute.socket -u manager-of-stranger.service | tail -n 60
+  echo "$failures failures"
+  exit 1
+fi
+echo "all well"
