@@ -9,10 +9,13 @@
 namespace parcompute::server {
 namespace {
 
-constexpr double kLongestNs = 4e6;    // of an automatic chunk: progress, cancelling, recovery
-constexpr double kShortestNs = 100e3; // about ten times a message's round trip
-constexpr double kPacketNs = 200e3;   // packets of short chunks are filled up to this
-constexpr std::uint64_t kShares = 4;  // a chunk takes at most 1 / (kShares * workers) of what is left
+constexpr double kLongestNs = 4e6;     // of an automatic chunk: progress, cancelling, recovery
+constexpr double kMessageNs = 20e3;    // a message to a worker and back, with all that the server does for it
+constexpr double kShortestNs = 100e3;  // of an automatic chunk, while there are enough of them
+constexpr double kPacketNs = 200e3;    // packets of short chunks are filled up to this
+// A chunk takes at most 1 / (kShares * workers) of what is left. Blocks may differ in cost by a thousand times and the
+// estimate knows only those that are done: a larger share could be all of the hard ones.
+constexpr std::uint64_t kShares = 8;
 
 std::uint64_t blocks_of(double ns, double block_ns) {
   return static_cast<std::uint64_t>(std::clamp(ns / block_ns, 1.0, 0x1p48));
@@ -24,8 +27,12 @@ std::uint64_t chunk_blocks(const ChunkSizing& sizing) {
   if (sizing.fixed_blocks > 0) return std::min(sizing.fixed_blocks, sizing.remaining_blocks);
   const double block_ns = std::max(sizing.block_ns, 1.0);
   const std::uint64_t share = std::max<std::uint64_t>(1, sizing.remaining_blocks / (kShares * sizing.workers));
-  const std::uint64_t guided = std::min(share, blocks_of(kLongestNs, block_ns));
-  return std::min(std::max(guided, blocks_of(kShortestNs, block_ns)), sizing.remaining_blocks);
+  // Not worth a message to a second worker.
+  if (static_cast<double>(sizing.remaining_blocks) * block_ns <= kMessageNs) return sizing.remaining_blocks;
+  // A chunk is longer than its message where that leaves the others something to do.
+  const std::uint64_t shortest =
+      std::min(blocks_of(kShortestNs, block_ns), ceil_div(sizing.remaining_blocks, 2 * sizing.workers));
+  return std::max(std::min(share, blocks_of(kLongestNs, block_ns)), shortest);
 }
 
 std::uint64_t chunks_per_packet(const ChunkSizing& sizing, std::uint64_t blocks) {
