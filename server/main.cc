@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 
@@ -36,6 +38,21 @@ Result<gid_t> group_by_name(const std::string& name) {
   errno = 0;
   if (const group* entry = ::getgrnam(name.c_str())) return entry->gr_gid;
   return fail(ErrorCode::kInvalidArgument, fmt::format("--admit-group: there is no group '{}'", name));
+}
+
+// A server outlives the program that started it, and must not hold that one's pipes and files open. systemd passes only
+// what is meant for it.
+void close_strangers(const Options& options) {
+  if (options.systemd) return;
+  std::array<int, 2> kept{options.lifeline_fd, options.ready_fd};
+  std::sort(kept.begin(), kept.end());
+  unsigned next = STDERR_FILENO + 1;
+  for (const int fd : kept) {
+    if (fd < static_cast<int>(next)) continue;
+    if (fd > static_cast<int>(next)) ::close_range(next, static_cast<unsigned>(fd) - 1, 0);
+    next = static_cast<unsigned>(fd) + 1;
+  }
+  ::close_range(next, ~0U, 0);
 }
 
 // The place where this server listens, locked for as long as it lives.
@@ -146,6 +163,7 @@ Result<void> serve(const Options& options, UniqueFd& ready_fd) {
 int main(int argc, char** argv) {
   using namespace parcompute;
   const server::Options options = server::parse_options(argc, argv);
+  server::close_strangers(options);
   for (const int fd : {options.lifeline_fd, options.ready_fd})
     if (fd >= 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   UniqueFd ready_fd(options.ready_fd);

@@ -97,8 +97,10 @@ Answer import(const Context& context, const FileFlags& args) {
     throw Failure(ErrorCode::kCancelled,
                   fmt::format("the import of '{}' was cancelled by Ctrl-C", args.file));
   }
-  last.blocks_done = last.blocks_total;
-  watched.finish(last);
+  if (last.id != 0) {  // else it was done before anything could be shown
+    last.blocks_done = last.blocks_total;
+    watched.finish(last);
+  }
   note_made(context, "imported", array.info());
   return {.value = describe(array.info()), .array = {}};
 }

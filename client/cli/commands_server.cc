@@ -10,6 +10,7 @@
 #include "client/cli/with_server.h"
 #include "common/base/units.h"
 #include "common/os/cpu_budget.h"
+#include "common/os/socket_path.h"
 
 namespace parcompute::cli {
 namespace {
@@ -32,12 +33,15 @@ constexpr double kForYears = 1e9;
 
 Answer start(const Context& context, const PoolFlags& args) {
   ServerOptions options;
-  options.socket = context.flags.socket;
+  options.socket = context.flags.socket.empty() ? own_socket_path() : std::filesystem::path(context.flags.socket);
   options.workers = args.workers;
   options.memory_bytes = args.memory;
   options.idle_seconds = kForYears;
   start_server(options);
-  const Status status = context.connect_running().status();
+  // This one, also where the system's own server would be found first.
+  Context started = context;
+  started.flags.socket = options.socket;
+  const Status status = started.connect_running().status();
   context.note(fmt::format("server {} answers on {}: {} workers, {} for arrays", status.server_pid,
                            status.socket, status.workers.size(), format_bytes(status.memory_limit_bytes)));
   return {.value = describe(status), .array = {}};

@@ -3,7 +3,6 @@
 #include <clocale>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <new>
 #include <string>
@@ -16,6 +15,7 @@
 #include "client/cli/describe.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/parse.h"
+#include "common/os/system_error.h"
 
 namespace {
 
@@ -36,7 +36,7 @@ int put(const std::string& text, int status) {
       std::signal(SIGPIPE, SIG_DFL);
       std::raise(SIGPIPE);
     }
-    fmt::print(stderr, "parcompute-client: cannot write to standard output: {}\n", std::strerror(errno));
+    fmt::print(stderr, "parcompute-client: {}\n", system_error("write to", "standard output", errno).message);
     return kExitOutput;
   }
   return status;

@@ -3,7 +3,6 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 
 #include <fmt/format.h>
 #include <spawn.h>
@@ -11,7 +10,7 @@
 #include <unistd.h>
 
 #include "client/cli/exit_code.h"
-#include "client/cpp/failure.h"
+#include "common/os/system_error.h"
 
 namespace parcompute::cli {
 namespace {
@@ -73,7 +72,7 @@ int run_program(const std::vector<std::string>& program) {
   {
     const BlockedSignals blocked;
     if (const int error = spawn(program, blocked.before(), pid); error != 0) {
-      fmt::print(stderr, "parcompute-client: cannot run '{}': {}\n", program[0], std::strerror(error));
+      fmt::print(stderr, "parcompute-client: {}\n", system_error("run", program[0], error).message);
       return error == ENOENT ? kExitNoProgram : kExitNotExecutable;
     }
     program_pid = pid;

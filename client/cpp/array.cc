@@ -30,7 +30,7 @@ Array::State::~State() {
   }
 }
 
-Array make_array(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server) {
+std::shared_ptr<Array::State> array_state(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server) {
   auto state = std::make_shared<Array::State>();
   state->info = array_info(message);
   state->spec = value_or_throw(from_wire(message.spec()));
@@ -39,7 +39,11 @@ Array make_array(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_
   state->data_offset = message.data_offset();
   state->data_bytes = message.data_bytes();
   state->server = server;
-  return Array(std::move(state));
+  return state;
+}
+
+Array make_array(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server) {
+  return Array(array_state(message, std::move(fd), server));
 }
 
 const ArrayInfo& Array::info() const {

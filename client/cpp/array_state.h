@@ -25,6 +25,7 @@ struct Array::State {
   ~State();
 };
 
+std::shared_ptr<Array::State> array_state(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server);
 // A handle on an array that the server described, with the descriptor that came along (or the client's own).
 Array make_array(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server);
 

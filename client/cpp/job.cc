@@ -15,7 +15,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kProgressInterval{100};
 
-JobResult result_of(Connection::Received received, const std::shared_ptr<Connection>& server) {
+JobResult result_of(Connection::Received received, Job::State& job) {
   const wire::JobEnded& ended = received.reply.job_ended();
   if (ended.job().has_error()) throw_failure(ended.job().error());
   JobResult result;
@@ -25,7 +25,15 @@ JobResult result_of(Connection::Received received, const std::shared_ptr<Connect
     result.scalar->dtype = *dtype;
     std::memcpy(result.scalar->bytes.data(), ended.scalar().data(), ended.scalar().size());
   }
-  if (ended.has_output()) result.output = make_array(ended.output(), std::move(received.fd), server);
+  if (!ended.has_output()) return result;
+  // A second answer is about the same array: its handles count together.
+  if (auto known = job.output.lock()) {
+    result.output = Array(std::move(known));
+    return result;
+  }
+  auto output = array_state(ended.output(), std::move(received.fd), job.is_submitters ? job.server : nullptr);
+  job.output = output;
+  result.output = Array(std::move(output));
   return result;
 }
 
@@ -71,7 +79,7 @@ JobResult Job::wait(const Progress& progress, std::optional<std::chrono::duratio
   const auto take = [&](Connection::Received received) {
     state_->id = received.reply.job_ended().job().id();
     state_->request = 0;  // answered: a second wait() asks anew
-    return result_of(std::move(received), state_->server);
+    return result_of(std::move(received), *state_);
   };
   try {
     if (!progress && !timeout) return take(*state_->server->receive(state_->request));

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "client/cpp/array_state.h"
 #include "client/cpp/connection.h"
 #include "client/cpp/job.h"
 
@@ -12,6 +13,8 @@ struct Job::State {
   std::shared_ptr<Connection> server;
   std::uint64_t id = 0;       // 0: not known yet; the server's answer to `request` will tell
   std::uint64_t request = 0;  // whose answer is the job's end; 0: none is on its way
+  bool is_submitters = false;  // an anonymous output is this session's, and goes with its last handle
+  std::weak_ptr<Array::State> output;
 
   void refer(wire::JobRef& reference) const;
 };

@@ -11,6 +11,7 @@
 #include "client/cpp/server_process.h"
 #include "client/cpp/wire.h"
 #include "common/array/npy.h"
+#include "common/base/utf8.h"
 #include "common/operation/operation.h"
 #include "common/os/socket_path.h"
 #include "common/os/unix_socket.h"
@@ -31,6 +32,9 @@ constexpr auto kConnectPatience = 5000ms;
 // A connected socket to the first server that answers; nothing where none does.
 std::optional<UniqueFd> find_server(const std::vector<std::filesystem::path>& candidates) {
   for (const auto& candidate : candidates) {
+    // Where others may put a socket, one of them may be the server.
+    if (std::error_code missing; std::filesystem::exists(candidate, missing))
+      value_or_throw(check_socket_directory(candidate.parent_path()));
     auto connected = connect_to(candidate, kConnectPatience);
     if (connected) return std::move(*connected);
     if (connected.error().code != ErrorCode::kNoServer) throw_failure(connected.error());
@@ -79,11 +83,17 @@ void greet(Connection& connection, const std::string& client_name) {
                               reply.welcome().version(), kMinWireVersion, kWireVersion));
 }
 
+std::string name_text(std::string_view name) {
+  if (!is_utf8(name))
+    throw Failure(ErrorCode::kInvalidArgument, fmt::format("'{}' cannot name an array: it is not UTF-8", to_utf8(name)));
+  return std::string(name);
+}
+
 void set_output(std::string_view name, wire::SubmitJob& submit) {
   if (name.empty()) {
     submit.set_anonymous_output(true);
   } else {
-    submit.set_output_name(std::string(name));
+    submit.set_output_name(name_text(name));
   }
 }
 
@@ -95,6 +105,7 @@ Job submit_request(const std::shared_ptr<Connection>& server, wire::Request& req
     state->id = server->receive(id)->reply.job_submitted().job_id();
   } else {
     state->request = id;
+    state->is_submitters = true;
   }
   return Job(std::move(state));
 }
@@ -122,11 +133,11 @@ NpyFile open_file(const std::filesystem::path& path, bool writable) {
 wire::ArrayInfo attach_file(Connection& server, std::string_view name, const std::filesystem::path& path, const NpyFile& file, bool writable) {
   wire::Request request;
   wire::AttachArray& attach = *request.mutable_attach_array();
-  attach.set_name(std::string(name));
+  attach.set_name(name_text(name));
   to_wire(file.header.spec, *attach.mutable_spec());
   attach.set_data_offset(file.header.data_offset);
   attach.set_writable(writable);
-  attach.set_path(std::filesystem::absolute(path).native());
+  attach.set_path(to_utf8(std::filesystem::absolute(path).native()));  // a file may have any bytes for a name
   return server.call(request, file.fd.get()).reply.array_found().array();
 }
 
@@ -193,7 +204,7 @@ void Session::export_npy(Array array, const std::filesystem::path& file) {
 
 Array Session::find(std::string_view name) {
   wire::Request request;
-  request.mutable_find_array()->mutable_array()->set_name(std::string(name));
+  request.mutable_find_array()->mutable_array()->set_name(name_text(name));
   auto received = state_->server->call(request);
   return make_array(received.reply.array_found().array(), std::move(received.fd), state_->server);
 }
@@ -213,7 +224,7 @@ std::vector<ArrayInfo> Session::list() {
 
 void Session::remove(std::string_view name) {
   wire::Request request;
-  request.mutable_remove_array()->mutable_array()->set_name(std::string(name));
+  request.mutable_remove_array()->mutable_array()->set_name(name_text(name));
   state_->server->call(request);
 }
 

@@ -11,9 +11,10 @@ namespace parcompute {
 // Up to here the coordinator reserves at once, in less time than a message to a worker takes.
 inline constexpr std::uint64_t kInlineReserveBytes = 256 * 1024;
 
-// One block of phase 0: a range of so many bytes. The output's blocks come first, then the scratch area's.
-inline constexpr std::uint64_t kReserveBlockBytes = 4 * 1024 * 1024;
-inline constexpr double kReserveBlockNs = 1e6;
+// One block of phase 0: a range of so many bytes. The output's blocks come first, then the scratch area's. Small enough
+// that all workers take part in a picture's few MiB.
+inline constexpr std::uint64_t kReserveBlockBytes = 512 * 1024;
+inline constexpr double kReserveBlockNs = 150e3;
 
 constexpr std::uint64_t reserve_blocks(std::uint64_t output_bytes, std::uint64_t scratch_bytes) {
   if (output_bytes <= kInlineReserveBytes && scratch_bytes <= kInlineReserveBytes) return 0;

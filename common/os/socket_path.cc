@@ -25,7 +25,14 @@ std::filesystem::path temporary_directory() {
   return fmt::format("/tmp/parcompute-{}", ::geteuid());
 }
 
-// `roots_will_do`: root's directories are as good as one's own.
+// Only root can have put it there: what root's closed directories hold, a service's /run/parcompute for instance, the
+// administrator made or had made.
+bool is_administrators(const std::filesystem::path& directory) {
+  struct stat parent {};
+  return ::stat(directory.parent_path().c_str(), &parent) == 0 && parent.st_uid == 0 && (parent.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+// `roots_will_do`: the administrator's directories are as good as one's own.
 Result<void> check_directory(const std::filesystem::path& directory, bool roots_will_do) {
   const UniqueFd fd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat status {};
@@ -37,7 +44,7 @@ Result<void> check_directory(const std::filesystem::path& directory, bool roots_
                               directory.native()));
     return fail(system_error("open socket directory", directory.native(), errno));
   }
-  if (status.st_uid != ::geteuid() && !(roots_will_do && status.st_uid == 0))
+  if (status.st_uid != ::geteuid() && !(roots_will_do && (status.st_uid == 0 || is_administrators(directory))))
     return fail(ErrorCode::kNotPermitted,
                 fmt::format("socket directory '{}' belongs to uid {}, not to you (uid {}): choose another socket with --socket",
                             directory.native(), status.st_uid, ::geteuid()));

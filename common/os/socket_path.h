@@ -23,7 +23,8 @@ std::filesystem::path own_socket_path();
 // Makes the directory of a socket (mode 0700) where it is missing, and refuses one that is a symbolic link, belongs to
 // somebody else or lets others write.
 Result<void> make_socket_directory(const std::filesystem::path& directory);
-// For a client: the directory that a socket lies in belongs to this user or to root, and others cannot write there.
+// For a client: the directory that a socket lies in belongs to this user or to root, or lies in a closed directory of
+// root's, and others cannot write there.
 Result<void> check_socket_directory(const std::filesystem::path& directory);
 
 // The lock on "<socket>.lock" (an open file description lock): whoever holds it is the server of that socket. Nothing

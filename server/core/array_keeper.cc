@@ -90,7 +90,13 @@ void ArrayKeeper::remove(Array& array) {
   state_.arrays.forget_name(array);
   if (const auto session = state_.sessions.find(array.session); session != state_.sessions.end())
     session->second.arrays.erase(array.id);
-  if (array.users == 0) erase(array);
+  if (array.users == 0) return erase(array);
+  // Jobs still use it; should the server end meanwhile, the next one must not find a name that is gone, or taken again.
+  if (!array.name.empty() && !array.is_file()) {
+    SegmentHeader nameless = header_of(array, array.state == ArrayState::kWhole);
+    nameless.name.clear();
+    effects_.rewrite_header(array.segment, nameless);
+  }
 }
 
 void ArrayKeeper::drop_user(Array& array) {

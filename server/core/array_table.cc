@@ -28,13 +28,16 @@ std::string Array::label() const {
 }
 
 Result<void> check_array_name(std::string_view name) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   const auto refuse = [&](std::string_view why) {
-    return fail(ErrorCode::kInvalidArgument, fmt::format("'{}' cannot name an array: {}", name, why));
+    // What is shown goes to a terminal.
+    std::string shown(name);
+    std::replace_if(shown.begin(), shown.end(), is_control, '?');
+    return fail(ErrorCode::kInvalidArgument, fmt::format("'{}' cannot name an array: {}", shown, why));
   };
   if (name.empty()) return refuse("it is empty");
   if (name.size() > kMaxNameBytes) return refuse(fmt::format("it has {} bytes, at most {} are allowed", name.size(), kMaxNameBytes));
   if (name.find('/') != name.npos || name.ends_with(".npy")) return refuse("a '/' or a final '.npy' mean a file");
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   if (std::any_of(name.begin(), name.end(), is_control)) return refuse("it holds control characters");
   return {};
 }

@@ -55,7 +55,8 @@ void Dispatcher::feed(Worker& worker) {
 // The next job, in turn, that has blocks for this worker.
 Job* Dispatcher::choose(const Worker& worker) {
   auto& runnable = state_.runnable;
-  const bool many_jobs = runnable.size() > state_.workers.size();
+  // With others to serve no worker idles, and a job that must not queue behind them would wait for all their blocks.
+  const bool has_others = runnable.size() > 1;
   for (std::size_t looked = 0; looked < kJobsLookedAt && looked < runnable.size();) {
     const JobId id = runnable.front();
     runnable.pop_front();
@@ -66,7 +67,7 @@ Job* Dispatcher::choose(const Worker& worker) {
     const auto slot = worker.slot_of(id);
     const bool takes_part = slot && worker.slot_leases[*slot] > 0;
     if (!takes_part && job->workers >= workers_for(*job)) continue;
-    if (worker.packets > 0 && !many_jobs) {
+    if (worker.packets > 0 && !has_others) {
       const ChunkSizing sizing = sizing_of(*job, workers_for(*job));
       if (sizing.remaining_blocks == 0 || !shall_prefetch(sizing, chunk_blocks(sizing))) continue;
     }

@@ -20,7 +20,11 @@ Reactor::Reactor(ReactorOptions options, Effects& effects)
   }
 }
 
-void Reactor::adopt_array(const SegmentHeader& header, const CreatedSegment& segment) {
+bool Reactor::adopt_array(const SegmentHeader& header, const CreatedSegment& segment) {
+  if (state_.arrays.find(header.name) != nullptr) {
+    effects_.drop_segment(segment.id, SegmentName::kUnlink, {});
+    return false;
+  }
   Array array;
   array.name = header.name;
   array.spec = header.spec;
@@ -32,6 +36,7 @@ void Reactor::adopt_array(const SegmentHeader& header, const CreatedSegment& seg
   array.owner_uid = header.owner_uid;
   state_.memory.used_bytes += segment_memory(array.data_bytes);
   state_.arrays.add(std::move(array));
+  return true;
 }
 
 void Reactor::start_workers() {

@@ -29,7 +29,9 @@ class Reactor {
   Reactor(ReactorOptions options, Effects& effects);
 
   // ---- before the first client: an array that an earlier server on this socket left behind
-  void adopt_array(const SegmentHeader& header, const CreatedSegment& segment);
+  // False where its name is there already, and it was dropped: whoever may write a segment may write any name into its
+  // header.
+  bool adopt_array(const SegmentHeader& header, const CreatedSegment& segment);
   // Asks for the whole pool.
   void start_workers();
 

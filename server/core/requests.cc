@@ -264,7 +264,8 @@ Result<void> Requests::stop(const Call& call) {
   if (!may_use(state_, call.session, state_.identity.uid))
     return fail(ErrorCode::kNotPermitted, fmt::format("the server belongs to uid {}: only that user or root may stop it", state_.identity.uid));
   state_.stopping = true;
-  state_.drop_arrays = call.request.stop().drop_arrays();
+  // A server that leaves no arrays behind in any case was told so when it was started.
+  state_.drop_arrays = state_.drop_arrays || call.request.stop().drop_arrays();
   wire::Reply answer;
   answer.mutable_done();
   reply(call, answer);

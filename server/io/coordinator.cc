@@ -50,7 +50,9 @@ Coordinator::~Coordinator() = default;
 Result<void> Coordinator::start() {
   if (auto started = pool_.start(); !started) return started;
   core_.start_workers();
-  for (const SegmentStore::Found& found : segments_.take_over()) core_.adopt_array(found.header, found.segment);
+  for (const SegmentStore::Found& found : segments_.take_over())
+    if (!core_.adopt_array(found.header, found.segment))
+      log_warning("segment '{}' holds another array '{}': removed", found.segment.name, found.header.name);
   if (options_.drop_arrays_at_exit) core_.drop_arrays_at_exit();
   accept_clients();
   watch_signals();

@@ -177,8 +177,9 @@ void Pool::fork_worker(WorkerIndex index) {
 
 void Pool::fork_later(WorkerIndex index) {
   auto timer = std::make_shared<boost::asio::steady_timer>(loop_, kForkPause);
-  timer->async_wait([this, index, timer](const boost::system::error_code& error) {
-    if (!error && !stopped_) fork_now(index);
+  // The place may be filled by then: its worker and the forkserver may both have ended, each a reason to fork.
+  timer->async_wait([this, index, timer, serial = places_[index].serial](const boost::system::error_code& error) {
+    if (!error && !stopped_ && places_[index].serial == serial) fork_now(index);
   });
 }
 

@@ -67,8 +67,7 @@ TEST(CliProgressBar, GivesUpTheRateFirstThenTheTimesThenTheBar) {
 }
 
 TEST(CliProgressBar, Utf8BarsHaveEighths) {
-  EXPECT_EQ(progress_line(job_at(450, 4), {.width = 35, .utf8 = true}),
-            " 45%|█████▍      | 450/1000 blocks");
+  EXPECT_EQ(progress_line(job_at(450, 4), {.width = 35, .utf8 = true}), " 45%|█████▍      | 450/1000 blocks");
 }
 
 TEST(CliProgressBar, ColourWrapsTheBarAlone) {

@@ -1,0 +1,31 @@
+# The real programs, started and talked to.
+add_library(parcompute_test_support STATIC
+  ${CMAKE_CURRENT_LIST_DIR}/../support/process_watch.cc
+  ${CMAKE_CURRENT_LIST_DIR}/../support/raw_client.cc
+  ${CMAKE_CURRENT_LIST_DIR}/../support/server_fixture.cc
+  ${CMAKE_CURRENT_LIST_DIR}/../support/test_client.cc)
+target_link_libraries(parcompute_test_support PUBLIC
+  parcompute_client parcompute_channel parcompute_shm GTest::gmock)
+
+# A client to be killed, or to be started several times at once.
+add_executable(parcompute-test-client ${CMAKE_CURRENT_LIST_DIR}/test_client_main.cc)
+target_link_libraries(parcompute-test-client PRIVATE parcompute_client)
+
+add_executable(process_test
+  ${CMAKE_CURRENT_LIST_DIR}/arrays_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/budget_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/client_death_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/determinism_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/hostile_client_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/hostile_request_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/job_order_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/jobs_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/many_arrays_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/npy_files_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/process_tree_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/server_death_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/starting_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/worker_death_test.cc)
+target_link_libraries(process_test PRIVATE parcompute_test_support GTest::gtest_main)
+add_dependencies(process_test parcompute-test-client parcompute-server parcompute-worker)
+gtest_discover_tests(process_test PROPERTIES TIMEOUT 180)

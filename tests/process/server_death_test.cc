@@ -1,0 +1,255 @@
+// The server dies or is stopped: what ends with it, and what the next one finds.
+#include <gmock/gmock.h>
+
+#include "tests/support/npy_bytes.h"
+#include "tests/support/reference.h"
+#include "tests/support/server_fixture.h"
+
+namespace parcompute::testing {
+namespace {
+
+using ::testing::Eq;
+using ::testing::Pointwise;
+using namespace std::chrono_literals;
+
+SubmitOptions detached(const std::string& output) {
+  SubmitOptions options;
+  options.output = output;
+  options.detach = true;
+  return options;
+}
+
+class ServerDeath : public ServerTest {
+ protected:
+  void SetUp() override {
+    ServerTest::SetUp();
+    start_lasting();
+  }
+};
+
+TEST_F(ServerDeath, EndsItsForkserverAndWorkersWithinASecond) {
+  const Status before = pool_is_whole();
+  std::vector<ProcessWatch> watches;
+  watches.emplace_back(before.forkserver_pid);
+  for (const WorkerInfo& worker : before.workers) watches.emplace_back(worker.pid);
+  auto session = connect();
+  session.submit(endless(), detached(""));
+  kill_server();
+  for (const ProcessWatch& watch : watches) EXPECT_TRUE(watch.ends_within(kSanitized ? 10s : 1s));
+}
+
+TEST_F(ServerDeath, EndsWorkersThatAreStopped) {
+  const Status before = pool_is_whole();
+  std::vector<ProcessWatch> watches;
+  for (const WorkerInfo& worker : before.workers) watches.emplace_back(worker.pid);
+  freeze_workers();
+  kill_server();
+  for (const ProcessWatch& watch : watches) EXPECT_TRUE(watch.ends_within(kSanitized ? 10s : 1s));
+}
+
+TEST_F(ServerDeath, IsToldToEveryClientThatWaits) {
+  auto session = connect();
+  auto other = connect();
+  auto job = session.submit(endless(), one_by_one());
+  auto detached_job = other.submit(endless(), detached(""));
+  kill_server();
+  expect_failure([&] { job.wait(); }, ErrorCode::kNoServer, {"server has gone"});
+  expect_failure([&] { session.status(); }, ErrorCode::kNoServer);
+  expect_failure([&] { detached_job.wait(); }, ErrorCode::kNoServer);
+  expect_failure([&] { connect(); }, ErrorCode::kNoServer, {"parcompute-client start"});
+}
+
+TEST_F(ServerDeath, LeavesMappedArraysReadable) {
+  auto session = connect();
+  auto array = session.create_arange("a", DType::kInt64, {100'000});
+  const auto view = array.view<const std::int64_t>();
+  kill_server();
+  EXPECT_EQ(view[99'999], 99'999);
+}
+
+TEST_F(ServerDeath, LeavesNamedArraysToTheNextServerWithTheSameBits) {
+  std::vector<double> bits(300'000);
+  fill_with_rough_numbers(std::span(bits), 5);
+  std::uint64_t used = 0;
+  {
+    auto session = connect();
+    auto array = session.create("large", DType::kFloat64, {3, 100'000});
+    std::ranges::copy(bits, array.view<double>().begin());
+    session.create("empty", DType::kUint8, {0});
+    session.create("point", DType::kComplex128, {}).view<std::complex<double>>()[0] = {1, -2};
+    used = session.status().memory_used_bytes;
+  }
+  kill_server();
+  start_lasting();
+  auto session = connect();
+  EXPECT_EQ(session.list().size(), 3u);
+  EXPECT_EQ(session.status().memory_used_bytes, used);
+  auto large = session.find("large");
+  EXPECT_FALSE(large.info().incomplete);
+  EXPECT_THAT(large.shape(), ::testing::ElementsAre(3, 100'000));
+  EXPECT_TRUE(std::ranges::equal(large.view<const double>(), bits));
+  EXPECT_EQ(session.find("point").view<const std::complex<double>>()[0], std::complex<double>(1, -2));
+  EXPECT_EQ(session.find("empty").size(), 0u);
+  // They are arrays as any other.
+  session.submit(Reduce{.a = large}).wait();
+  session.remove("large");
+  EXPECT_EQ(segments().size(), 2u);
+  expect_failure([&] { session.create("point", DType::kUint8, {1}); }, ErrorCode::kAlreadyExists);
+}
+
+TEST_F(ServerDeath, InTheMiddleOfAJobLeavesItsOutputMarkedIncomplete) {
+  {
+    auto session = connect();
+    freeze_workers();
+    session.submit(Mandelbrot{.nx = 500, .ny = 500, .max_iter = 10}, detached("picture"));
+    session.submit(Mandelbrot{.nx = 10, .ny = 10, .max_iter = 10}, detached("small"));
+  }
+  kill_server();
+  start_lasting();
+  auto session = connect();
+  for (const char* name : {"picture", "small"}) {
+    auto array = session.find(name);
+    EXPECT_TRUE(array.info().incomplete) << name;
+    expect_failure([&] { session.submit(Reduce{.a = array}).wait(); }, ErrorCode::kBadData, {name, "incomplete"});
+  }
+  // Still after another death.
+  kill_server();
+  start_lasting();
+  auto later = connect();
+  EXPECT_TRUE(later.find("picture").info().incomplete);
+  later.remove("picture");
+  later.create("picture", DType::kUint8, {1});
+}
+
+TEST_F(ServerDeath, LeavesNothingThatIsNoNamedArray) {
+  auto session = connect();
+  auto anonymous = session.create("", DType::kFloat64, {1'000'000});
+  session.create("named", DType::kFloat64, {1'000'000});
+  freeze_workers();
+  SubmitOptions options;
+  options.detach = true;
+  session.submit(Reduce{.a = session.find("named")}, options);  // with a scratch area
+  auto job = session.submit(Mandelbrot{.nx = 100, .ny = 100, .max_iter = 10});
+  job.id();  // it is there
+  EXPECT_EQ(segments().size(), 4u);
+  kill_server();
+  EXPECT_EQ(segments().size(), 4u);
+  start_lasting();
+  EXPECT_EQ(segments().size(), 1u);
+  EXPECT_EQ(connect().list().size(), 1u);
+}
+
+TEST_F(ServerDeath, KeepsARemovedNameRemovedThoughAJobStillReadIt) {
+  {
+    auto session = connect();
+    auto old = session.create_arange("a", DType::kInt64, {1000});
+    freeze_workers();
+    SubmitOptions options;
+    options.detach = true;
+    session.submit(Reduce{.a = old}, options);
+    session.remove("a");
+    session.create("a", DType::kUint8, {5});
+    session.create("b", DType::kUint8, {5});
+    session.submit(Reduce{.a = session.find("b")}, options);
+    session.remove("b");
+  }
+  kill_server();
+  start_lasting();
+  auto session = connect();
+  EXPECT_EQ(session.list().size(), 1u);
+  EXPECT_EQ(session.find("a").dtype(), DType::kUint8);
+  EXPECT_EQ(segments().size(), 1u);
+}
+
+TEST_F(ServerDeath, WithAForeignOrBrokenSegmentAmongItsOwnIsSurvivedByTheNext) {
+  std::string prefix;
+  {
+    auto session = connect();
+    session.create("a", DType::kUint8, {5});
+    prefix = session.list()[0].segment_name;
+    prefix.resize(prefix.rfind('-') + 1);
+  }
+  kill_server();
+  write_file("/dev/shm/" + prefix + "0000000000000001", "this is no array");
+  write_file("/dev/shm/" + prefix + "0000000000000002", "");
+  // A copy of the good one: two arrays would have one name.
+  std::string original;
+  for (const std::string& name : segments())
+    if (read_file("/dev/shm/" + name).size() > 4096) original = name;
+  write_file("/dev/shm/" + prefix + "ffffffffffffffff", read_file("/dev/shm/" + original));
+  start_lasting();
+  auto session = connect();
+  EXPECT_EQ(session.list().size(), 1u);
+  EXPECT_EQ(session.find("a").size(), 5u);
+  EXPECT_EQ(segments().size(), 1u);
+}
+
+TEST_F(ServerDeath, EndsAttachedArraysButNotTheirFiles) {
+  const std::string path = directory() / "f.npy";
+  write_file(path, npy_file(1, "|u1", false, "(3,)", "abc"));
+  connect().attach_npy("f", path);
+  kill_server();
+  start_lasting();
+  expect_failure([&] { connect().find("f"); }, ErrorCode::kNotFound);
+  EXPECT_TRUE(std::filesystem::exists(path));
+}
+
+class ServerStop : public ServerDeath {};
+
+TEST_F(ServerStop, KeepsNamedArraysForTheNextServer) {
+  {
+    auto session = connect();
+    session.create_arange("a", DType::kInt64, {1000});
+    auto anonymous = session.create("", DType::kInt64, {1000});
+    session.stop_server(false);
+  }
+  EXPECT_EQ(segments().size(), 1u);
+  EXPECT_FALSE(std::filesystem::exists(socket()));
+  start_lasting();
+  auto array = connect().find("a");
+  EXPECT_FALSE(array.info().incomplete);
+  EXPECT_EQ(array.view<const std::int64_t>()[999], 999);
+}
+
+TEST_F(ServerStop, DropsAllArraysWhereToldTo) {
+  auto session = connect();
+  session.create("a", DType::kInt64, {1000});
+  session.stop_server(true);
+  EXPECT_TRUE(segments().empty());
+  start_lasting();
+  EXPECT_TRUE(connect().list().empty());
+}
+
+TEST_F(ServerStop, EndsJobsAndSaysSo) {
+  auto session = connect();
+  auto job = session.submit(endless(), one_by_one());
+  SubmitOptions options = detached("picture");
+  auto other = connect();
+  freeze_workers();
+  other.submit(Mandelbrot{.nx = 1000, .ny = 1000, .max_iter = 10}, options);
+  other.stop_server(false);
+  expect_failure([&] { job.wait(); }, ErrorCode::kCancelled, {"server is stopping"});
+  // An output that was not finished does not stay.
+  EXPECT_TRUE(segments().empty());
+}
+
+TEST_F(ServerStop, OfAPrivateServerLeavesNoArraysWhateverIsAskedFor) {
+  connect().stop_server(true);
+  start();
+  {
+    auto session = connect();
+    session.create("a", DType::kInt64, {1000});
+    session.stop_server(false);
+  }
+  EXPECT_TRUE(segments().empty());
+}
+
+TEST_F(ServerStop, TwiceAtOnceIsOneStop) {
+  auto first = connect();
+  auto second = connect();
+  first.stop_server(false);
+  expect_failure([&] { second.stop_server(false); }, ErrorCode::kNoServer);
+}
+
+}  // namespace
+}  // namespace parcompute::testing
