@@ -18,8 +18,10 @@ inline constexpr std::size_t kMaxInputs = 8;
 // An array's name: room for a path-like name, and a header page holds it with ease.
 inline constexpr std::size_t kMaxNameBytes = 200;
 
-// Replies that wait for a client that does not read. Past it the session ends: a slow reader costs only itself.
-inline constexpr std::size_t kMaxQueuedReplies = 1024;
+// Packets that wait for a peer that does not read: room for the answers of all requests that a session may have waiting,
+// and more. Past either the session ends: a slow reader costs only itself.
+inline constexpr std::size_t kMaxQueuedReplies = 6144;
+inline constexpr std::size_t kMaxQueuedBytes = 8 * 1024 * 1024;
 
 // Requests that a session may have waiting for an answer (jobs and waits).
 inline constexpr std::size_t kMaxPendingRequests = 4096;
@@ -44,6 +46,9 @@ inline constexpr std::size_t kJobSlots = 16;
 
 // A chunk that has ended this many workers fails its job: it, not bad luck, is what kills them.
 inline constexpr std::uint32_t kMaxAttempts = 3;
+
+// Words of a refusal, which may quote a name of any length: with the rest of its reply it fits a packet.
+inline constexpr std::size_t kMaxErrorText = 4096;
 
 // Words of a failed chunk.
 inline constexpr std::size_t kMaxFailureText = 480;

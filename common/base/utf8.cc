@@ -6,8 +6,8 @@
 namespace parcompute {
 namespace {
 
-// The bytes of the character that `text` begins with; 0 where it begins with none (RFC 3629: shortest forms alone, no
-// surrogates, nothing above U+10FFFF).
+// The bytes of the character that `text` begins with; 0 where it begins with none (RFC 3629: shortest forms
+// alone, no surrogates, nothing above U+10FFFF).
 std::size_t character_bytes(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t first = byte(0);
@@ -31,6 +31,12 @@ bool is_utf8(std::string_view text) {
     text.remove_prefix(bytes);
   }
   return true;
+}
+
+std::string_view clip_utf8(std::string_view text, std::size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (static_cast<std::uint8_t>(text[bytes]) & 0xc0) == 0x80) --bytes;
+  return text.substr(0, bytes);
 }
 
 std::string to_utf8(std::string_view text) {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "common/base/utf8.h"
 #include "common/operation/operation.h"
 #include "proto/limits.h"
 
@@ -30,8 +31,8 @@ std::string Array::label() const {
 Result<void> check_array_name(std::string_view name) {
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   const auto refuse = [&](std::string_view why) {
-    // What is shown goes to a terminal.
-    std::string shown(name);
+    // What is shown goes to a terminal, whatever it is.
+    std::string shown(clip_utf8(name, kMaxNameBytes));
     std::replace_if(shown.begin(), shown.end(), is_control, '?');
     return fail(ErrorCode::kInvalidArgument, fmt::format("'{}' cannot name an array: {}", shown, why));
   };

@@ -6,6 +6,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include "common/base/utf8.h"
 #include "common/operation/operation.h"
 #include "common/operation/reserve.h"
 #include "proto/limits.h"
@@ -33,7 +34,7 @@ bool may_use(const State& state, const Session& session, uid_t owner_uid) {
 
 Result<Array*> find_array(State& state, const Session& session, const wire::ArrayRef& reference) {
   const bool by_name = reference.which_case() == wire::ArrayRef::kName;
-  const auto called = by_name ? fmt::format("'{}'", reference.name()) : fmt::format("number {}", reference.id());
+  const auto called = by_name ? fmt::format("'{}'", clip_utf8(reference.name(), kMaxNameBytes)) : fmt::format("number {}", reference.id());
   Array* array = by_name ? state.arrays.find(reference.name()) : state.arrays.find(ArrayId{reference.id()});
   if (array == nullptr)
     return fail(ErrorCode::kNotFound, fmt::format("there is no array {}: 'parcompute-client array list' shows those there are", called));

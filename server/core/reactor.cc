@@ -103,10 +103,14 @@ void Reactor::on_chunk_failed(WorkerIndex index, const ChunkCompletion& completi
 }
 
 void Reactor::on_worker_lost(WorkerIndex index, std::string_view how) {
-  Worker& worker = state_.workers[index];
+  const LostWorker lost{index, std::string(how)};
+  on_workers_lost(std::span(&lost, 1));
+}
+
+void Reactor::on_workers_lost(std::span<const LostWorker> lost) {
   Dispatcher::Settled settled;
-  dispatcher_.on_worker_lost(worker, how, settled);
-  effects_.fork_worker(index);
+  for (const LostWorker& one : lost) dispatcher_.on_worker_lost(state_.workers[one.index], one.how, settled);
+  for (const LostWorker& one : lost) effects_.fork_worker(one.index);
   settle(settled);
   dispatcher_.feed_all();
 }

@@ -49,6 +49,8 @@ class Reactor {
   void on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text);
   // `how` it ended: "was killed by signal 9 (Killed)". A new one is asked for.
   void on_worker_lost(WorkerIndex index, std::string_view how);
+  // Several at once: what one held goes to none of the others.
+  void on_workers_lost(std::span<const LostWorker> lost);
 
   // ---- the end: answers everybody who waits, drops what nobody could find again, and all arrays if told so.
   void shut_down();

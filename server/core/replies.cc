@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "common/base/utf8.h"
 #include "common/operation/operation.h"
+#include "proto/limits.h"
 #include "proto/version.h"
 
 namespace parcompute::server {
@@ -60,7 +62,8 @@ void describe(const JobSummary& job, Instant now, wire::JobInfo& message) {
 
 void describe(const Error& error, wire::Failed& message) {
   message.set_code(static_cast<std::uint32_t>(error.code));
-  message.set_message(error.message);
+  // Names of any length may be quoted in it.
+  message.set_message(std::string(clip_utf8(error.message, kMaxErrorText)));
   message.set_system_errno(error.system_errno);
 }
 

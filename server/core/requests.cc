@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "common/base/utf8.h"
 #include "common/operation/operation.h"
 #include "proto/limits.h"
 #include "proto/version.h"
@@ -69,14 +70,15 @@ void Requests::reply(const Call& call, wire::Reply& reply, SegmentId descriptor)
 Result<void> Requests::hello(const Call& call) {
   const wire::Hello& hello = call.request.hello();
   if (hello.max_version() < kMinWireVersion || hello.min_version() > kWireVersion) {
+    const auto client = clip_utf8(hello.client(), kMaxNameBytes);
     const bool client_is_old = hello.max_version() < kMinWireVersion;
     return fail(ErrorCode::kProtocolVersion,
-                fmt::format("the client ({}) speaks protocol versions {} to {}, this server ({}) {} to {}: upgrade the {}", hello.client(),
+                fmt::format("the client ({}) speaks protocol versions {} to {}, this server ({}) {} to {}: upgrade the {}", client,
                             hello.min_version(), hello.max_version(), kProgramVersion, kMinWireVersion, kWireVersion,
                             client_is_old ? "client" : "server ('parcompute-client stop' ends the old one; its arrays stay)"));
   }
   kSessionLife.apply(call.session.state, SessionEvent::kHello);
-  call.session.client = hello.client().substr(0, kMaxNameBytes);
+  call.session.client = clip_utf8(hello.client(), kMaxNameBytes);
   wire::Reply answer;
   wire::Welcome& welcome = *answer.mutable_welcome();
   welcome.set_version(std::min(hello.max_version(), kWireVersion));
@@ -209,7 +211,7 @@ Result<void> Requests::list_arrays(const Call& call) {
 Result<void> Requests::attach_array(const Call& call) {
   const wire::AttachArray& attach = call.request.attach_array();
   const ReceivedFile& file = *call.file;
-  const std::string path = attach.path().substr(0, 4096);
+  const std::string path(clip_utf8(attach.path(), 4096));
   if (!file.is_regular || !file.is_readable)
     return fail(ErrorCode::kBadData, fmt::format("'{}' cannot be attached: its descriptor is no regular file that may be read", path));
   if (attach.writable() && !file.is_writable)

@@ -8,6 +8,7 @@
 #include <deque>
 #include <list>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -66,6 +67,11 @@ struct Worker {
   std::uint32_t free_slot();
   // Everything that it held is gone with it.
   void forget_all();
+};
+
+struct LostWorker {
+  WorkerIndex index = 0;
+  std::string how;  // it ended: "was killed by signal 9 (Killed)"
 };
 
 }  // namespace parcompute::server

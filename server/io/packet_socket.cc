@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "common/base/invariant.h"
+#include "proto/limits.h"
 
 namespace parcompute::server {
 namespace {
@@ -90,13 +91,14 @@ bool PacketSocket::send(std::span<const std::span<const std::byte>> parts, std::
       case Transfer::kNoFds: return false;
     }
   }
-  if (queue_.size() >= max_queued_) return false;
+  if (queue_.size() >= max_queued_ || queued_bytes_ >= kMaxQueuedBytes) return false;
   Queued queued;
   for (const auto part : parts) queued.bytes.insert(queued.bytes.end(), part.begin(), part.end());
   for (const int fd : fds) {
     queued.fds.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
     if (!queued.fds.back()) return false;
   }
+  queued_bytes_ += queued.bytes.size();
   queue_.push_back(std::move(queued));
   if (queue_.size() == 1) wait_writable();
   return true;
@@ -113,7 +115,10 @@ void PacketSocket::flush() {
     std::vector<int> fds;
     for (const UniqueFd& fd : queue_.front().fds) fds.push_back(fd.get());
     switch (channel_.send(queue_.front().bytes, fds)) {
-      case Transfer::kDone: queue_.pop_front(); break;
+      case Transfer::kDone:
+        queued_bytes_ -= queue_.front().bytes.size();
+        queue_.pop_front();
+        break;
       case Transfer::kWouldBlock: return wait_writable();
       case Transfer::kClosed:
       case Transfer::kBroken:

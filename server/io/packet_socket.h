@@ -62,6 +62,7 @@ class PacketSocket : public std::enable_shared_from_this<PacketSocket> {
   std::span<std::byte> buffer_;
   std::size_t max_queued_;
   Handlers handlers_;
+  std::size_t queued_bytes_ = 0;
   std::deque<Queued> queue_;
   bool open_ = true;
 };

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
+#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
 #include "common/base/invariant.h"
@@ -140,6 +142,14 @@ void Pool::on_exited(const ForkMessage& message) {
   const std::string how = describe_exit(message.status);
   log_warning("worker {} (pid {}) {}; it is replaced", message.worker, message.pid, how);
   lose(message.worker, how);
+  // Others may have ended with it.
+  if (lost_.size() == 1) boost::asio::post(loop_, [this] { report_losses(); });
+}
+
+void Pool::report_losses() {
+  if (stopped_ || lost_.empty()) return;
+  forkserver_->drain();
+  events_.on_workers_lost(std::exchange(lost_, {}));
 }
 
 void Pool::on_forkserver_ended() {
@@ -161,7 +171,9 @@ void Pool::on_forkserver_ended() {
     events_.on_pool_failed(started.error());
     return;
   }
+  lost_.clear();
   for (WorkerIndex index = 0; index < places_.size(); ++index) lose(index, "ended with the forkserver");
+  report_losses();
 }
 
 // ---- workers -------------------------------------------------------------------------------------------------
@@ -212,11 +224,11 @@ void Pool::kill_worker(WorkerIndex index) {
   if (place.pidfd) ::syscall(SYS_pidfd_send_signal, place.pidfd.get(), SIGKILL, nullptr, 0);
 }
 
-void Pool::lose(WorkerIndex index, std::string_view how) {
+void Pool::lose(WorkerIndex index, std::string how) {
   Place& place = places_[index];
   if (place.socket) place.socket->close();
   place.socket.reset();
-  events_.on_worker_lost(index, how);
+  lost_.push_back({index, std::move(how)});
 }
 
 void Pool::report_if_up(WorkerIndex index) {

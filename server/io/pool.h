@@ -19,11 +19,12 @@
 #include "common/os/unique_fd.h"
 #include "proto/descriptor.h"
 #include "server/core/effects.h"
+#include "server/core/worker_table.h"
 #include "server/io/packet_socket.h"
 
 namespace parcompute::server {
 
-// What the pool reports. Never called from within a call of the pool, but for on_worker_* during start().
+// What the pool reports. Never called from within a call of the pool, but for on_worker* during start().
 class PoolEvents {
  public:
   virtual ~PoolEvents() = default;
@@ -32,7 +33,8 @@ class PoolEvents {
   virtual void on_worker_ready(WorkerIndex index) = 0;
   virtual void on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions) = 0;
   virtual void on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) = 0;
-  virtual void on_worker_lost(WorkerIndex index, std::string_view how) = 0;
+  // All that are known to have ended by now, at once: none of them may be given what another one held.
+  virtual void on_workers_lost(std::span<const LostWorker> lost) = 0;
   // No forkserver can be had: the server cannot go on.
   virtual void on_pool_failed(const Error& error) = 0;
 };
@@ -67,7 +69,8 @@ class Pool {
   void on_exited(const ForkMessage& message);
   void on_worker_packet(WorkerIndex index, std::uint64_t serial, Packet& packet);
   void report_if_up(WorkerIndex index);
-  void lose(WorkerIndex index, std::string_view how);
+  void lose(WorkerIndex index, std::string how);
+  void report_losses();
   void fork_later(WorkerIndex index);
   void fork_now(WorkerIndex index);
   Place* place_of(const ForkMessage& message);
@@ -82,6 +85,7 @@ class Pool {
   std::shared_ptr<PacketSocket> forkserver_;
   pid_t forkserver_pid_ = 0;
   std::uint64_t last_serial_ = 0;
+  std::vector<LostWorker> lost_;   // not reported yet
   std::vector<Instant> restarts_;  // of the forkserver, recent ones
   bool stopped_ = false;
 };

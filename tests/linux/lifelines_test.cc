@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <string>
 
@@ -22,7 +22,9 @@ namespace {
 
 class Lifelines : public DescriptorsKept {
  protected:
-  static UniqueFd open_lock(const std::string& path) { return UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)); }
+  static UniqueFd open_lock(const std::string& path) {
+    return UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  }
   static bool try_lock(int fd) {
     struct flock whole {};
     whole.l_type = F_WRLCK;

@@ -70,10 +70,12 @@ TEST_F(SharedMemory, ThatWasNotReservedEndsItsWriterWhereItIsFull) {
     const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT, 0600));
     ASSERT_EQ(::ftruncate(fd.get(), 8 * kMebibyte), 0);
     EXPECT_EQ(in_child([&] {
-      ::signal(SIGBUS, SIG_DFL);
-      void* memory = ::mmap(nullptr, 8 * kMebibyte, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-      std::memset(memory, 1, 8 * kMebibyte);
-    }), 128 + SIGBUS);
+                ::signal(SIGBUS, SIG_DFL);
+                void* memory =
+                    ::mmap(nullptr, 8 * kMebibyte, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+                std::memset(memory, 1, 8 * kMebibyte);
+              }),
+              128 + SIGBUS);
   });
 }
 
@@ -81,13 +83,15 @@ TEST_F(SharedMemory, ThatIsTruncatedUnderAMappingRaisesSigbus) {
   const UniqueFd fd(::memfd_create("truncated", MFD_CLOEXEC));
   ASSERT_EQ(::ftruncate(fd.get(), kMebibyte), 0);
   EXPECT_EQ(in_child([&] {
-    ::signal(SIGBUS, SIG_DFL);
-    auto* memory = static_cast<volatile char*>(::mmap(nullptr, kMebibyte, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0));
-    memory[kMebibyte - 1] = 1;
-    if (::ftruncate(fd.get(), 4096) != 0) ::_exit(3);
-    memory[0] = 1;
-    memory[kMebibyte - 1] = 1;
-  }), 128 + SIGBUS);
+              ::signal(SIGBUS, SIG_DFL);
+              auto* memory = static_cast<volatile char*>(
+                  ::mmap(nullptr, kMebibyte, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0));
+              memory[kMebibyte - 1] = 1;
+              if (::ftruncate(fd.get(), 4096) != 0) ::_exit(3);
+              memory[0] = 1;
+              memory[kMebibyte - 1] = 1;
+            }),
+            128 + SIGBUS);
 }
 
 TEST_F(SharedMemory, OutlivesItsNameAndDescriptorForAsLongAsItIsMapped) {

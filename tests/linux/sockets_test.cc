@@ -79,7 +79,8 @@ class SeqPacket : public DescriptorsKept {
     Received received;
     received.bytes = ::recvmsg(pair_.second.get(), &message, MSG_CMSG_CLOEXEC);
     received.flags = message.msg_flags;
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header)) {
       const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
       for (std::size_t i = 0; i < count; ++i) {
         int fd = -1;
@@ -139,23 +140,25 @@ TEST_F(SeqPacket, DeliversWhatWasSentBeforeTheSenderClosed) {
 
 TEST_F(SeqPacket, LosesDescriptorsThatDoNotFitIntoTheTableAndSetsTheFlag) {
   EXPECT_EQ(in_child([&] {
-    ASSERT_EQ(send_descriptors({0, 0, 0}), 1);
-    const long open_now = open_descriptors();
-    rlimit limit{};
-    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
-    // Room for one more: the lowest free number plus one.
-    const UniqueFd lowest(::dup(0));
-    limit.rlim_cur = static_cast<rlim_t>(lowest.get()) + 2;
-    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
-    const Received received = receive_descriptors(3);
-    limit.rlim_cur = limit.rlim_max;
-    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
-    EXPECT_EQ(received.bytes, 1) << "the bytes come all the same";
-    EXPECT_NE(received.flags & MSG_CTRUNC, 0);
-    EXPECT_LT(received.fds.size(), 3u);
-    // What is lost is closed, not leaked: the one of `lowest` and those received are more than before.
-    EXPECT_EQ(open_descriptors(), open_now + 1 + static_cast<long>(received.fds.size()));
-  }), 0);
+              ASSERT_EQ(send_descriptors({0, 0, 0}), 1);
+              const long open_now = open_descriptors();
+              rlimit limit{};
+              ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+              // Room for one more: the lowest free number plus one.
+              const UniqueFd lowest(::dup(0));
+              limit.rlim_cur = static_cast<rlim_t>(lowest.get()) + 2;
+              ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+              const Received received = receive_descriptors(3);
+              limit.rlim_cur = limit.rlim_max;
+              ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+              EXPECT_EQ(received.bytes, 1) << "the bytes come all the same";
+              EXPECT_NE(received.flags & MSG_CTRUNC, 0);
+              EXPECT_LT(received.fds.size(), 3u);
+              // What is lost is closed, not leaked: the one of `lowest` and those received are more than
+              // before.
+              EXPECT_EQ(open_descriptors(), open_now + 1 + static_cast<long>(received.fds.size()));
+            }),
+            0);
 }
 
 TEST_F(SeqPacket, ClosesDescriptorsThatTheReceiverHasNoRoomForInItsMessage) {

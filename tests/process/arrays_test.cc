@@ -1,4 +1,5 @@
 // Arrays through the client library and a real server: made, found, listed, viewed, removed.
+#include <algorithm>
 #include <complex>
 #include <numeric>
 
@@ -76,8 +77,11 @@ TEST_F(Arrays, WithoutElementsAreMadeFoundAndSummed) {
   EXPECT_EQ(none.data(), nullptr);
   EXPECT_TRUE(none.view<std::int32_t>().empty());
   EXPECT_EQ(session.submit(Reduce{.a = none}).wait().scalar->as<std::int64_t>(), 0);
-  expect_failure([&] { session.submit(Reduce{Reduce::Op::kMin, none}).wait(); }, ErrorCode::kInvalidArgument,
-                 {"none", "no elements"});
+  expect_failure(
+      [&] {
+        session.submit(Reduce{Reduce::Op::kMin, none}).wait();
+      },
+      ErrorCode::kInvalidArgument, {"none", "no elements"});
 }
 
 TEST_F(Arrays, WrittenByOneSessionAreReadByAnother) {
@@ -150,17 +154,19 @@ TEST_F(Arrays, OneNameIsTakenOnce) {
 
 TEST_F(Arrays, NamesThatMeanFilesOrNothingAreRefused) {
   auto session = connect();
-  for (const std::string& name : {std::string("a/b"), std::string("x.npy"), std::string("/"), std::string("new\nline"),
-                                  std::string("bell\a"), std::string("delete\x7f"), std::string("nul\0l", 5),
-                                  std::string(kMaxNameBytes + 1, 'n')})
-    expect_failure([&] { session.create(name, DType::kFloat64, {1}); }, ErrorCode::kInvalidArgument, {"cannot name"});
+  for (const std::string& name : {std::string("a/b"), std::string("x.npy"), std::string("/"),
+                                  std::string("new\nline"), std::string("bell\a"), std::string("delete\x7f"),
+                                  std::string("nul\0l", 5), std::string(kMaxNameBytes + 1, 'n')})
+    expect_failure([&] { session.create(name, DType::kFloat64, {1}); }, ErrorCode::kInvalidArgument,
+                   {"cannot name"});
   EXPECT_TRUE(session.list().empty());
 }
 
 TEST_F(Arrays, NamesMayBeLongAndInAnyLanguage) {
   auto session = connect();
-  for (const std::string& name : {std::string(kMaxNameBytes, 'n'), std::string("größe λ 配列"), std::string("with space"),
-                                  std::string("npy"), std::string(".npyx"), std::string("--help")}) {
+  for (const std::string& name :
+       {std::string(kMaxNameBytes, 'n'), std::string("größe λ 配列"), std::string("with space"),
+        std::string("npy"), std::string(".npyx"), std::string("--help")}) {
     session.create(name, DType::kFloat64, {1});
     EXPECT_EQ(session.find(name).name(), name);
   }
@@ -169,7 +175,8 @@ TEST_F(Arrays, NamesMayBeLongAndInAnyLanguage) {
 TEST_F(Arrays, RefusalOfAHugeNameFitsIntoAPacket) {
   auto session = connect();
   const std::string name(kMaxPacketBytes - 60, 'n');
-  expect_failure([&] { session.create(name, DType::kFloat64, {1}); }, ErrorCode::kInvalidArgument, {"cannot name"});
+  expect_failure([&] { session.create(name, DType::kFloat64, {1}); }, ErrorCode::kInvalidArgument,
+                 {"cannot name"});
   expect_failure([&] { session.find(name); }, ErrorCode::kNotFound);
   expect_failure([&] { session.find(std::string(2 * kMaxPacketBytes, 'n')); }, ErrorCode::kInvalidArgument,
                  {"a message holds at most"});
@@ -179,7 +186,8 @@ TEST_F(Arrays, RefusalOfAHugeNameFitsIntoAPacket) {
 TEST_F(Arrays, ANameThatIsNoUtf8IsRefusedAndCostsNobodyElse) {
   auto other = connect();
   auto session = connect();
-  expect_failure([&] { session.create("\xff\xfe", DType::kFloat64, {1}); }, ErrorCode::kInvalidArgument, {"UTF-8"});
+  expect_failure([&] { session.create("\xff\xfe", DType::kFloat64, {1}); }, ErrorCode::kInvalidArgument,
+                 {"UTF-8"});
   EXPECT_TRUE(other.list().empty());
   EXPECT_TRUE(session.list().empty());
 }

@@ -22,8 +22,9 @@ TEST_F(OverBudget, ArrayIsRefusedWithFiguresAndLeavesNothingBehind) {
   session.create("small", DType::kUint8, {1000});
   const std::uint64_t used = session.status().memory_used_bytes;
   const auto before = segments();
-  expect_failure([&] { session.create("large", DType::kUint8, {100 * kMebi}); }, ErrorCode::kOverBudget,
-                 {"'large'", format_bytes(100 * kMebibyte), format_bytes(kLimit), format_bytes(used), "--memory"});
+  expect_failure(
+      [&] { session.create("large", DType::kUint8, {100 * kMebi}); }, ErrorCode::kOverBudget,
+      {"'large'", format_bytes(100 * kMebibyte), format_bytes(kLimit), format_bytes(used), "--memory"});
   EXPECT_EQ(segments(), before);
   EXPECT_EQ(session.status().memory_used_bytes, used);
   EXPECT_EQ(session.status().arrays, 1u);
@@ -48,7 +49,8 @@ TEST_F(OverBudget, OutputOfAJobIsRefusedBeforeItRuns) {
   auto b = session.create("b", DType::kFloat64, {1, 3000});
   const auto before = segments();
   expect_failure([&] { session.submit(Matmul{a, b}).wait(); }, ErrorCode::kOverBudget, {"3000x3000"});
-  expect_failure([&] { session.submit(Mandelbrot{.nx = 3000, .ny = 3000, .max_iter = 1}).wait(); }, ErrorCode::kOverBudget);
+  expect_failure([&] { session.submit(Mandelbrot{.nx = 3000, .ny = 3000, .max_iter = 1}).wait(); },
+                 ErrorCode::kOverBudget);
   EXPECT_EQ(segments(), before);
   EXPECT_EQ(session.submit(Reduce{.a = a}).wait().scalar->as<double>(), 0);
 }

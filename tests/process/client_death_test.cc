@@ -1,4 +1,5 @@
 // Clients that are killed: what goes with them, and what stays.
+#include <algorithm>
 #include <sstream>
 
 #include <gmock/gmock.h>
@@ -63,7 +64,8 @@ TEST_F(ClientDeath, OfManyAtOnceCostsTheServerNothing) {
       clients.push_back(std::make_unique<TestClient>(std::vector<std::string>{"read", socket().native()}));
     for (const auto& client : clients) EXPECT_EQ(client->words(), "waiting");
     for (const auto& client : clients) client->kill();
-    until([&] { return status().sessions == 1 && status().jobs_running == 0; }, "their sessions and jobs are gone");
+    until([&] { return status().sessions == 1 && status().jobs_running == 0; },
+          "their sessions and jobs are gone");
   }
   EXPECT_EQ(descriptors_of(server), before) << describe_descriptors(server);
 }

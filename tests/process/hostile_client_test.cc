@@ -46,8 +46,8 @@ class HostileClient : public ServerTest {
     ServerTest::TearDown();
   }
 
-  static void expect_refusal(const std::optional<wire::Reply>& reply, ErrorCode code, const std::string& words,
-                             std::uint64_t request_id) {
+  static void expect_refusal(const std::optional<wire::Reply>& reply, ErrorCode code,
+                             const std::string& words, std::uint64_t request_id) {
     ASSERT_TRUE(reply.has_value()) << "the session was closed without a word";
     ASSERT_TRUE(reply->has_failed());
     EXPECT_EQ(reply->failed().code(), static_cast<std::uint32_t>(code)) << reply->failed().message();
@@ -65,7 +65,7 @@ TEST_F(HostileClient, WithGarbageIsToldAndClosed) {
   RawClient client(socket());
   ASSERT_TRUE(client.send("\xff\xff\xff\xff not protobuf"));
   expect_refusal(client.receive(), ErrorCode::kBadData, "no request", 0);
-  EXPECT_EQ(client.receive(), std::nullopt);
+  EXPECT_FALSE(client.receive().has_value());
 }
 
 TEST_F(HostileClient, WithRandomPacketsOfEverySizeHarmsNobody) {
@@ -105,7 +105,7 @@ TEST_F(HostileClient, WithAnEmptyPacketIsTakenForGone) {
   RawClient client(socket());
   client.greet();
   client.send("");
-  EXPECT_EQ(client.receive(), std::nullopt);
+  EXPECT_FALSE(client.receive().has_value());
 }
 
 TEST_F(HostileClient, WithoutHelloIsAnsweredAndMayStillGreet) {
@@ -155,7 +155,9 @@ TEST_F(HostileClient, WithARequestOfTheFutureIsRefusedAlone) {
   RawClient client(socket());
   client.greet();
   // Field 500 of Request, a message: known to no server yet.
-  std::string future = request(4).SerializeAsString() + std::string("\xa2\x1f\x03" "abc");
+  std::string future = request(4).SerializeAsString() + std::string(
+                                                            "\xa2\x1f\x03"
+                                                            "abc");
   ASSERT_TRUE(client.send(future));
   expect_refusal(client.receive(), ErrorCode::kUnsupported, "unknown", 4);
   EXPECT_TRUE(client.ask(status_request(5))->has_status_reported());
@@ -177,7 +179,7 @@ TEST_F(HostileClient, WithAPacketOverTheLimitIsClosed) {
   RawClient client(socket());
   client.greet();
   ASSERT_TRUE(client.send(std::string(kMaxPacketBytes + 1, 'x')));
-  EXPECT_EQ(client.receive(), std::nullopt);
+  EXPECT_FALSE(client.receive().has_value());
 }
 
 TEST_F(HostileClient, OfAHugeNameInAnOldProtocolGetsARefusalThatFits) {
@@ -216,14 +218,15 @@ TEST_F(HostileClient, WithGarbageAndDescriptorsLosesBoth) {
   const std::vector<int> gifts(10, STDERR_FILENO);
   ASSERT_TRUE(client.send("\xff\xff", gifts));
   expect_refusal(client.receive(), ErrorCode::kBadData, "no request", 0);
-  EXPECT_EQ(client.receive(), std::nullopt);
+  EXPECT_FALSE(client.receive().has_value());
 }
 
 TEST_F(HostileClient, ThatLeavesInMidConversationIsForgotten) {
   for (int round = 0; round < 20; ++round) {
     RawClient client(socket());
     client.send(hello_request());
-    for (std::uint64_t id = 2; id < 60; ++id) client.send_now(id % 2 == 0 ? status_request(id) : endless_request(id, false));
+    for (std::uint64_t id = 2; id < 60; ++id)
+      client.send_now(id % 2 == 0 ? status_request(id) : endless_request(id, false));
     client.close();
   }
   until([&] { return witness_->status().jobs_running == 0; }, "its jobs are over");
@@ -254,12 +257,13 @@ TEST_F(HostileClient, ThatOnlyConnectsCostsOneDescriptorAndNoTime) {
 TEST_F(HostileClient, OneTooManyIsRefusedWithAWord) {
   rlimit limit{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
-  if (limit.rlim_cur < kMaxSessions + 200) GTEST_SKIP() << "only " << limit.rlim_cur << " descriptors are allowed";
+  if (limit.rlim_cur < kMaxSessions + 200)
+    GTEST_SKIP() << "only " << limit.rlim_cur << " descriptors are allowed";
   std::vector<RawClient> crowd;
   while (crowd.size() + sessions_ < kMaxSessions) crowd.emplace_back(socket());
   RawClient late(socket());
   expect_refusal(late.receive(), ErrorCode::kOverBudget, "sessions", 0);
-  EXPECT_EQ(late.receive(), std::nullopt);
+  EXPECT_FALSE(late.receive().has_value());
   expect_failure([&] { connect(); }, ErrorCode::kOverBudget, {"sessions"});
   crowd.clear();
   until([&] { return witness_->status().sessions == sessions_; }, "the crowd is gone");
@@ -291,7 +295,8 @@ TEST_F(HostileClient, OfAnotherUserIsNotAdmitted) {
   if (child == 0) {
     if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(2);
     RawClient client(socket());
-    const auto reply = client.ask(hello_request());
+    client.send(hello_request());  // it may be closed already, with the reason waiting
+    const auto reply = client.receive();
     const bool refused = reply && reply->has_failed() &&
                          reply->failed().code() == static_cast<std::uint32_t>(ErrorCode::kNotPermitted);
     ::_exit(refused ? 0 : 1);

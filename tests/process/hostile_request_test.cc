@@ -94,7 +94,9 @@ TEST_F(HostileRequest, OfTooManyOrMissingOperandsIsRefused) {
 }
 
 TEST_F(HostileRequest, OfGridsBeyondAllMemoryIsRefused) {
-  for (const auto& [nx, ny] : {std::pair{kAll, kAll}, {std::uint64_t{1} << 31, std::uint64_t{1} << 31}, {kAll, std::uint64_t{1}},
+  for (const auto& [nx, ny] : {std::pair{kAll, kAll},
+                               {std::uint64_t{1} << 31, std::uint64_t{1} << 31},
+                               {kAll, std::uint64_t{1}},
                                {std::uint64_t{1} << 62, std::uint64_t{2}}}) {
     auto grid = submit();
     grid.mutable_submit_job()->set_anonymous_output(true);
@@ -140,7 +142,8 @@ TEST_F(HostileRequest, ToFillWithHalfAnElementOrAStrangeShapeIsRefused) {
     EXPECT_TRUE(reply && reply->has_failed()) << dtype;
   }
   spec.set_dtype(static_cast<std::uint32_t>(DType::kFloat64));
-  for (const std::int64_t stride : {std::int64_t{0}, std::int64_t{-8}, std::int64_t{4}, INT64_MAX, INT64_MIN}) {
+  for (const std::int64_t stride :
+       {std::int64_t{0}, std::int64_t{-8}, std::int64_t{4}, INT64_MAX, INT64_MIN}) {
     spec.clear_strides();
     spec.add_strides(stride);
     const auto reply = client_->ask(fill);
@@ -157,7 +160,7 @@ TEST_F(HostileRequest, ToAttachMoreThanTheFileHoldsIsRefused) {
   refused(good(), ErrorCode::kInvalidArgument);  // without its descriptor
   auto beyond = good();
   beyond.mutable_attach_array()->mutable_spec()->set_shape(0, 11);
-  refused(beyond, ErrorCode::kBadData, fds);
+  refused(beyond, ErrorCode::kInvalidArgument, fds);
   auto offset = good();
   offset.mutable_attach_array()->set_data_offset(kAll);
   refused(offset, ErrorCode::kBadData, fds);
@@ -182,8 +185,9 @@ TEST_F(HostileRequest, ToAttachWhatIsNoReadableFileIsRefused) {
   const UniqueFd reading(pipe[0]), writing(pipe[1]);
   const std::string path = directory() / "file";
   write_file(path, std::string(100, 'x'));
-  const UniqueFd socket_fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)), folder(::open("/", O_RDONLY | O_CLOEXEC)),
-      zero(::open("/dev/zero", O_RDWR | O_CLOEXEC)), by_path(::open(path.c_str(), O_PATH | O_CLOEXEC)),
+  const UniqueFd socket_fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)),
+      folder(::open("/", O_RDONLY | O_CLOEXEC)), zero(::open("/dev/zero", O_RDWR | O_CLOEXEC)),
+      by_path(::open(path.c_str(), O_PATH | O_CLOEXEC)),
       write_only(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   for (const UniqueFd* fd : {&reading, &writing, &socket_fd, &folder, &zero, &by_path, &write_only}) {
     const int number = fd->get();

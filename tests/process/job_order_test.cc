@@ -1,4 +1,5 @@
 // Detached jobs, jobs that wait for others, and how many workers a job may have.
+#include <algorithm>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -76,7 +77,8 @@ TEST_F(JobOrder, ReaderWaitsForTheJobThatMakesItsOperand) {
   EXPECT_EQ(session.status().jobs_queued, 1u);
   thaw_workers();
   const auto expected = escape_counts(grid_);
-  EXPECT_EQ(reader.wait().scalar->as<std::int64_t>(), std::accumulate(expected.begin(), expected.end(), std::int64_t{0}));
+  EXPECT_EQ(reader.wait().scalar->as<std::int64_t>(),
+            std::accumulate(expected.begin(), expected.end(), std::int64_t{0}));
   EXPECT_EQ(maker.info().state, JobState::kDone);
 }
 
@@ -143,7 +145,8 @@ TEST_F(JobOrder, JobWithoutALimitHasAllWorkers) {
   until(
       [&] {
         const auto workers = session.status().workers;
-        return std::ranges::all_of(workers, [](const WorkerInfo& worker) { return worker.chunks_done > 100; });
+        return std::ranges::all_of(workers,
+                                   [](const WorkerInfo& worker) { return worker.chunks_done > 100; });
       },
       "every worker takes part");
   job.cancel();

@@ -1,4 +1,5 @@
 // Jobs of one session: right results, progress, time limits, cancelling.
+#include <algorithm>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -47,14 +48,16 @@ TEST_F(Jobs, MultiplyMatricesAndStacksOfThem) {
   auto c = session.submit(Matmul{a, b}).wait().output;
   EXPECT_THAT(c.shape(), ::testing::ElementsAre(3, 70, 90));
   for (std::size_t i = 0; i < 3; ++i) {
-    const auto expected = product<double>(a.view<const double>().subspan(i * 70 * 50, 70 * 50), b.view<const double>(), 70, 50, 90);
+    const auto expected = product<double>(a.view<const double>().subspan(i * 70 * 50, 70 * 50),
+                                          b.view<const double>(), 70, 50, 90);
     EXPECT_THAT(c.view<const double>().subspan(i * 70 * 90, 70 * 90), Pointwise(Eq(), expected));
   }
 }
 
 TEST_F(Jobs, CountEscapesAsThePlainLoopDoes) {
   auto session = connect();
-  const Mandelbrot grid{.nx = 123, .ny = 77, .x_min = -2, .x_max = 0.5, .y_min = -1.25, .y_max = 1.25, .max_iter = 300};
+  const Mandelbrot grid{
+      .nx = 123, .ny = 77, .x_min = -2, .x_max = 0.5, .y_min = -1.25, .y_max = 1.25, .max_iter = 300};
   auto picture = session.submit(grid).wait().output;
   EXPECT_THAT(picture.view<const std::int64_t>(), Pointwise(Eq(), escape_counts(grid)));
 }
@@ -85,9 +88,14 @@ TEST_F(Jobs, RefuseOperandsThatDoNotFit) {
   auto b = session.create("b", DType::kFloat64, {4, 5});
   auto f = session.create("f", DType::kFloat32, {5, 4});
   auto c = session.create("c", DType::kComplex64, {4});
-  expect_failure([&] { session.submit(Matmul{a, b}).wait(); }, ErrorCode::kInvalidArgument, {"'a'", "'b'", "4x5"});
+  expect_failure(
+      [&] {
+        session.submit(Matmul{a, b}).wait();
+      },
+      ErrorCode::kInvalidArgument, {"'a'", "'b'", "4x5"});
   EXPECT_THROW(session.submit(Matmul{a, f}).wait(), Failure);
-  expect_failure([&] { session.submit(Reduce{.a = c}).wait(); }, ErrorCode::kUnsupported, {"'c'", "complex64"});
+  expect_failure([&] { session.submit(Reduce{.a = c}).wait(); }, ErrorCode::kUnsupported,
+                 {"'c'", "complex64"});
   expect_failure([&] { session.submit(Mandelbrot{.nx = 1u << 31, .ny = 1u << 31, .max_iter = 1}).wait(); },
                  ErrorCode::kOverBudget);
   EXPECT_EQ(session.list().size(), 4u);
@@ -176,7 +184,8 @@ TEST_F(Jobs, CancelledOnesLeaveNoOutput) {
   expect_failure([&] { job.wait(); }, ErrorCode::kCancelled);
   expect_failure([&] { session.find("picture"); }, ErrorCode::kNotFound);
   EXPECT_TRUE(segments().empty());
-  EXPECT_EQ(session.submit(Mandelbrot{.nx = 10, .ny = 10, .max_iter = 10}, options).wait().output.size(), 100u);
+  EXPECT_EQ(session.submit(Mandelbrot{.nx = 10, .ny = 10, .max_iter = 10}, options).wait().output.size(),
+            100u);
 }
 
 TEST_F(Jobs, ThatAreUnknownAreNotFound) {
@@ -228,7 +237,8 @@ TEST_F(Jobs, OfManySessionsAtOnceAllAnswer) {
     jobs.push_back(sessions.back().submit(Reduce{.a = array}));
   }
   for (std::int64_t i = 0; i < 50; ++i)
-    EXPECT_EQ(jobs[static_cast<std::size_t>(i)].wait().scalar->as<std::int64_t>(), (1000 + i) * (999 + i) / 2);
+    EXPECT_EQ(jobs[static_cast<std::size_t>(i)].wait().scalar->as<std::int64_t>(),
+              (1000 + i) * (999 + i) / 2);
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ TEST_F(ManyArrays, TenThousandCostTheCoordinatorLessThan64MiB) {
   rlimit limit{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
   constexpr int kCount = 10'000;
-  if (limit.rlim_max < kCount + 1000) GTEST_SKIP() << "an array costs a descriptor, and only " << limit.rlim_max << " are allowed";
+  if (limit.rlim_max < kCount + 1000)
+    GTEST_SKIP() << "an array costs a descriptor, and only " << limit.rlim_max << " are allowed";
   start();
   auto session = connect();
   make(session, kCount);

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <numeric>
@@ -17,8 +18,8 @@ namespace parcompute::testing {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::Pointwise;
 using ::testing::Eq;
+using ::testing::Pointwise;
 
 class NpyFiles : public ServerTest {
  protected:
@@ -82,10 +83,12 @@ TEST_F(NpyFiles, OfTheOtherByteOrderAreConvertedAndNotAttached) {
   auto session = connect();
   const std::vector<std::int32_t> values{1, -2, 300'000};
   std::vector<std::uint32_t> swapped;
-  for (const std::int32_t value : values) swapped.push_back(__builtin_bswap32(std::bit_cast<std::uint32_t>(value)));
+  for (const std::int32_t value : values)
+    swapped.push_back(__builtin_bswap32(std::bit_cast<std::uint32_t>(value)));
   const auto path = file("big.npy", npy_file(1, ">i4", false, "(3,)", raw_bytes<std::uint32_t>(swapped)));
   EXPECT_THAT(session.import_npy("big", path).view<const std::int32_t>(), Pointwise(Eq(), values));
-  expect_failure([&] { session.attach_npy("attached", path); }, ErrorCode::kBadData, {"big.npy", "byte order", "import"});
+  expect_failure([&] { session.attach_npy("attached", path); }, ErrorCode::kBadData,
+                 {"big.npy", "byte order", "import"});
 }
 
 TEST_F(NpyFiles, WithoutDimensionsOrElementsAreImportedAndAttached) {
@@ -137,7 +140,10 @@ TEST_F(NpyFiles, AttachedOnesMayBeUnlinkedAndStayReadable) {
 
 TEST_F(NpyFiles, WithNamesThatAreNoUtf8AreAttachedAndImported) {
   auto session = connect();
-  const auto path = file("gr\xf6\xdf" "e.npy", npy_file(1, "<f8", false, "(3,)", doubles(counted(3))));
+  const auto path = file(
+      "gr\xf6\xdf"
+      "e.npy",
+      npy_file(1, "<f8", false, "(3,)", doubles(counted(3))));
   EXPECT_EQ(session.submit(Reduce{.a = session.attach_npy("a", path)}).wait().scalar->as<double>(), 3);
   EXPECT_THAT(session.import_npy("b", path).view<const double>(), ElementsAre(0, 1, 2));
   EXPECT_EQ(session.list().size(), 2u);
@@ -179,8 +185,8 @@ TEST_F(NpyFiles, ExportKeepsFortranOrder) {
 TEST_F(NpyFiles, ExportThatCannotBeWrittenLeavesTheOldFile) {
   auto session = connect();
   auto array = session.create("a", DType::kFloat64, {3});
-  expect_failure([&] { session.export_npy(array, directory() / "no/such/folder.npy"); }, ErrorCode::kCannotCreate,
-                 {"folder.npy"});
+  expect_failure([&] { session.export_npy(array, directory() / "no/such/folder.npy"); },
+                 ErrorCode::kCannotCreate, {"folder.npy"});
   std::filesystem::create_directory(directory() / "folder.npy");
   expect_failure([&] { session.export_npy(array, directory() / "folder.npy"); }, ErrorCode::kCannotCreate);
 }
@@ -217,7 +223,8 @@ TEST_F(NpyFiles, ThatLieAreRefusedByNameAndLeaveNothingBehind) {
         ADD_FAILURE() << "file " << i << " was taken";
       } catch (const Failure& failure) {
         EXPECT_THAT(failure.what(), ::testing::HasSubstr("hostile.npy")) << i;
-        EXPECT_THAT(failure.code(), ::testing::AnyOf(ErrorCode::kBadData, ErrorCode::kUnsupported)) << i << failure.what();
+        EXPECT_THAT(failure.code(), ::testing::AnyOf(ErrorCode::kBadData, ErrorCode::kUnsupported))
+            << i << failure.what();
       }
     }
   }
@@ -228,7 +235,8 @@ TEST_F(NpyFiles, ThatLieAreRefusedByNameAndLeaveNothingBehind) {
 
 TEST_F(NpyFiles, ThatAreNoFilesAreRefused) {
   auto session = connect();
-  expect_failure([&] { session.import_npy("a", directory() / "missing.npy"); }, ErrorCode::kNotFound, {"missing.npy"});
+  expect_failure([&] { session.import_npy("a", directory() / "missing.npy"); }, ErrorCode::kNotFound,
+                 {"missing.npy"});
   EXPECT_THROW(session.attach_npy("a", directory().path()), Failure);
   const std::string fifo = directory() / "fifo.npy";
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);

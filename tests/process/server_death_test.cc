@@ -1,4 +1,8 @@
 // The server dies or is stopped: what ends with it, and what the next one finds.
+#include <signal.h>
+
+#include <algorithm>
+
 #include <gmock/gmock.h>
 
 #include "tests/support/npy_bytes.h"
@@ -110,7 +114,8 @@ TEST_F(ServerDeath, InTheMiddleOfAJobLeavesItsOutputMarkedIncomplete) {
   for (const char* name : {"picture", "small"}) {
     auto array = session.find(name);
     EXPECT_TRUE(array.info().incomplete) << name;
-    expect_failure([&] { session.submit(Reduce{.a = array}).wait(); }, ErrorCode::kBadData, {name, "incomplete"});
+    expect_failure([&] { session.submit(Reduce{.a = array}).wait(); }, ErrorCode::kBadData,
+                   {name, "incomplete"});
   }
   // Still after another death.
   kill_server();
@@ -209,6 +214,21 @@ TEST_F(ServerStop, KeepsNamedArraysForTheNextServer) {
   auto array = connect().find("a");
   EXPECT_FALSE(array.info().incomplete);
   EXPECT_EQ(array.view<const std::int64_t>()[999], 999);
+}
+
+TEST_F(ServerStop, BySigtermIsAsOrderlyAndASighupIsNone) {
+  auto session = connect();
+  session.create_arange("a", DType::kInt64, {1000});
+  auto anonymous = session.create("", DType::kInt64, {1000});
+  const ProcessWatch watch(server_pid());
+  ASSERT_EQ(::kill(server_pid(), SIGHUP), 0);
+  EXPECT_EQ(session.status().server_pid, server_pid());
+  ASSERT_EQ(::kill(server_pid(), SIGTERM), 0);
+  EXPECT_TRUE(watch.ends_within(30s));
+  EXPECT_EQ(segments().size(), 1u);
+  EXPECT_FALSE(std::filesystem::exists(socket()));
+  start_lasting();
+  EXPECT_EQ(connect().find("a").view<const std::int64_t>()[999], 999);
 }
 
 TEST_F(ServerStop, DropsAllArraysWhereToldTo) {

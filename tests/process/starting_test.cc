@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -40,9 +41,10 @@ TEST_F(Starting, OfEightClientsAtOnceMakesOneServer) {
   const auto socket = std::filesystem::path(directory() / "parcompute") / "control.sock";
   std::vector<std::unique_ptr<TestClient>> clients;
   for (int i = 0; i < 8; ++i)
-    clients.push_back(std::make_unique<TestClient>(
-        std::vector<std::string>{"embedded"},
-        std::vector<std::string>{"XDG_RUNTIME_DIR=" + directory().path(), "PARCOMPUTE_SOCKET=" + socket.native()}));
+    clients.push_back(
+        std::make_unique<TestClient>(std::vector<std::string>{"embedded"},
+                                     std::vector<std::string>{"XDG_RUNTIME_DIR=" + directory().path(),
+                                                              "PARCOMPUTE_SOCKET=" + socket.native()}));
   std::set<std::string> servers;
   for (const auto& client : clients) servers.insert(client->words());
   EXPECT_EQ(servers.size(), 1u) << ::testing::PrintToString(servers);
@@ -53,6 +55,8 @@ TEST_F(Starting, OfEightClientsAtOnceMakesOneServer) {
   EXPECT_EQ(std::to_string(session.status().server_pid), *servers.begin());
   EXPECT_EQ(session.status().sessions, 9u);
   // The others that were started on the way have given up.
+  const auto is_up = [](const WorkerInfo& worker) { return worker.state != WorkerInfo::State::kStarting; };
+  until([&] { return std::ranges::all_of(session.status().workers, is_up); }, "the workers are up");
   std::size_t running = 0;
   for (const auto& client : clients) running += process_tree(client->pid()).size() - 1;
   EXPECT_EQ(running, 1 + 1 + session.status().workers.size()) << "a server, a forkserver and the workers";
@@ -64,7 +68,8 @@ TEST_F(Starting, InXdgRuntimeDirIsTheDefault) {
   TestClient client({"embedded"}, {"XDG_RUNTIME_DIR=" + directory().path(), "PARCOMPUTE_SOCKET="});
   const std::string words = client.words();
   const auto socket = std::filesystem::path(directory() / "parcompute") / "control.sock";
-  if (!std::filesystem::exists(socket)) GTEST_SKIP() << "the machine has a server of its own, which answers: " << words;
+  if (!std::filesystem::exists(socket))
+    GTEST_SKIP() << "the machine has a server of its own, which answers: " << words;
   ConnectOptions options;
   options.socket = socket;
   options.start_embedded = false;
@@ -164,6 +169,9 @@ TEST_F(Starting, IsNoReasonToTrustASocketInSomebodyElsesDirectory) {
   auto listener = listen_at(socket);
   ASSERT_TRUE(listener);
   ASSERT_EQ(::chown(socket.parent_path().c_str(), 65534, 65534), 0);
+  // As /tmp is: anybody can have made the directory in it.
+  std::filesystem::permissions(directory().path(),
+                               std::filesystem::perms::all | std::filesystem::perms::sticky_bit);
   expect_failure([&] { connect_or_start(socket); }, ErrorCode::kNotPermitted, {"trap", "65534"});
 }
 

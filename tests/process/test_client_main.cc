@@ -1,9 +1,9 @@
-// parcompute-test-client PIPE VERB ...: does what the verb says, tells it to the pipe in one line, and waits to be
-// killed.
+// parcompute-test-client PIPE VERB ...: does what the verb says, tells it to the pipe in one line, and waits
+// to be killed.
 //
-//   hold SOCKET     an anonymous array, a named one ("kept"), an endless job, and a detached job that makes "picture"
-//   read SOCKET     a session that waits for an endless job
-//   embedded        connects as any program does, starting a server where none answers
+//   hold SOCKET     an anonymous array, a named one ("kept"), an endless job, and a detached job that makes
+//   "picture" read SOCKET     a session that waits for an endless job embedded        connects as any program
+//   does, starting a server where none answers
 #include <unistd.h>
 
 #include <cstdlib>
@@ -24,7 +24,9 @@ ConnectOptions at(const char* socket) {
 }
 
 // The blocks of a Nop take no time, but there are too many.
-Nop endless() { return Nop{std::uint64_t{1} << 47}; }
+Nop endless() {
+  return Nop{std::uint64_t{1} << 47};
+}
 
 }  // namespace
 }  // namespace parcompute

@@ -1,6 +1,7 @@
 // Workers and the forkserver die, stop and come back: jobs end right, and the pool is whole again.
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include <gmock/gmock.h>
@@ -68,7 +69,8 @@ TEST_F(WorkerDeath, InAPictureChangesNoPoint) {
 TEST_F(WorkerDeath, InASumCountsEveryElementOnce) {
   open();
   auto array = session_->create_arange("a", DType::kInt64, {1'000'000});
-  const JobResult result = in_the_middle_of(Reduce{.a = array}, [&](auto& busy) { kill_worker(busy.front().id); });
+  const JobResult result =
+      in_the_middle_of(Reduce{.a = array}, [&](auto& busy) { kill_worker(busy.front().id); });
   EXPECT_EQ(result.scalar->as<std::int64_t>(), std::int64_t{999'999} * 500'000);
   EXPECT_GE(result.info.retries, 1u);
 }
@@ -159,23 +161,23 @@ TEST_F(WorkerDeath, OfAForkserverThatIsStoppedIsNoticedAllTheSame) {
 
 TEST_F(WorkerDeath, ThreeTimesInOneChunkFailsTheJobAndKeepsThePool) {
   open();
-  freeze_workers();
   // Everything is one chunk, which thus dies with each of its workers.
   SubmitOptions options;
   options.chunk_blocks = std::uint64_t{1} << 40;
   options.max_workers = 1;
   auto array = session_->create("a", DType::kFloat64, {3000, 3000});
   auto job = session_->submit(Matmul{array, array}, options);
-  thaw_workers();
   // The memory is reserved in phase 0, by others.
   until([&] { return job.info().chunks_done > 0; }, "the output is reserved");
   for (int death = 0; death < 3; ++death) {
     std::vector<WorkerInfo> busy;
     until([&] { return !(busy = busy_workers()).empty(); }, "a worker has the chunk");
     kill_worker(busy.front().id);
-    until([&] { return status().workers[busy.front().id].replaced > busy.front().replaced; }, "its death is noticed");
+    until([&] { return status().workers[busy.front().id].replaced > busy.front().replaced; },
+          "its death is noticed");
   }
-  expect_failure([&] { job.wait(); }, ErrorCode::kComputationFailed, {"3 workers died", "matmul", "signal 9"});
+  expect_failure([&] { job.wait(); }, ErrorCode::kComputationFailed,
+                 {"3 workers died", "matmul", "signal 9"});
   pool_is_whole();
   EXPECT_EQ(replaced(), 3u);
   EXPECT_EQ(session_->submit(Nop{100}).wait().info.state, JobState::kDone);
@@ -185,11 +187,16 @@ TEST_F(WorkerDeath, ThreeTimesInOneChunkFailsTheJobAndKeepsThePool) {
 TEST_F(WorkerDeath, IsNotWhatAStoppedWorkerIsTakenFor) {
   open();
   const auto before = pool_is_whole();
-  ASSERT_EQ(::kill(before.workers[1].pid, SIGSTOP), 0);
   auto array = session_->create_arange("a", DType::kInt64, {4'000'000});
+  ASSERT_EQ(::kill(before.workers[1].pid, SIGSTOP), 0);
   auto job = session_->submit(Reduce{.a = array}, one_by_one());
   // The others do all that the stopped one does not hold.
-  until([&] { const auto info = job.info(); return info.blocks_done > info.blocks_total / 4; }, "the others work");
+  until(
+      [&] {
+        const auto info = job.info();
+        return info.blocks_done > info.blocks_total / 4;
+      },
+      "the others work");
   EXPECT_EQ(job.info().state, JobState::kRunning);
   ASSERT_EQ(::kill(before.workers[1].pid, SIGCONT), 0);
   EXPECT_EQ(job.wait().scalar->as<std::int64_t>(), std::int64_t{3'999'999} * 2'000'000);
@@ -204,13 +211,17 @@ TEST_F(WorkerDeath, IsMadeGoodWithinMilliseconds) {
     const auto killed_at = std::chrono::steady_clock::now();
     kill_now(before.workers[0].pid);
     WorkerInfo worker = before.workers[0];
-    while (worker.pid == before.workers[0].pid || worker.pid == 0 || worker.state == WorkerInfo::State::kStarting)
+    while (worker.pid == before.workers[0].pid || worker.pid == 0 ||
+           worker.state == WorkerInfo::State::kStarting)
       worker = session_->status().workers[0];
-    milliseconds.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - killed_at).count());
+    milliseconds.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - killed_at).count());
   }
   std::ranges::sort(milliseconds);
-  std::printf("replacing a killed worker, from the kill to the next one's readiness: median %.2f ms, least %.2f, most %.2f\n",
-              milliseconds[7], milliseconds.front(), milliseconds.back());
+  std::printf(
+      "replacing a killed worker, from the kill to the next one's readiness: median %.2f ms, least %.2f, "
+      "most %.2f\n",
+      milliseconds[7], milliseconds.front(), milliseconds.back());
   EXPECT_LT(milliseconds[7], 1000) << "a worker is replaced at once";
 }
 

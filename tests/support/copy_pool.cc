@@ -55,8 +55,10 @@ Result<CopyPool> CopyPool::start(unsigned workers) {
       return fail(system_error("create", "a socket pair for a copy worker", errno));
     UniqueFd ours(sockets[0]), theirs(sockets[1]);
     // One thread for each process: the pool is the parallelism, as it is the service's.
-    const auto pid = spawn(*program, {std::to_string(theirs.get())},
-                           {.inherited = {theirs.get()}, .environment = {"OPENBLAS_NUM_THREADS=1"}});
+    SpawnOptions options;
+    options.inherited = {theirs.get()};
+    options.environment = {"OPENBLAS_NUM_THREADS=1"};
+    const auto pid = spawn(*program, {std::to_string(theirs.get())}, options);
     if (!pid) return fail(pid.error());
     pool.workers_.push_back({std::move(ours), *pid});
   }

@@ -33,8 +33,8 @@ inline std::string npy_dict(std::string_view descr, bool fortran_order, std::str
          ", 'shape': " + std::string(shape) + ", }";
 }
 
-inline std::string npy_file(unsigned version, std::string_view descr, bool fortran_order, std::string_view shape,
-                            std::string_view elements) {
+inline std::string npy_file(unsigned version, std::string_view descr, bool fortran_order,
+                            std::string_view shape, std::string_view elements) {
   return npy_header(version, npy_dict(descr, fortran_order, shape)) + std::string(elements);
 }
 

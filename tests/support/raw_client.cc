@@ -42,18 +42,23 @@ bool RawClient::send(std::string_view bytes, std::span<const int> fds, int flags
   return ::sendmsg(channel_.fd(), &message, MSG_NOSIGNAL | flags) == static_cast<ssize_t>(bytes.size());
 }
 
-bool RawClient::send(std::string_view bytes, std::span<const int> fds) { return send(bytes, fds, 0); }
+bool RawClient::send(std::string_view bytes, std::span<const int> fds) {
+  return send(bytes, fds, 0);
+}
 
 bool RawClient::send(const wire::Request& request, std::span<const int> fds) {
   return send(request.SerializeAsString(), fds, 0);
 }
 
-bool RawClient::send_now(const wire::Request& request) { return send(request.SerializeAsString(), {}, MSG_DONTWAIT); }
+bool RawClient::send_now(const wire::Request& request) {
+  return send(request.SerializeAsString(), {}, MSG_DONTWAIT);
+}
 
 std::optional<wire::Reply> RawClient::receive() {
   Packet packet;
   if (channel_.receive(buffer_, packet) != Transfer::kDone) return std::nullopt;
-  if (packet.bytes.size() > kMaxPacketBytes) throw std::runtime_error("the server's reply is longer than a packet may be");
+  if (packet.bytes.size() > kMaxPacketBytes)
+    throw std::runtime_error("the server's reply is longer than a packet may be");
   wire::Reply reply;
   if (!reply.ParseFromArray(packet.bytes.data(), static_cast<int>(packet.bytes.size())))
     throw std::runtime_error("the server's reply is no Reply");

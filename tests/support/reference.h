@@ -66,7 +66,8 @@ void fill_with_rough_numbers(std::span<T> values, unsigned seed) {
 
 // Row-major m x k by k x n.
 template <class T>
-std::vector<T> product(std::span<const T> a, std::span<const T> b, std::size_t m, std::size_t k, std::size_t n) {
+std::vector<T> product(std::span<const T> a, std::span<const T> b, std::size_t m, std::size_t k,
+                       std::size_t n) {
   std::vector<T> c(m * n);
   for (std::size_t i = 0; i < m; ++i)
     for (std::size_t j = 0; j < k; ++j)

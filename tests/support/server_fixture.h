@@ -1,7 +1,8 @@
 // A test's own server, the verbs to treat it well or badly, and the check that nothing of it stays behind.
 //
-// Afterwards there must be no process (the test adopts orphans, so that it sees the server's children too), no more
-// descriptors than before, no name in /dev/shm and no socket. A watchdog ends a test that hangs, and what it started.
+// Afterwards there must be no process (the test adopts orphans, so that it sees the server's children too),
+// no more descriptors than before, no name in /dev/shm and no socket. A watchdog ends a test that hangs, and
+// what it started.
 #pragma once
 
 #include <chrono>
@@ -39,7 +40,9 @@ class ServerTest : public ::testing::Test {
   void start(unsigned workers = 2, std::uint64_t memory_bytes = 256 * kMebibyte);
   // A server that named arrays outlive, at lasting_socket(). May be started again after it ended.
   void start_lasting(unsigned workers = 2, std::optional<double> idle_seconds = 3600);
-  std::filesystem::path lasting_socket() const { return std::filesystem::path(directory_ / "s") / "control.sock"; }
+  std::filesystem::path lasting_socket() const {
+    return std::filesystem::path(directory_ / "s") / "control.sock";
+  }
   // Ends the server of start().
   void end_server();
   // kill -9 for the one of start_lasting(). Its workers may live a moment longer.
@@ -89,7 +92,8 @@ class ServerTest : public ::testing::Test {
   std::string described_before_;
 };
 
-// The Failure that `body` throws: its code, and that its message holds each of `words`. A test failure where there is none.
+// The Failure that `body` throws: its code, and that its message holds each of `words`. A test failure where
+// there is none.
 void expect_failure(const std::function<void()>& body, ErrorCode code, std::vector<std::string> words = {});
 
 // The exit status of a child; 128 + n for signal n.

@@ -13,7 +13,8 @@
 
 namespace parcompute::testing {
 
-TestClient::TestClient(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+TestClient::TestClient(const std::vector<std::string>& arguments,
+                       const std::vector<std::string>& environment) {
   std::array<int, 2> pipe{};
   if (::pipe2(pipe.data(), O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
   pipe_.reset(pipe[0]);

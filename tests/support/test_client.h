@@ -13,7 +13,8 @@ namespace parcompute::testing {
 class TestClient {
  public:
   // Runs tests/process/test_client_main.cc with `arguments`.
-  explicit TestClient(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {});
+  explicit TestClient(const std::vector<std::string>& arguments,
+                      const std::vector<std::string>& environment = {});
   TestClient(const TestClient&) = delete;
   TestClient& operator=(const TestClient&) = delete;
   // kill -9, and its end.
