@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "common/base/invariant.h"
 #include "proto/limits.h"
@@ -68,8 +69,12 @@ Transfer Channel::receive(std::span<std::byte> buffer, Packet& packet, int flags
   message.msg_controllen = control.size();
 
   ssize_t received = 0;
+  bool was_reset = false;
   while ((received = ::recvmsg(socket_.get(), &message, flags | MSG_CMSG_CLOEXEC)) < 0) {
-    if (errno != EINTR) return transfer_of_errno(errno);
+    // A peer that closed before it read all that we sent resets the socket, once; what it said before still waits, the
+    // reason for its going for instance.
+    const bool is_first_reset = errno == ECONNRESET && !std::exchange(was_reset, true);
+    if (errno != EINTR && !is_first_reset) return transfer_of_errno(errno);
   }
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;

@@ -105,10 +105,15 @@ void Dispatcher::send_packet(Worker& worker, Job& job) {
 }
 
 std::size_t Dispatcher::take_chunks(Worker& worker, Job& job, std::uint32_t slot, std::span<ChunkDescriptor> chunks) {
-  if (!job.retries.empty()) {
+  const auto least_tried = std::min_element(job.retries.begin(), job.retries.end(),
+                                            [](const Job::Retry& a, const Job::Retry& b) { return a.attempt < b.attempt; });
+  const bool has_fresh_blocks = job.next_block < job.phase_blocks[job.phase];
+  // A suspect comes after the fresh blocks: where something else strikes worker after worker, within milliseconds, it is
+  // not the same chunk that meets it each time.
+  if (least_tried != job.retries.end() && (least_tried->attempt == 1 || !has_fresh_blocks)) {
     // Alone in its packet: if it ends its worker again, there is no doubt which chunk it was.
-    const Job::Retry retry = job.retries.back();
-    job.retries.pop_back();
+    const Job::Retry retry = *least_tried;
+    job.retries.erase(least_tried);
     chunks.front() = lease(worker, job, slot, retry.blocks, retry.attempt);
     return 1;
   }

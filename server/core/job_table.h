@@ -78,7 +78,7 @@ struct Job {
     BlockRange blocks;
     std::uint16_t attempt = 1;
   };
-  std::vector<Retry> retries;           // lost with their worker: handed out first, one a packet
+  std::vector<Retry> retries;           // lost with their worker: one a packet; suspects after all other blocks
   std::uint64_t leases = 0;             // out at this moment
   double block_ns = 0;                  // estimate, from the plan and then from what was measured
 

@@ -48,7 +48,8 @@ class WorkerDeath : public ServerTest {
   }
 
   std::optional<Session> session_;
-  const Mandelbrot grid_{.nx = 300, .ny = 200, .max_iter = 100};
+  // Its output is reserved at once: every block is the picture's, and there are enough for each worker to have its own.
+  const Mandelbrot grid_{.nx = 160, .ny = 200, .max_iter = 100};
 };
 
 TEST_F(WorkerDeath, InAPictureChangesNoPoint) {
