@@ -10,7 +10,8 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 
 if [[ $1 != --inside ]]; then
   build=$(realpath -e -- "$1")
-  exec "$here/systemd_sandbox" --timeout 240 --share "$here" --share "$build" "$here/systemd_test.sh" --inside "$build"
+  source=$(realpath -e -- "$here/../..") # the installation takes its units and man pages from there
+  exec "$here/systemd_sandbox" --timeout 240 --share "$source" --share "$build" "$here/systemd_test.sh" --inside "$build"
 fi
 build=$2
 
