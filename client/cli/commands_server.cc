@@ -28,15 +28,12 @@ void add_pool_flags(CLI::App& app, PoolFlags& args) {
 
 // ---- start
 
-// Who starts a server by hand stops it by hand.
-constexpr double kForYears = 1e9;
-
 Answer start(const Context& context, const PoolFlags& args) {
   ServerOptions options;
   options.socket = context.flags.socket.empty() ? own_socket_path() : std::filesystem::path(context.flags.socket);
   options.workers = args.workers;
   options.memory_bytes = args.memory;
-  options.idle_seconds = kForYears;
+  options.idle_seconds.reset();  // who starts a server by hand stops it by hand
   start_server(options);
   // This one, also where the system's own server would be found first.
   Context started = context;

@@ -81,6 +81,11 @@ Connection::Received Connection::call(wire::Request& request, std::optional<int>
   return *receive(send(request, fd));
 }
 
+const wire::Reply* Connection::arrived(std::uint64_t id) const {
+  const auto found = replies_.find(id);
+  return found == replies_.end() ? nullptr : &found->second.reply;
+}
+
 void Connection::send_and_forget(wire::Request& request) {
   unwanted_.insert(send(request));
   while (unwanted_.size() > kMaxUnwanted)

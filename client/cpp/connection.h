@@ -32,6 +32,8 @@ class Connection {
   std::optional<Received> receive(std::uint64_t id, Deadline deadline = std::nullopt);
   // Both.
   Received call(wire::Request& request, std::optional<int> fd = std::nullopt);
+  // The reply to a request, where it has arrived and was not taken yet; else null.
+  const wire::Reply* arrived(std::uint64_t id) const;
   // Sends a request whose answer nobody wants.
   void send_and_forget(wire::Request& request);
   // Returns when the server has closed the connection.

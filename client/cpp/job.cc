@@ -102,9 +102,18 @@ JobResult Job::wait(const Progress& progress, std::optional<std::chrono::duratio
 JobInfo Job::info() {
   wire::Request request;
   state_->refer(*request.mutable_get_job()->mutable_job());
-  const auto received = state_->server->call(request);
-  state_->id = received.reply.job_described().job().id();
-  return job_info(received.reply.job_described().job());
+  try {
+    const auto received = state_->server->call(request);
+    state_->id = received.reply.job_described().job().id();
+    return job_info(received.reply.job_described().job());
+  } catch (const Failure& failure) {
+    // The server knows a job by its request until it ends; then the answer to the request came before this one's.
+    const wire::Reply* answer = failure.code() == ErrorCode::kNotFound && state_->id == 0 ? state_->server->arrived(state_->request) : nullptr;
+    if (answer == nullptr) throw;
+    if (answer->has_failed()) throw_failure(answer->failed());
+    state_->id = answer->job_ended().job().id();
+    return job_info(answer->job_ended().job());
+  }
 }
 
 void Job::cancel() {

@@ -23,7 +23,6 @@
 namespace parcompute {
 namespace {
 
-constexpr double kDefaultIdleSeconds = 60;
 constexpr int kStartPatienceMs = 30'000;
 
 struct Pipe {
@@ -87,7 +86,9 @@ void start_server(const ServerOptions& options) {
   if (!log) throw_failure(system_error("open the server's log", log_path, errno, ErrorCode::kCannotCreate));
   SpawnOptions spawn_options;
   spawn_options.error_output = log.get();
-  start(options, socket, {"--idle-timeout", fmt::format("{}", options.idle_seconds.value_or(kDefaultIdleSeconds))}, std::move(spawn_options));
+  std::vector<std::string> arguments;
+  if (options.idle_seconds) arguments = {"--idle-timeout", fmt::format("{}", *options.idle_seconds)};
+  start(options, socket, std::move(arguments), std::move(spawn_options));
 }
 
 struct PrivateServer::State {

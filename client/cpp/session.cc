@@ -250,11 +250,15 @@ Job Session::find_job(std::uint64_t id) {
 }
 
 std::vector<JobInfo> Session::jobs() {
-  wire::Request request;
-  request.mutable_list_jobs();
   std::vector<JobInfo> jobs;
-  const wire::Reply reply = state_->server->call(request).reply;
-  for (const wire::JobInfo& job : reply.jobs_listed().jobs()) jobs.push_back(job_info(job));
+  bool more = true;
+  while (more) {
+    wire::Request request;
+    request.mutable_list_jobs()->set_before_id(jobs.empty() ? 0 : jobs.back().id);
+    const wire::Reply reply = state_->server->call(request).reply;
+    for (const wire::JobInfo& job : reply.jobs_listed().jobs()) jobs.push_back(job_info(job));
+    more = reply.jobs_listed().more() && reply.jobs_listed().jobs_size() > 0;
+  }
   return jobs;
 }
 

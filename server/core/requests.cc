@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -156,12 +158,15 @@ Result<void> Requests::list_jobs(const Call& call) {
     listed.set_more(true);
   };
   // Newest first. Live jobs may be older than ended ones: merge the two by id.
-  auto live = state_.jobs.live().rbegin();
+  const JobId before{call.request.list_jobs().before_id() != 0 ? call.request.list_jobs().before_id() : std::numeric_limits<std::uint64_t>::max()};
+  const auto& all = state_.jobs.live();
+  auto live = std::make_reverse_iterator(all.lower_bound(before));
   std::vector<const JobSummary*> ended;
-  for (const JobSummary& job : state_.jobs.ended()) ended.push_back(&job);
+  for (const JobSummary& job : state_.jobs.ended())
+    if (job.id < before) ended.push_back(&job);
   std::sort(ended.begin(), ended.end(), [](auto* a, auto* b) { return a->id > b->id; });
-  for (auto old = ended.begin(); !listed.more() && (live != state_.jobs.live().rend() || old != ended.end());) {
-    const bool from_live = old == ended.end() || (live != state_.jobs.live().rend() && live->first > (*old)->id);
+  for (auto old = ended.begin(); !listed.more() && (live != all.rend() || old != ended.end());) {
+    const bool from_live = old == ended.end() || (live != all.rend() && live->first > (*old)->id);
     add(from_live ? (live++)->second->summary : **old++);
   }
   reply(call, answer);

@@ -209,6 +209,31 @@ TEST_F(Jobs, AreListedNewestFirst) {
   second.cancel();
 }
 
+TEST_F(Jobs, AreListedOverAsManyPacketsAsItTakes) {
+  auto session = connect();
+  auto array = session.create("a", DType::kInt64, {10});
+  const std::uint64_t before = session.jobs().front().id;
+  for (int i = 0; i < 900; ++i) session.submit(Reduce{.a = array}).wait();
+  const auto jobs = session.jobs();
+  ASSERT_GE(jobs.size(), 900u);
+  for (std::size_t i = 0; i < 900; ++i) EXPECT_EQ(jobs[i].id, before + 900 - i);
+}
+
+// The server knows a job by its request only while it lives. A second request's answer comes after the first one's: then
+// the job has ended.
+TEST_F(Jobs, ThatEndedAreKnownByTheirAnswersBeforeAnybodyWaits) {
+  auto session = connect();
+  auto array = session.create_arange("a", DType::kInt64, {10});
+  auto job = session.submit(Reduce{.a = array});
+  until([&] { return session.status().jobs_running + session.status().jobs_queued == 0; }, "the job has ended");
+  EXPECT_EQ(job.info().state, JobState::kDone);
+  const std::uint64_t id = job.id();
+  EXPECT_EQ(job.wait().info.id, id);
+  auto refused = session.submit(Matmul{array, array});
+  expect_failure([&] { refused.info(); }, ErrorCode::kInvalidArgument, {"'a'"});
+  expect_failure([&] { refused.wait(); }, ErrorCode::kInvalidArgument, {"'a'"});
+}
+
 TEST_F(Jobs, ShortOnesEndBesideAnEndlessOne) {
   auto session = connect();
   auto job = session.submit(endless());
