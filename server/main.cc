@@ -110,6 +110,7 @@ Result<CoordinatorOptions> coordinator_options(const Options& options, Place& pl
   const bool one_each = made.core.workers <= cpus->cpus.size();
   if (options.pin || (cpus->affinity_narrowed && one_each)) made.core.cpus = cpus->cpus;
   made.core.memory_limit_bytes = memory.limit_bytes;
+  made.core.spare_limit_bytes = options.spare_bytes;
   made.core.memory_limit_source = memory.sources[memory.decided].name;
   if (!options.admit_group.empty()) {
     const auto group = group_by_name(options.admit_group);
@@ -169,8 +170,9 @@ int main(int argc, char** argv) {
   UniqueFd ready_fd(options.ready_fd);
   // A server for one program writes to that program's terminal.
   log_start("server", options.lifeline_fd >= 0 ? LogLevel::kWarning : LogLevel::kInfo);
-  // A client that goes, a file limit and a closed terminal are told by errno, not by death.
-  for (const int number : {SIGPIPE, SIGXFSZ, SIGHUP}) ::signal(number, SIG_IGN);
+  // A client that goes, a file limit and a closed terminal are told by errno, not by death; somebody who opens a segment
+  // while SegmentStore asks for a lease on it, not at all.
+  for (const int number : {SIGPIPE, SIGXFSZ, SIGHUP, SIGIO}) ::signal(number, SIG_IGN);
   const auto served = server::serve(options, ready_fd);
   if (served) return EXIT_SUCCESS;
   log_error("{}", served.error().message);

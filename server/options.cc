@@ -13,6 +13,7 @@ namespace parcompute::server {
 Options parse_options(int argc, char** argv) {
   Options options;
   std::string memory;
+  std::string spare;
   std::string socket;
   double idle = 0;
   CLI::App app("parcompute-server owns arrays in shared memory and computes on them with a pool of worker processes.\n"
@@ -21,6 +22,9 @@ Options parse_options(int argc, char** argv) {
   app.add_option("--workers", options.workers, "worker processes (default: one per CPU allowed; see 'parcompute-client cpus')")
       ->check(CLI::Range(1, 4096))->type_name("N");
   app.add_option("--memory", memory, "most shared memory to use, such as 8GiB (default: what the machine allows)")->type_name("SIZE");
+  app.add_option("--spare-memory", spare,
+                 "most memory of removed arrays to keep for a few seconds for the next ones; 0 for none (default: a quarter of --memory)")
+      ->type_name("SIZE");
   auto* idle_option = app.add_option("--idle-timeout", idle, "leave after so many seconds without arrays, jobs and clients")
                           ->check(CLI::Range(0.01, 1e9))->type_name("SECONDS");
   app.add_option("--admit-group", options.admit_group, "admit this group's members, besides the server's own user")->type_name("GROUP");
@@ -32,11 +36,13 @@ Options parse_options(int argc, char** argv) {
   app.set_version_flag("--version", fmt::format("parcompute-server {}", kProgramVersion));
   try {
     app.parse(argc, argv);
-    if (!memory.empty()) {
-      const auto bytes = parse_size(memory);
-      if (!bytes) throw CLI::ValidationError("--memory", bytes.error().message);
-      options.memory_bytes = *bytes;
-    }
+    const auto size_of = [](const char* option, const std::string& text) {
+      const auto bytes = parse_size(text);
+      if (!bytes) throw CLI::ValidationError(option, bytes.error().message);
+      return *bytes;
+    };
+    if (!memory.empty()) options.memory_bytes = size_of("--memory", memory);
+    if (!spare.empty()) options.spare_bytes = size_of("--spare-memory", spare);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     std::exit(code == 0 ? 0 : 64);  // EX_USAGE

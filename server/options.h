@@ -15,6 +15,7 @@ struct Options {
   unsigned workers = 0;                        // 0: one per CPU allowed
   std::optional<std::uint64_t> memory_bytes;
   std::optional<double> idle_seconds;
+  std::optional<std::uint64_t> spare_bytes;
   std::string admit_group;
   int lifeline_fd = -1;
   int ready_fd = -1;

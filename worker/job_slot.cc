@@ -1,6 +1,8 @@
 #include "worker/job_slot.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -10,6 +12,10 @@
 
 namespace parcompute {
 namespace {
+
+using namespace std::chrono_literals;
+constexpr auto kFreeingPatience = 300ms;
+constexpr auto kFreeingPause = 5ms;
 
 Result<View> view_of(const wire::Operand& operand, SegmentCache& segments) {
   auto spec = from_wire(operand.spec());
@@ -104,6 +110,16 @@ void JobSlot::plan_reserve(const KernelJob& job) {
   phase_blocks_.push_back(reserve_blocks(output_bytes, job.plan.scratch_bytes));
 }
 
+// What was given up a moment ago may still be on its way: other workers free it.
+Result<void> JobSlot::reserve_soon(const ReserveRange& range, std::uint64_t from, std::uint64_t bytes) {
+  const auto end = std::chrono::steady_clock::now() + kFreeingPatience;
+  while (true) {
+    auto done = reserve_pages(range.fd, range.offset + from, bytes, range.label);
+    if (done || done.error().code != ErrorCode::kOverBudget || std::chrono::steady_clock::now() > end) return done;
+    std::this_thread::sleep_for(kFreeingPause);
+  }
+}
+
 Result<void> JobSlot::reserve(BlockRange blocks) const {
   std::uint64_t range_first = 0;  // block number where the range at hand begins
   for (const ReserveRange& range : reserve_ranges_) {
@@ -113,7 +129,7 @@ Result<void> JobSlot::reserve(BlockRange blocks) const {
     if (first < end) {
       const std::uint64_t from = (first - range_first) * kReserveBlockBytes;
       const std::uint64_t to = std::min(range.bytes, (end - range_first) * kReserveBlockBytes);
-      if (auto done = reserve_pages(range.fd, range.offset + from, to - from, range.label); !done) return done;
+      if (auto done = reserve_soon(range, from, to - from); !done) return done;
     }
     range_first += range_blocks;
   }

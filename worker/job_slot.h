@@ -41,6 +41,7 @@ class JobSlot {
   Result<void> prepare(std::vector<UniqueFd> fds, SegmentCache& segments);
   void plan_reserve(const KernelJob& job);
   Result<void> reserve(BlockRange blocks) const;
+  static Result<void> reserve_soon(const ReserveRange& range, std::uint64_t from, std::uint64_t bytes);
 
   wire::JobDescription description_;
   std::optional<Error> refused_;

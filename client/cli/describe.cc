@@ -108,6 +108,7 @@ Value describe(const Status& status) {
       {"memory",
        {{"limit_bytes", status.memory_limit_bytes},
         {"used_bytes", status.memory_used_bytes},
+        {"spare_bytes", status.memory_spare_bytes},
         {"limit_source", status.memory_limit_source}}},
       {"arrays", status.arrays},
       {"jobs",

@@ -21,6 +21,9 @@ std::uint64_t ArrayInfo::nbytes() const {
 Array::State::~State() {
   const auto connection = server.lock();
   if (!connection || !info.name.empty()) return;
+  // Out of this process's hands before the server hears of it: it may give the memory to the next array.
+  mapping = {};
+  fd.reset();
   wire::Request request;
   request.mutable_remove_array()->mutable_array()->set_id(info.id);
   try {

@@ -12,6 +12,7 @@ struct ServerOptions {
   std::filesystem::path socket;      // empty: the user's own ($XDG_RUNTIME_DIR/parcompute or /tmp/parcompute-$UID)
   unsigned workers = 0;              // 0: one per CPU allowed
   std::uint64_t memory_bytes = 0;    // 0: what the machine allows
+  std::optional<std::uint64_t> spare_bytes;  // of removed arrays, kept for the next ones; nothing: a quarter of the memory
   std::optional<double> idle_seconds = 60;  // leave after so long without arrays, jobs and clients; nothing: never
 };
 

@@ -62,6 +62,7 @@ struct Status {
   std::uint64_t memory_limit_bytes = 0;
   std::string memory_limit_source;
   std::uint64_t memory_used_bytes = 0;
+  std::uint64_t memory_spare_bytes = 0;  // kept for the next arrays, besides what is used
   std::uint64_t arrays = 0;
   std::uint64_t jobs_queued = 0, jobs_running = 0, jobs_ended = 0;
   std::uint64_t chunks_done = 0;

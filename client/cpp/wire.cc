@@ -118,6 +118,7 @@ Status status_of(const wire::StatusReported& message) {
   status.memory_limit_bytes = message.memory_limit_bytes();
   status.memory_limit_source = message.memory_limit_source();
   status.memory_used_bytes = message.memory_used_bytes();
+  status.memory_spare_bytes = message.memory_spare_bytes();
   status.arrays = message.arrays();
   status.jobs_queued = message.jobs_queued();
   status.jobs_running = message.jobs_running();

@@ -9,12 +9,20 @@
 #include <string>
 #include <vector>
 
+#include <boost/container/small_vector.hpp>
+
 #include "common/array/dtype.h"
 #include "common/base/error.h"
 
 namespace parcompute {
 
-using Dims = std::vector<std::int64_t>;
+// Specs are copied with every job: the usual ones need nothing from the heap. Public interfaces speak std::vector.
+class Dims : public boost::container::small_vector<std::int64_t, 4> {
+ public:
+  using small_vector::small_vector;
+  Dims(const std::vector<std::int64_t>& numbers) : small_vector(numbers.begin(), numbers.end()) {}
+  operator std::vector<std::int64_t>() const { return {begin(), end()}; }
+};
 
 // NumPy 1's limit; a header page holds that many with ease.
 inline constexpr std::size_t kMaxDims = 32;

@@ -61,9 +61,8 @@ Result<Plan> plan_fill(const wire::Operation& operation, Operands) {
 
   Plan plan;
   const std::uint64_t bytes = byte_count(*spec);
-  // A new array's pages are zero already.
-  if (bytes != 0 && fill.how() != wire::Fill::ZEROS)
-    plan.phases.push_back(copy_phase(bytes, kFillBytesPerNs));
+  plan.output_is_zeroed = fill.how() == wire::Fill::ZEROS;
+  if (bytes != 0 && !plan.output_is_zeroed) plan.phases.push_back(copy_phase(bytes, kFillBytesPerNs));
   plan.bytes_written = bytes;
   plan.output = *std::move(spec);
   return plan;

@@ -37,8 +37,9 @@ struct Phase {
 
 struct Plan {
   std::optional<ArraySpec> output;      // dense; absent where the operation makes none
+  bool output_is_zeroed = false;        // it must begin as zeros, as fresh pages do; else its blocks write all of it
   std::optional<DType> scalar;          // the last block of the last phase answers one element of this dtype
-  std::vector<Phase> phases;            // may be empty: nothing is left to do once the output is reserved
+  boost::container::small_vector<Phase, 2> phases;  // may be empty: nothing is left to do once the output is reserved
   std::uint64_t scratch_bytes = 0;      // shared by all blocks of the job, not zeroed, gone with the job
   std::uint64_t bytes_read = 0;         // of the operands' data, once each
   std::uint64_t bytes_written = 0;

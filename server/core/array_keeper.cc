@@ -1,5 +1,8 @@
 #include "server/core/array_keeper.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "common/base/units.h"
@@ -8,8 +11,16 @@
 namespace parcompute::server {
 namespace {
 
+// Spare segments are at most so many, for each costs a descriptor, and wait so long for their next array.
+constexpr std::size_t kMaxSpares = 64;
+constexpr std::chrono::seconds kSpareLife{10};
+
 SegmentHeader header_of(const Array& array, bool complete) {
   return SegmentHeader{array.spec, array.name, array.owner_uid, complete, array.data_offset, array.data_bytes};
+}
+
+SegmentHeader scratch_header(uid_t owner_uid, std::uint64_t bytes) {
+  return SegmentHeader{{DType::kUint8, {static_cast<std::int64_t>(bytes)}, {1}, 0}, "", owner_uid, false, segment_data_offset(bytes), bytes};
 }
 
 }  // namespace
@@ -22,18 +33,46 @@ Result<void> ArrayKeeper::admit(std::uint64_t bytes, std::string_view what) {
                             "start the server with more --memory",
                             what, format_bytes(bytes), format_bytes(memory.used_bytes), format_bytes(memory.limit_bytes),
                             memory.limit_source));
-  // Another program may be filling /dev/shm: what is promised to others is not free either.
-  const std::uint64_t free = effects_.shm_free_bytes();
+  // Another program may be filling /dev/shm: what is promised to others is not free either; what spare segments take is.
+  const std::uint64_t free = effects_.shm_free_bytes() + state_.spares.bytes();
   const std::uint64_t left = free > memory.promised_bytes ? free - memory.promised_bytes : 0;
   if (bytes > left)
     return fail(ErrorCode::kOverBudget,
                 fmt::format("{} needs {}; {} are free in /dev/shm, which other programs use too: remove arrays with "
                             "'parcompute-client array rm', or files in /dev/shm",
                             what, format_bytes(bytes), format_bytes(left)));
+  const auto fits = [&] {
+    const std::uint64_t spare = state_.spares.bytes();
+    return spare == 0 || (memory.used_bytes + spare + bytes <= memory.limit_bytes && bytes <= left - std::min(left, spare));
+  };
+  while (!fits()) drop_spare(*state_.spares.take_oldest());
   return {};
 }
 
-Result<Array*> ArrayKeeper::make_array(NewArray wanted, bool reserve_now) {
+Result<ArrayKeeper::Piece> ArrayKeeper::make_segment(const SegmentHeader& header, bool zeroed, bool reserve_now, std::string_view what) {
+  MemoryAccount& memory = state_.memory;
+  const std::uint64_t bytes = segment_memory(header.data_bytes);
+  if (!zeroed) {
+    if (auto spare = state_.spares.take(header.owner_uid, header.data_bytes)) {
+      effects_.rewrite_header(spare->segment, header);
+      memory.used_bytes += bytes;
+      return Piece{{spare->segment, std::move(spare->name)}, true};
+    }
+  }
+  if (auto ok = admit(bytes, what); !ok) return fail(ok.error());
+  auto created = effects_.create_segment(header, reserve_now);
+  // Descriptors may be what is short.
+  while (!created && created.error().code == ErrorCode::kOverBudget && state_.spares.size() > 0) {
+    drop_spare(*state_.spares.take_oldest());
+    created = effects_.create_segment(header, reserve_now);
+  }
+  if (!created) return fail(created.error());
+  memory.used_bytes += bytes;
+  if (!reserve_now) memory.promised_bytes += header.data_bytes;
+  return Piece{std::move(*created), reserve_now};
+}
+
+Result<ArrayKeeper::Made> ArrayKeeper::make_array(NewArray wanted, bool reserve_now) {
   Array array;
   array.spec = std::move(wanted.spec);
   array.name = std::move(wanted.name);
@@ -41,36 +80,23 @@ Result<Array*> ArrayKeeper::make_array(NewArray wanted, bool reserve_now) {
   array.session = wanted.session;
   array.data_bytes = byte_count(array.spec);
   array.data_offset = segment_data_offset(array.data_bytes);
-  const std::uint64_t bytes = segment_memory(array.data_bytes);
   const auto what = fmt::format("array '{}' ({})", array.label(), format_spec(array.spec));
-  if (auto ok = admit(bytes, what); !ok) return fail(ok.error());
-  auto created = effects_.create_segment(header_of(array, false), reserve_now);
-  if (!created) return fail(created.error());
-  array.segment = created->id;
-  array.segment_name = std::move(created->name);
-  state_.memory.used_bytes += bytes;
-  if (!reserve_now) state_.memory.promised_bytes += array.data_bytes;
-  return &state_.arrays.add(std::move(array));
+  auto piece = make_segment(header_of(array, false), wanted.zeroed, reserve_now, what);
+  if (!piece) return fail(piece.error());
+  array.segment = piece->segment.id;
+  array.segment_name = std::move(piece->segment.name);
+  return Made{&state_.arrays.add(std::move(array)), piece->has_pages};
 }
 
-Result<ArrayKeeper::Scratch> ArrayKeeper::make_scratch(std::uint64_t bytes, bool reserve_now) {
-  SegmentHeader header;
-  header.spec = ArraySpec{DType::kUint8, {static_cast<std::int64_t>(bytes)}, {1}, 0};
-  header.owner_uid = state_.identity.uid;
-  header.data_bytes = bytes;
-  header.data_offset = segment_data_offset(bytes);
-  const std::uint64_t total = segment_memory(bytes);
-  if (auto ok = admit(total, "the job's scratch area"); !ok) return fail(ok.error());
-  auto created = effects_.create_segment(header, reserve_now);
-  if (!created) return fail(created.error());
-  state_.memory.used_bytes += total;
-  if (!reserve_now) state_.memory.promised_bytes += bytes;
-  return Scratch{created->id, header.data_offset};
+Result<Scratch> ArrayKeeper::make_scratch(uid_t owner_uid, std::uint64_t bytes, bool reserve_now) {
+  const SegmentHeader header = scratch_header(owner_uid, bytes);
+  auto piece = make_segment(header, false, reserve_now, "the job's scratch area");
+  if (!piece) return fail(piece.error());
+  return Scratch{std::move(piece->segment), header.data_offset, bytes, piece->has_pages};
 }
 
-void ArrayKeeper::drop_scratch(SegmentId segment, std::uint64_t bytes) {
-  state_.memory.used_bytes -= segment_memory(bytes);
-  drop_segment(segment, SegmentName::kUnlink);
+void ArrayKeeper::drop_scratch(Scratch scratch, uid_t owner_uid) {
+  retire(std::move(scratch.segment), scratch_header(owner_uid, scratch.data_bytes));
 }
 
 void ArrayKeeper::settle_promise(std::uint64_t bytes) {
@@ -105,19 +131,46 @@ void ArrayKeeper::drop_user(Array& array) {
 }
 
 void ArrayKeeper::erase(Array& array) {
-  if (!array.is_file()) state_.memory.used_bytes -= segment_memory(array.data_bytes);
-  drop_segment(array.segment, SegmentName::kUnlink);
+  if (array.is_file()) {
+    drop_segment(array.segment);
+  } else {
+    retire({array.segment, std::move(array.segment_name)}, header_of(array, false));
+  }
   state_.arrays.erase(array.id);
 }
 
-void ArrayKeeper::drop_segment(SegmentId segment, SegmentName name) {
+void ArrayKeeper::retire(CreatedSegment segment, SegmentHeader header) {
+  const std::uint64_t bytes = segment_memory(header.data_bytes);
+  state_.memory.used_bytes -= bytes;
+  const std::uint64_t most = state_.memory.spare_limit_bytes;
+  // Nobody else may see what the next array will hold, or change it.
+  if (state_.stopping || header.data_bytes == 0 || bytes > most || !effects_.is_reusable(segment.id)) return drop_segment(segment.id);
+  while (state_.spares.size() >= kMaxSpares || state_.spares.bytes() > most - bytes) drop_spare(*state_.spares.take_oldest());
+  // Should the server end meanwhile, the next one must not find an array that was removed.
+  if (!std::exchange(header.name, "").empty()) effects_.rewrite_header(segment.id, header);
+  const Instant now = effects_.now();
+  if (state_.spares.size() == 0) effects_.wake_at(now + kSpareLife);
+  state_.spares.add({segment.id, std::move(segment.name), header.owner_uid, header.data_bytes, now});
+}
+
+void ArrayKeeper::drop_old_spares() {
+  const Instant now = effects_.now();
+  while (state_.spares.size() > 0 && state_.spares.oldest() + kSpareLife <= now) drop_spare(*state_.spares.take_oldest());
+  if (state_.spares.size() > 0) effects_.wake_at(state_.spares.oldest() + kSpareLife);
+}
+
+void ArrayKeeper::drop_all_spares() {
+  while (const auto spare = state_.spares.take_oldest()) drop_spare(*spare);
+}
+
+void ArrayKeeper::drop_segment(SegmentId segment) {
   std::vector<WorkerIndex> holders;
   for (Worker& worker : state_.workers) {
     if (!worker.segments.contains(segment)) continue;
     worker.segments.erase(segment);
     holders.push_back(worker.index);
   }
-  effects_.drop_segment(segment, name, holders);
+  effects_.drop_segment(segment, SegmentName::kUnlink, holders);
 }
 
 }  // namespace parcompute::server

@@ -18,17 +18,19 @@ class ArrayKeeper {
     std::string name;   // empty: anonymous
     uid_t owner_uid = 0;
     SessionId session;  // of an anonymous one
+    bool zeroed = false;  // only fresh pages will do
   };
-  // Admits, makes and describes a segment. Its pages are reserved at once where `reserve_now`; otherwise they are
-  // promised until pages_reserved().
-  Result<Array*> make_array(NewArray wanted, bool reserve_now);
+  // Admits, makes and describes a segment. Where `reserve_now`, or where it is a spare one, its pages are there; otherwise
+  // they are promised until settle_promise().
+  struct Made {
+    Array* array = nullptr;
+    bool has_pages = false;
+  };
+  Result<Made> make_array(NewArray wanted, bool reserve_now);
 
-  struct Scratch {
-    SegmentId segment;
-    std::uint64_t data_offset = 0;
-  };
-  Result<Scratch> make_scratch(std::uint64_t bytes, bool reserve_now);
-  void drop_scratch(SegmentId segment, std::uint64_t bytes);
+  // A job's own segment: never named, never in a client's hands.
+  Result<Scratch> make_scratch(uid_t owner_uid, std::uint64_t bytes, bool reserve_now);
+  void drop_scratch(Scratch scratch, uid_t owner_uid);
 
   // The bytes that were promised have pages now, or will never need them.
   void settle_promise(std::uint64_t bytes);
@@ -40,12 +42,24 @@ class ArrayKeeper {
   void add_user(Array& array) { ++array.users; }
   void drop_user(Array& array);
 
-  // The workers that hold a segment no longer do; its memory goes.
-  void drop_segment(SegmentId segment, SegmentName name);
+  // The spare segments that nobody has asked for since long go, and memory with them; or all of them, now.
+  void drop_old_spares();
+  void drop_all_spares();
 
  private:
+  // A segment as arrays and scratch areas begin: an old one or a new one.
+  struct Piece {
+    CreatedSegment segment;
+    bool has_pages = false;
+  };
+  Result<Piece> make_segment(const SegmentHeader& header, bool zeroed, bool reserve_now, std::string_view what);
   Result<void> admit(std::uint64_t bytes, std::string_view what);
   void erase(Array& array);
+  // Its memory is no longer used: it becomes a spare one, or goes.
+  void retire(CreatedSegment segment, SegmentHeader header);
+  void drop_spare(const SpareSegment& spare) { drop_segment(spare.segment); }
+  // The workers that hold it no longer do; its name and its memory go.
+  void drop_segment(SegmentId segment);
 
   State& state_;
   Effects& effects_;

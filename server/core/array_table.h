@@ -46,6 +46,7 @@ struct MemoryAccount {
   std::string limit_source;         // "the size of /dev/shm", ...
   std::uint64_t used_bytes = 0;     // by segments, arrays' and scratch
   std::uint64_t promised_bytes = 0; // of these, not reserved in /dev/shm yet
+  std::uint64_t spare_limit_bytes = 0;  // most that spare segments may take besides
 };
 
 // Names are 1 to kMaxNameBytes bytes without '/', control characters and a '.npy' at the end: those are files.

@@ -15,7 +15,7 @@ constexpr double kShortestNs = 100e3;  // of an automatic chunk, while there are
 constexpr double kPacketNs = 200e3;    // packets of short chunks are filled up to this
 // A chunk takes at most 1 / (kShares * workers) of what is left. Blocks may differ in cost by a thousand times and the
 // estimate knows only those that are done: a larger share could be all of the hard ones.
-constexpr std::uint64_t kShares = 8;
+constexpr std::uint64_t kShares = 6;
 
 std::uint64_t blocks_of(double ns, double block_ns) {
   return static_cast<std::uint64_t>(std::clamp(ns / block_ns, 1.0, 0x1p48));
@@ -44,7 +44,7 @@ std::uint64_t chunks_per_packet(const ChunkSizing& sizing, std::uint64_t blocks)
 }
 
 bool shall_prefetch(const ChunkSizing& sizing, std::uint64_t blocks) {
-  return sizing.remaining_blocks > 2 * blocks * sizing.workers;
+  return sizing.remaining_blocks > blocks * sizing.workers;
 }
 
 }  // namespace parcompute::server

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "proto/field_writer.h"
 #include "proto/limits.h"
 #include "server/core/chunk_sizing.h"
 
@@ -77,21 +78,18 @@ Job* Dispatcher::choose(const Worker& worker) {
 }
 
 void Dispatcher::send_packet(Worker& worker, Job& job) {
-  std::vector<SegmentId> new_segments;
+  Few<SegmentId> new_segments;
   std::string description;
   auto slot = worker.slot_of(job.id());
   if (!slot) {
     slot = worker.free_slot();
     worker.slots[*slot] = job.id();
     description = job.description;
-    wire::JobDescription addition;
     for (const SegmentId segment : job.segments) {
       if (worker.segments.contains(segment)) continue;
       new_segments.push_back(segment);
-      addition.add_new_segments(segment.value);
+      append_number_field(wire::JobDescription::kNewSegmentsFieldNumber, segment.value, description);
     }
-    // Protocol Buffers merge what is written one after the other.
-    addition.AppendToString(&description);
   }
   for (const SegmentId segment : job.segments) worker.segments.touch(segment);
 
@@ -100,7 +98,7 @@ void Dispatcher::send_packet(Worker& worker, Job& job) {
   worker.leases.back().last_in_packet = true;
   ++worker.packets;
   kWorkerLife.apply(worker.state, WorkerEvent::kLeased);
-  effects_.send_work(worker.index, {*slot, std::span(chunks).first(count), description, new_segments});
+  effects_.send_work(worker.index, {*slot, std::span(chunks).first(count), description, std::span(new_segments.data(), new_segments.size())});
   make_room(worker);
 }
 

@@ -25,7 +25,7 @@ class Dispatcher {
   void feed_all();
 
   // Jobs with nothing out, whose phase is done or that have been failing or cancelling: their next step is JobControl's.
-  using Settled = std::vector<JobId>;
+  using Settled = Few<JobId>;
 
   // An answer to a lease that the worker does not hold is a broken rule: false, and the worker must go.
   bool on_completions(Worker& worker, std::span<const ChunkCompletion> completions, Settled& settled);

@@ -38,6 +38,8 @@ class Effects {
   virtual ~Effects() = default;
 
   virtual Instant now() = 0;
+  // Calls Reactor::on_wake then. One call is enough: a later one takes the place of an earlier one.
+  virtual void wake_at(Instant when) = 0;
 
   // ---- segments: the core knows them by id; names and descriptors stay outside
   // Makes it and writes its header. Reserves its pages where that is quick (`reserve`).
@@ -45,6 +47,8 @@ class Effects {
   virtual void rewrite_header(SegmentId segment, const SegmentHeader& header) = 0;
   // Gives it up: tells `holders` to unmap it, and lets a worker, not this process, free its memory.
   virtual void drop_segment(SegmentId segment, SegmentName name, std::span<const WorkerIndex> holders) = 0;
+  // Nobody but the server and its workers holds the segment, by a descriptor or a mapping, and all its pages are there.
+  virtual bool is_reusable(SegmentId segment) = 0;
   virtual std::uint64_t shm_free_bytes() = 0;
 
   // ---- sessions

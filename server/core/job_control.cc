@@ -1,30 +1,23 @@
 #include "server/core/job_control.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/arena.h>
 
 #include "common/base/utf8.h"
 #include "common/operation/operation.h"
 #include "common/operation/reserve.h"
+#include "proto/field_writer.h"
 #include "proto/limits.h"
 #include "server/core/replies.h"
 
 namespace parcompute::server {
 namespace {
 
-// Adds an encoded message, in two parts, as a field of an encoded JobDescription. Protocol Buffers merge what is written
-// one after the other, so that a description is its fields in a row.
-void append_field(int number, std::string_view first, std::string_view second, std::string& description) {
-  google::protobuf::io::StringOutputStream stream(&description);
-  google::protobuf::io::CodedOutputStream out(&stream);
-  out.WriteTag(static_cast<std::uint32_t>(number) << 3 | 2);  // 2: a length-delimited field
-  out.WriteVarint32(static_cast<std::uint32_t>(first.size() + second.size()));
-  out.WriteRaw(first.data(), static_cast<int>(first.size()));
-  out.WriteRaw(second.data(), static_cast<int>(second.size()));
-}
+// The answer to a tiny job is built without the heap.
+constexpr std::size_t kReplyRoom = 2048;
 
 }  // namespace
 
@@ -34,12 +27,12 @@ bool may_use(const State& state, const Session& session, uid_t owner_uid) {
 
 Result<Array*> find_array(State& state, const Session& session, const wire::ArrayRef& reference) {
   const bool by_name = reference.which_case() == wire::ArrayRef::kName;
-  const auto called = by_name ? fmt::format("'{}'", clip_utf8(reference.name(), kMaxNameBytes)) : fmt::format("number {}", reference.id());
+  const auto called = [&] { return by_name ? fmt::format("'{}'", clip_utf8(reference.name(), kMaxNameBytes)) : fmt::format("number {}", reference.id()); };
   Array* array = by_name ? state.arrays.find(reference.name()) : state.arrays.find(ArrayId{reference.id()});
   if (array == nullptr)
-    return fail(ErrorCode::kNotFound, fmt::format("there is no array {}: 'parcompute-client array list' shows those there are", called));
+    return fail(ErrorCode::kNotFound, fmt::format("there is no array {}: 'parcompute-client array list' shows those there are", called()));
   if (!may_use(state, session, array->owner_uid))
-    return fail(ErrorCode::kNotPermitted, fmt::format("array {} belongs to uid {}, and you are uid {}", called, array->owner_uid, session.uid));
+    return fail(ErrorCode::kNotPermitted, fmt::format("array {} belongs to uid {}, and you are uid {}", called(), array->owner_uid, session.uid));
   return array;
 }
 
@@ -121,10 +114,8 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
 
   const std::uint64_t output_bytes = wants_output ? byte_count(*job.plan.output) : 0;
   const std::uint64_t scratch_bytes = job.plan.scratch_bytes;
-  job.phase_blocks.push_back(reserve_blocks(output_bytes, scratch_bytes));
-  const bool reserve_now = job.phase_blocks.front() == 0;
-  for (const Phase& phase : job.plan.phases) job.phase_blocks.push_back(phase.blocks);
-  for (const std::uint64_t blocks : job.phase_blocks) job.summary.blocks_total += blocks;
+  const std::uint64_t blocks_to_reserve = reserve_blocks(output_bytes, scratch_bytes);
+  const bool reserve_now = blocks_to_reserve == 0;
 
   if (wants_output) {
     const std::string& name = message.output_name();
@@ -135,49 +126,53 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
     } else if (message.detach()) {
       return fail(ErrorCode::kInvalidArgument, "a detached job's output needs a name: an anonymous array goes with its session");
     }
-    auto output = arrays_.make_array({*job.plan.output, anonymous ? "" : name, session.uid, anonymous ? session.id : SessionId{}}, reserve_now);
+    auto output = arrays_.make_array({*job.plan.output, anonymous ? "" : name, session.uid, anonymous ? session.id : SessionId{}, job.plan.output_is_zeroed},
+                                     reserve_now);
     if (!output) return fail(output.error());
-    if (anonymous) session.arrays.insert((*output)->id);
-    job.summary.output = (*output)->id;
-    job.segments.push_back((*output)->segment);
+    if (!output->has_pages) job.promised_bytes += output_bytes;
+    if (anonymous) session.arrays.insert(output->array->id);
+    job.summary.output = output->array->id;
+    job.segments.push_back(output->array->segment);
   }
   if (scratch_bytes > 0) {
-    const auto scratch = arrays_.make_scratch(scratch_bytes, reserve_now);
+    auto scratch = arrays_.make_scratch(session.uid, scratch_bytes, reserve_now);
     if (!scratch) {
-      if (job.summary.output) {
-        if (!reserve_now) arrays_.settle_promise(output_bytes);
-        arrays_.remove(state_.arrays.get(job.summary.output));
-      }
+      arrays_.settle_promise(job.promised_bytes);
+      if (job.summary.output) arrays_.remove(state_.arrays.get(job.summary.output));
       return fail(scratch.error());
     }
-    job.scratch = scratch->segment;
-    job.scratch_data_offset = scratch->data_offset;
-    job.segments.push_back(scratch->segment);
+    if (!scratch->has_pages) job.promised_bytes += scratch_bytes;
+    job.segments.push_back(scratch->segment.id);
+    job.scratch = std::move(*scratch);
   }
-  if (!reserve_now) job.promised_bytes = output_bytes + scratch_bytes;
+
+  job.phase_blocks.push_back(job.promised_bytes > 0 ? blocks_to_reserve : 0);
+  for (const Phase& phase : job.plan.phases) job.phase_blocks.push_back(phase.blocks);
+  for (const std::uint64_t blocks : job.phase_blocks) job.summary.blocks_total += blocks;
   return {};
 }
 
 void JobControl::describe_to_workers(Job& job, const wire::Operation& operation, const std::vector<Array*>& inputs) {
   using D = wire::JobDescription;
-  D head;
-  head.set_job(job.id().value);
-  head.SerializeToString(&job.description);
-  append_field(D::kOperationFieldNumber, operation.SerializeAsString(), {}, job.description);
-  for (const Array* input : inputs) append_field(D::kInputsFieldNumber, input->operand, {}, job.description);
+  std::string& description = job.description;
+  description.reserve(256);
+  append_number_field(D::kJobFieldNumber, job.id().value, description);
+  append_bytes_field(D::kOperationFieldNumber, operation.SerializeAsString(), {}, description);
+  for (const Array* input : inputs) append_bytes_field(D::kInputsFieldNumber, input->operand, {}, description);
   if (job.summary.output) {
-    wire::Operand writable;
-    writable.set_writable(true);
-    append_field(D::kOutputsFieldNumber, state_.arrays.get(job.summary.output).operand, writable.SerializeAsString(), job.description);
+    std::string writable;
+    append_number_field(wire::Operand::kWritableFieldNumber, true, writable);
+    append_bytes_field(D::kOutputsFieldNumber, state_.arrays.get(job.summary.output).operand, writable, description);
   }
   if (job.scratch) {
-    wire::Operand scratch;
-    scratch.set_segment(job.scratch.value);
-    scratch.set_data_offset(job.scratch_data_offset);
-    scratch.set_data_bytes(job.plan.scratch_bytes);
-    scratch.set_writable(true);
-    scratch.set_label("the job's scratch area");
-    append_field(D::kScratchFieldNumber, scratch.SerializeAsString(), {}, job.description);
+    using O = wire::Operand;
+    std::string scratch;
+    append_number_field(O::kSegmentFieldNumber, job.scratch->segment.id.value, scratch);
+    append_number_field(O::kDataOffsetFieldNumber, job.scratch->data_offset, scratch);
+    append_number_field(O::kDataBytesFieldNumber, job.plan.scratch_bytes, scratch);
+    append_number_field(O::kWritableFieldNumber, true, scratch);
+    append_bytes_field(O::kLabelFieldNumber, "the job's scratch area", {}, scratch);
+    append_bytes_field(D::kScratchFieldNumber, scratch, {}, description);
   }
 }
 
@@ -223,7 +218,7 @@ void JobControl::end(Job& job) {
   if (summary.started == Instant{}) summary.started = summary.ended;
   if (summary.state != JobState::kDone) summary.scalar_dtype.reset();
   if (job.promised_bytes > 0) arrays_.settle_promise(job.promised_bytes);
-  if (job.scratch) arrays_.drop_scratch(job.scratch, job.plan.scratch_bytes);
+  if (job.scratch) arrays_.drop_scratch(std::move(*job.scratch), summary.owner_uid);
   for (const ArrayId input : job.inputs) arrays_.drop_user(state_.arrays.get(input));
   if (summary.output) {
     Array& output = state_.arrays.get(summary.output);
@@ -282,7 +277,12 @@ void JobControl::reply_ended(Waiter waiter, const JobSummary& job) {
   const auto session = state_.sessions.find(waiter.session);
   if (session == state_.sessions.end()) return;
   --session->second.pending_waits;
-  wire::Reply reply;
+  std::array<char, kReplyRoom> room;
+  google::protobuf::ArenaOptions arena_options;
+  arena_options.initial_block = room.data();
+  arena_options.initial_block_size = room.size();
+  google::protobuf::Arena arena(arena_options);
+  wire::Reply& reply = *google::protobuf::Arena::CreateMessage<wire::Reply>(&arena);
   reply.set_request_id(waiter.request);
   wire::JobEnded& ended = *reply.mutable_job_ended();
   describe(job, effects_.now(), *ended.mutable_job());

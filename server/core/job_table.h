@@ -12,6 +12,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include <boost/container/small_vector.hpp>
+
 #include "common/base/error.h"
 #include "common/base/ids.h"
 #include "common/operation/operation.h"
@@ -30,6 +32,18 @@ struct BlockRange {
 struct Waiter {
   SessionId session;
   std::uint64_t request = 0;
+};
+
+// Most jobs have so few of anything that nothing need come from the heap.
+template <class T>
+using Few = boost::container::small_vector<T, 4>;
+
+// A job's own memory, which all its workers share.
+struct Scratch {
+  CreatedSegment segment;
+  std::uint64_t data_offset = 0;
+  std::uint64_t data_bytes = 0;
+  bool has_pages = false;
 };
 
 // What stays of a job when it has ended, and what is shown of it before.
@@ -57,20 +71,19 @@ struct JobSummary {
 struct Job {
   JobSummary summary;
   Plan plan;
-  std::vector<ArrayId> inputs;
-  SegmentId scratch;
-  std::uint64_t scratch_data_offset = 0;
+  Few<ArrayId> inputs;
+  std::optional<Scratch> scratch;
   std::uint64_t promised_bytes = 0;  // of output and scratch, not reserved yet
   std::string description;  // JobDescription, serialized, without new_segments
-  std::vector<SegmentId> segments;  // that a worker needs for it
+  Few<SegmentId> segments;  // that a worker needs for it
 
   SessionId session;
-  std::vector<Waiter> waiters;
+  Few<Waiter> waiters;
   std::set<JobId> waits_for;   // live jobs that make its operands
   std::vector<JobId> wanted_by;
 
   // ---- the phase that runs. Phase 0 reserves, the plan's follow.
-  std::vector<std::uint64_t> phase_blocks;
+  Few<std::uint64_t> phase_blocks;
   std::size_t phase = 0;
   std::uint64_t next_block = 0;         // the first that was never handed out
   std::uint64_t phase_blocks_done = 0;

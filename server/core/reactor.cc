@@ -3,6 +3,12 @@
 #include <fmt/format.h>
 
 namespace parcompute::server {
+namespace {
+
+// Memory that waits for the next array takes at most one part in so many of the memory that arrays may take.
+constexpr std::uint64_t kSpareShare = 4;
+
+}  // namespace
 
 Reactor::Reactor(ReactorOptions options, Effects& effects)
     : effects_(effects),
@@ -12,6 +18,7 @@ Reactor::Reactor(ReactorOptions options, Effects& effects)
       requests_(state_, effects, arrays_, jobs_) {
   state_.identity = std::move(options.identity);
   state_.memory.limit_bytes = options.memory_limit_bytes;
+  state_.memory.spare_limit_bytes = options.spare_limit_bytes.value_or(options.memory_limit_bytes / kSpareShare);
   state_.memory.limit_source = std::move(options.memory_limit_source);
   state_.workers.resize(options.workers);
   for (WorkerIndex index = 0; index < options.workers; ++index) {
@@ -134,6 +141,7 @@ void Reactor::shut_down() {
     const bool stays = array != nullptr && !array->name.empty() && !array->is_file() && !state_.drop_arrays;
     if (array != nullptr && !stays) arrays_.remove(*array);
   }
+  arrays_.drop_all_spares();
 }
 
 bool Reactor::is_idle() const {

@@ -3,6 +3,7 @@
 // Pure: no sockets, no clock, no globals. tests/core drives it with scripted events and compares the recorded effects.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,7 @@ struct ReactorOptions {
   std::vector<int> cpus;  // to pin workers to, in turn; empty: they float
   std::uint64_t memory_limit_bytes = 0;
   std::string memory_limit_source;
+  std::optional<std::uint64_t> spare_limit_bytes;  // default: a quarter of the memory limit
 };
 
 class Reactor {
@@ -52,8 +54,13 @@ class Reactor {
   // Several at once: what one held goes to none of the others.
   void on_workers_lost(std::span<const LostWorker> lost);
 
+  // ---- time: what Effects::wake_at asked for
+  void on_wake() { arrays_.drop_old_spares(); }
+
   // ---- the end: answers everybody who waits, drops what nobody could find again, and all arrays if told so.
   void shut_down();
+  // Memory or descriptors are short.
+  void drop_spares() { arrays_.drop_all_spares(); }
   void drop_arrays_at_exit() { state_.drop_arrays = true; }
 
   // Nothing would be lost if the server left now.

@@ -90,6 +90,7 @@ void describe(const State& state, Instant now, wire::StatusReported& message) {
   message.set_memory_limit_bytes(state.memory.limit_bytes);
   message.set_memory_limit_source(state.memory.limit_source);
   message.set_memory_used_bytes(state.memory.used_bytes);
+  message.set_memory_spare_bytes(state.spares.bytes());
   message.set_arrays(state.arrays.size());
   std::uint64_t queued = 0;
   for (const auto& [id, job] : state.jobs.live()) queued += job->state() == JobState::kQueued;

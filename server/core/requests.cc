@@ -103,19 +103,16 @@ Result<void> Requests::submit_job(const Call& call) {
 }
 
 Result<const JobSummary*> Requests::find_job(const Session& session, const wire::JobRef& reference) const {
-  const JobSummary* job = nullptr;
-  std::string called;
-  if (reference.which_case() == wire::JobRef::kRequest) {
-    called = fmt::format("of this session's request {}", reference.request());
+  const bool by_request = reference.which_case() == wire::JobRef::kRequest;
+  const JobSummary* job = by_request ? nullptr : state_.jobs.find_summary(JobId{reference.id()});
+  if (by_request) {
     for (const JobId id : session.jobs) {
       const Job& live = *state_.jobs.live().at(id);
       for (const Waiter waiter : live.waiters)
         if (waiter.session == session.id && waiter.request == reference.request()) job = &live.summary;
     }
-  } else {
-    called = fmt::format("{}", reference.id());
-    job = state_.jobs.find_summary(JobId{reference.id()});
   }
+  const auto called = by_request ? fmt::format("of this session's request {}", reference.request()) : fmt::format("{}", reference.id());
   if (job == nullptr)
     return fail(ErrorCode::kNotFound,
                 fmt::format("there is no job {}: 'parcompute-client job list' shows those there are (the last {} that ended are kept)", called, kMaxEndedJobs));

@@ -13,6 +13,7 @@
 #include "server/core/effects.h"
 #include "server/core/job_table.h"
 #include "server/core/session.h"
+#include "server/core/spare_segments.h"
 #include "server/core/worker_table.h"
 
 namespace parcompute::server {
@@ -34,6 +35,7 @@ struct State {
   std::vector<Worker> workers;
   std::unordered_map<SessionId, Session> sessions;
   MemoryAccount memory;
+  SpareSegments spares;
   std::deque<JobId> runnable;  // jobs that may have blocks to hand out, next one first
   std::uint64_t last_lease = 0;
   std::uint64_t chunks_done = 0;

@@ -42,6 +42,7 @@ Coordinator::Coordinator(CoordinatorOptions options)
       lifeline_(loop_),
       signals_(loop_),
       accept_timer_(loop_),
+      wake_timer_(loop_),
       idle_timer_(loop_),
       watchdog_timer_(loop_) {}
 
@@ -81,6 +82,7 @@ void Coordinator::accept_clients() {
       }
       if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
         log_error("{}; clients have to wait", system_error("accept", "a client", errno).message);
+        core_.drop_spares();  // each holds a descriptor
         accept_timer_.expires_after(kAcceptPause);
         accept_timer_.async_wait([this](const boost::system::error_code& cancelled) {
           if (!cancelled) accept_clients();
@@ -165,7 +167,8 @@ void Coordinator::reply(SessionId session, const wire::Reply& reply, SegmentId d
   if (found == clients_.end()) return;
   reply.SerializeToString(&reply_bytes_);
   const std::span<const std::byte> bytes = std::as_bytes(std::span(reply_bytes_));
-  const int fd = descriptor ? segments_.fd(descriptor) : -1;
+  const UniqueFd own = descriptor ? segments_.open_for_client(descriptor) : UniqueFd();
+  const int fd = own || !descriptor ? own.get() : segments_.fd(descriptor);
   const auto socket = found->second;
   if (socket->send(std::span(&bytes, 1), descriptor ? std::span(&fd, 1) : std::span<const int>())) return;
   log_warning("session {} does not read its replies; it is closed", session.value);
@@ -225,6 +228,13 @@ void Coordinator::on_pool_failed(const Error& error) {
   log_error("{}", error.message);
   failure_ = error;
   stop();
+}
+
+void Coordinator::wake_at(Instant when) {
+  wake_timer_.expires_at(when);
+  wake_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error && !leaving_) core_.on_wake();
+  });
 }
 
 // ---- the end -------------------------------------------------------------------------------------------------

@@ -76,9 +76,11 @@ class Coordinator : private Effects, private PoolEvents {
 
   // ---- effects out
   Instant now() override { return std::chrono::steady_clock::now(); }
+  void wake_at(Instant when) override;
   Result<CreatedSegment> create_segment(const SegmentHeader& header, bool reserve) override;
   void rewrite_header(SegmentId segment, const SegmentHeader& header) override;
   void drop_segment(SegmentId segment, SegmentName name, std::span<const WorkerIndex> holders) override;
+  bool is_reusable(SegmentId segment) override { return segments_.is_reusable(segment); }
   std::uint64_t shm_free_bytes() override;
   void reply(SessionId session, const wire::Reply& reply, SegmentId descriptor) override;
   void send_work(WorkerIndex worker, const WorkPacket& packet) override;
@@ -104,6 +106,7 @@ class Coordinator : private Effects, private PoolEvents {
   boost::asio::posix::stream_descriptor lifeline_;
   boost::asio::signal_set signals_;
   boost::asio::steady_timer accept_timer_;
+  boost::asio::steady_timer wake_timer_;
   boost::asio::steady_timer idle_timer_;
   boost::asio::steady_timer watchdog_timer_;
   Instant idle_since_{};

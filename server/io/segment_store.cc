@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include <fmt/format.h>
+
 #include "common/base/invariant.h"
 #include "common/base/log.h"
 #include "common/os/system_error.h"
@@ -18,7 +20,7 @@ Result<CreatedSegment> SegmentStore::create(const SegmentHeader& header, bool re
   auto made = create_segment(prefix_, size);
   if (!made) return fail(made.error());
   const SegmentId id{++last_id_};
-  segments_[id] = {std::move(made->fd), made->name, size};
+  segments_[id] = {std::move(made->fd), made->name, size, header.data_bytes, false};
   auto ready = write_header(id, header);
   if (ready && reserve) ready = reserve_pages(fd(id), header.data_offset, header.data_bytes, made->name);
   if (!ready) {
@@ -51,7 +53,7 @@ ReceivedFile SegmentStore::add_file(UniqueFd fd) {
     file.is_writable = (flags & O_ACCMODE) == O_RDWR;
     file.size = static_cast<std::uint64_t>(status.st_size);
   }
-  segments_[file.segment] = {std::move(fd), "", file.size};
+  segments_[file.segment] = {std::move(fd), "", file.size, 0, true};
   return file;
 }
 
@@ -69,6 +71,27 @@ int SegmentStore::fd(SegmentId id) const {
   return found->second.fd.get();
 }
 
+UniqueFd SegmentStore::open_for_client(SegmentId id) {
+  Segment& segment = segments_.at(id);
+  if (segment.name.empty()) return {};
+  UniqueFd own(::open(fmt::format("/proc/self/fd/{}", segment.fd.get()).c_str(), O_RDWR | O_CLOEXEC));
+  if (!own) segment.shared = true;
+  return own;
+}
+
+bool SegmentStore::is_reusable(SegmentId id) const {
+  const Segment& segment = segments_.at(id);
+  if (segment.shared) return false;
+  // The kernel grants a write lease while there is no other open file description; a mapping holds on to the one that it
+  // was made by, also in the children of a process that forked.
+  if (::fcntl(segment.fd.get(), F_SETLEASE, F_WRLCK) != 0) return false;
+  ::fcntl(segment.fd.get(), F_SETLEASE, F_UNLCK);
+  // Whoever had it may have truncated it, or taken pages away.
+  struct stat status {};
+  return ::fstat(segment.fd.get(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) == segment.size &&
+         static_cast<std::uint64_t>(status.st_blocks) * 512 >= segment.data_bytes;
+}
+
 Result<SegmentStore::Found> SegmentStore::adopt(const std::string& name) {
   auto opened = open_segment(name);
   if (!opened) return fail(opened.error());
@@ -84,7 +107,7 @@ Result<SegmentStore::Found> SegmentStore::adopt(const std::string& name) {
   if (!header) return fail(header.error());
   if (auto ok = check_array_name(header->name); !ok) return fail(ErrorCode::kBadData, "segment '" + name + "' held no named array");
   const SegmentId id{++last_id_};
-  segments_[id] = {std::move(*opened), name, static_cast<std::uint64_t>(status.st_size)};
+  segments_[id] = {std::move(*opened), name, static_cast<std::uint64_t>(status.st_size), header->data_bytes, false};
   return Found{std::move(*header), CreatedSegment{id, name}};
 }
 

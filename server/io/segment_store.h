@@ -27,6 +27,11 @@ class SegmentStore {
   // The descriptor, for whoever closes it. The name goes where `name` says so.
   UniqueFd drop(SegmentId id, SegmentName name);
   int fd(SegmentId id) const;
+  // A descriptor of its own for a client, so that is_reusable() can tell when nobody out there has the segment any more.
+  // Empty where there can be none, or of a file: then the client gets fd(), and the segment is never reusable.
+  UniqueFd open_for_client(SegmentId id);
+  // Effects::is_reusable().
+  bool is_reusable(SegmentId id) const;
 
   struct Found {
     SegmentHeader header;
@@ -41,6 +46,8 @@ class SegmentStore {
     UniqueFd fd;
     std::string name;  // empty: a file
     std::uint64_t size = 0;
+    std::uint64_t data_bytes = 0;
+    bool shared = false;  // somebody may have our own open file description
   };
   Result<Found> adopt(const std::string& name);
 

@@ -202,6 +202,48 @@ TEST_F(DispatchTest, AFailedChunkEndsItsJobWithTheWorkersWords) {
 }
 
 // Whatever order answers and deaths come in, each block counts once and every job ends.
+TEST_F(DispatchTest, WhatWorkersHeldThatWereLostTogetherGoesToNoneOfThem) {
+  start(3);
+  const SessionId session = open_session();
+  send(session, nop(300, 50));
+  auto packets = Recorder::take(effects.work);
+  const std::vector<LostWorker> lost{{0, "was killed"}, {1, "was killed"}};
+  core->on_workers_lost(lost);
+  EXPECT_EQ(Recorder::take(effects.forked), (std::vector<WorkerIndex>{0, 1}));
+  std::erase_if(packets, [](const Recorder::Work& packet) { return packet.worker != 2; });
+  ASSERT_FALSE(packets.empty());
+  for (const auto& packet : effects.work) EXPECT_EQ(packet.worker, 2u);
+  while (!packets.empty()) {
+    for (const auto& packet : packets) complete(packet);
+    packets = Recorder::take(effects.work);
+    for (const auto& packet : packets) EXPECT_EQ(packet.worker, 2u);
+  }
+  const wire::JobInfo job = effects.take_reply().job_ended().job();
+  EXPECT_EQ(job.state(), wire::JobInfo::DONE);
+  EXPECT_EQ(job.blocks_done(), 300u);
+}
+
+TEST_F(DispatchTest, AShortJobTakesItsTurnBesideAnEndlessOneThatWorkersHoldTwoPacketsOf) {
+  start(2);
+  const SessionId session = open_session();
+  send(session, nop(std::uint64_t{1} << 47));
+  effects.work.clear();
+  send(session, nop(2, 1));
+  // Both workers hold two packets of the endless job; each answer makes room, and the short one takes every second turn.
+  const JobId endless{1};
+  for (WorkerIndex worker : {0u, 1u, 0u, 1u}) {
+    Recorder::Work first{worker, {}, {}, false, {}};
+    for (const Lease& lease : core->state().workers[worker].leases) {
+      first.chunks.push_back({lease.id, lease.job.value, lease.blocks.first, lease.blocks.count, lease.slot, lease.phase, lease.attempt});
+      if (lease.last_in_packet) break;
+    }
+    complete(first);
+  }
+  std::size_t short_ones = 0;
+  for (const auto& packet : Recorder::take(effects.work)) short_ones += JobId{packet.chunks.front().job} != endless;
+  EXPECT_EQ(short_ones, 2u);
+}
+
 TEST_F(DispatchTest, RandomDeathsLoseAndRepeatNoBlock) {
   std::mt19937_64 random(20261121);
   for (int round = 0; round < 50; ++round) {

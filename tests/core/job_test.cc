@@ -274,6 +274,23 @@ TEST_F(JobTest, ShuttingDownDropsEverythingWhereToldSo) {
   EXPECT_TRUE(effects.segments.empty());
 }
 
+TEST_F(JobTest, OfTwoSegmentsWithOneNameTheFirstIsTakenOver) {
+  start(1);
+  SegmentHeader header;
+  header.name = "twice";
+  header.spec = *make_spec(DType::kFloat64, {8});
+  header.owner_uid = kOwner;
+  header.complete = true;
+  header.data_offset = kSegmentHeaderBytes;
+  header.data_bytes = 64;
+  const CreatedSegment first = *effects.create_segment(header, true);
+  const CreatedSegment second = *effects.create_segment(header, true);
+  EXPECT_TRUE(core->adopt_array(header, first));
+  EXPECT_FALSE(core->adopt_array(header, second));
+  EXPECT_EQ(effects.dropped.at(second.id).name, SegmentName::kUnlink);
+  EXPECT_EQ(core->state().memory.used_bytes, segment_memory(64));
+}
+
 TEST_F(JobTest, AnIncompleteArrayCannotBeRead) {
   start(1);
   const SessionId session = open_session();

@@ -53,6 +53,8 @@ class Recorder : public Effects {
     EXPECT_EQ(segments.erase(segment), 1u) << "segment " << segment.value << " dropped twice";
     dropped[segment] = {name, {holders.begin(), holders.end()}};
   }
+  bool is_reusable(SegmentId) override { return reusable; }
+  void wake_at(Instant when) override { wake_time = when; }
   std::uint64_t shm_free_bytes() override { return shm_free; }
   void reply(SessionId session, const wire::Reply& message, SegmentId descriptor) override {
     replies.push_back({session, message, descriptor});
@@ -89,6 +91,8 @@ class Recorder : public Effects {
   std::uint64_t last_segment = 0;
   std::map<SegmentId, SegmentHeader> segments;
   std::set<SegmentId> reserved;
+  bool reusable = false;
+  std::optional<Instant> wake_time;
   struct Dropped {
     SegmentName name;
     std::vector<WorkerIndex> holders;

@@ -20,7 +20,7 @@ class Arrays : public ServerTest {
  protected:
   void SetUp() override {
     ServerTest::SetUp();
-    start();
+    start(2, 256 * kMebibyte, 0);
   }
 
   template <class T>

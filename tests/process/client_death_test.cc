@@ -15,7 +15,7 @@ class ClientDeath : public ServerTest {
  protected:
   void SetUp() override {
     ServerTest::SetUp();
-    start();
+    start(2, 256 * kMebibyte, 0);
   }
 };
 

@@ -23,7 +23,7 @@ class HostileClient : public ServerTest {
  protected:
   void SetUp() override {
     ServerTest::SetUp();
-    start();
+    start(2, 256 * kMebibyte, 0);
     witness_.emplace(connect("witness"));
     server_pid_ = pool_is_whole().server_pid;
     sessions_ = witness_->status().sessions;

@@ -20,7 +20,7 @@ class HostileRequest : public ServerTest {
  protected:
   void SetUp() override {
     ServerTest::SetUp();
-    start(2, 16 * kMebibyte);
+    start(2, 16 * kMebibyte, 0);
     witness_.emplace(connect("witness"));
     client_.emplace(socket());
     client_->greet();

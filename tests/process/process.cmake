@@ -24,6 +24,7 @@ add_executable(process_test
   ${CMAKE_CURRENT_LIST_DIR}/npy_files_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/process_tree_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/server_death_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/spare_segments_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/starting_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/worker_death_test.cc)
 target_link_libraries(process_test PRIVATE parcompute_test_support GTest::gtest_main)

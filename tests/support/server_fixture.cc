@@ -83,11 +83,12 @@ void ServerTest::reap_everything() {
   }
 }
 
-void ServerTest::start(unsigned workers, std::uint64_t memory_bytes) {
+void ServerTest::start(unsigned workers, std::uint64_t memory_bytes, std::optional<std::uint64_t> spare_bytes) {
   control_.reset();
   ServerOptions options;
   options.workers = workers;
   options.memory_bytes = memory_bytes;
+  options.spare_bytes = spare_bytes;
   server_.emplace(options);
   socket_ = server_->socket();
   sockets_.push_back(socket_);

@@ -36,8 +36,9 @@ class ServerTest : public ::testing::Test {
   void TearDown() override;
 
   // ---- a server's life
-  // A server for this test; its arrays go with it.
-  void start(unsigned workers = 2, std::uint64_t memory_bytes = 256 * kMebibyte);
+  // A server for this test; its arrays go with it. `spare_bytes` 0 where the test counts segments or descriptors.
+  void start(unsigned workers = 2, std::uint64_t memory_bytes = 256 * kMebibyte,
+             std::optional<std::uint64_t> spare_bytes = std::nullopt);
   // A server that named arrays outlive, at lasting_socket(). May be started again after it ended.
   void start_lasting(unsigned workers = 2, std::optional<double> idle_seconds = 3600);
   std::filesystem::path lasting_socket() const {

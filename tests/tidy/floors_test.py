@@ -26,6 +26,7 @@ FLOORS = {
     "common/shm/": 1,
     "proto/parcompute.pb.h": 2,
     "proto/descriptor.h": 2,
+    "proto/field_writer.h": 2,
     "proto/limits.h": 2,
     "proto/version.h": 2,
     "proto/channel.": 3,
