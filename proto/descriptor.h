@@ -7,6 +7,7 @@
 //   worker -> server   kReady     CompletionHeader
 //                      kCompleted CompletionHeader, ChunkCompletion[count]
 //                      kFailed    CompletionHeader, ChunkCompletion[1], text
+//                      kLastWords the same, of the chunk that is ending the worker
 //
 //   server -> forkserver   ForkWorker, with the worker's end of its socket
 //   forkserver -> server   ForkserverReady, WorkerForked (with the worker's pidfd), WorkerExited
@@ -16,6 +17,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+
+#include "proto/limits.h"
 
 namespace parcompute {
 
@@ -44,7 +47,7 @@ struct ChunkDescriptor {
 };
 static_assert(sizeof(ChunkDescriptor) == 40);
 
-enum class CompletionKind : std::uint32_t { kReady = 1, kCompleted = 2, kFailed = 3 };
+enum class CompletionKind : std::uint32_t { kReady = 1, kCompleted = 2, kFailed = 3, kLastWords = 4 };
 
 struct CompletionHeader {
   CompletionKind kind;
@@ -64,13 +67,19 @@ struct ChunkCompletion {
 };
 static_assert(sizeof(ChunkCompletion) == 40);
 
-// Chunks in one packet: with a description of any size it stays below kMaxPacketBytes.
+// Chunks in one packet.
 inline constexpr std::size_t kMaxChunksPerPacket = 128;
+
+// A packet of chunks with the largest description there can be fits: inputs, output and scratch area with their labels,
+// each dimension and stride in at most 11 bytes.
+inline constexpr std::size_t kMaxOperandBytes = kMaxLabelBytes + 2 * 32 * 11 + 128;
+static_assert(sizeof(WorkHeader) + kMaxChunksPerPacket * sizeof(ChunkDescriptor) + kMaxOperationBytes + (kMaxInputs + 2) * kMaxOperandBytes + 1024 <=
+              kMaxPacketBytes);
 
 // ---- server and forkserver -----------------------------------------------------------------------------------
 
 // Both sides compare it at the start: a worker binary of another build is refused.
-inline constexpr std::uint32_t kWorkerProtocol = 1;
+inline constexpr std::uint32_t kWorkerProtocol = 2;
 
 enum class ForkKind : std::uint32_t { kForkWorker = 1, kReady = 2, kForked = 3, kExited = 4, kForkFailed = 5 };
 

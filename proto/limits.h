@@ -15,6 +15,12 @@ inline constexpr std::size_t kMaxPacketFds = 16;
 // Operands of one job.
 inline constexpr std::size_t kMaxInputs = 8;
 
+// An operation's message, with whatever a newer client put into it: it travels to workers in a packet of chunks.
+inline constexpr std::size_t kMaxOperationBytes = 8 * 1024;
+
+// What workers call an operand in their messages: a name, or a file's path, shortened.
+inline constexpr std::size_t kMaxLabelBytes = 1024;
+
 // An array's name: room for a path-like name, and a header page holds it with ease.
 inline constexpr std::size_t kMaxNameBytes = 200;
 

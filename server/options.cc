@@ -36,6 +36,8 @@ Options parse_options(int argc, char** argv) {
   app.set_version_flag("--version", fmt::format("parcompute-server {}", kProgramVersion));
   try {
     app.parse(argc, argv);
+    if (!options.admit_group.empty() && !options.systemd)
+      throw CLI::ValidationError("--admit-group", "only a socket that systemd made (--systemd, SocketGroup=, SocketMode=0660) lets a group in");
     const auto size_of = [](const char* option, const std::string& text) {
       const auto bytes = parse_size(text);
       if (!bytes) throw CLI::ValidationError(option, bytes.error().message);

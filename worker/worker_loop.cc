@@ -12,6 +12,7 @@
 
 #include "common/base/invariant.h"
 #include "common/base/log.h"
+#include "common/base/utf8.h"
 #include "proto/descriptor.h"
 #include "proto/limits.h"
 #include "worker/job_slot.h"
@@ -51,7 +52,7 @@ void on_bus_error(int) {
   if (outbox.count > 0) ::send(outbox.socket, outbox_bytes().data(), outbox_bytes().size(), MSG_NOSIGNAL);
   if (outbox.lease_in_hand != 0) {
     struct {
-      CompletionHeader header{CompletionKind::kFailed, 1};
+      CompletionHeader header{CompletionKind::kLastWords, 1};
       ChunkCompletion completion{};
       std::array<char, kVanished.size()> text{};
     } failure;
@@ -151,7 +152,7 @@ class Worker {
   void report_failure(ChunkCompletion completion, const Error& error) {
     const CompletionHeader header{CompletionKind::kFailed, 1};
     completion.error_code = static_cast<std::uint32_t>(error.code);
-    const std::string_view text = std::string_view(error.message).substr(0, kMaxFailureText);
+    const std::string_view text = clip_utf8(error.message, kMaxFailureText);
     const std::array<std::span<const std::byte>, 3> parts{bytes_of(header), bytes_of(completion),
                                                           std::as_bytes(std::span(text))};
     channel_.send(parts);

@@ -85,14 +85,16 @@ std::string print_status(const Answer& answer) {
   const Value& jobs = v["jobs"];
   const Value& memory = v["memory"];
   const std::string source = text(memory["limit_source"]);
+  const auto spare = memory["spare_bytes"].get<std::uint64_t>();
   std::string out = table({
       {"server", fmt::format("pid {}, {}, up {}", text(v["server_pid"]), text(v["server"]),
                              format_seconds(v["uptime_seconds"].get<double>()))},
       {"forkserver", "pid " + text(v["forkserver_pid"])},
       {"socket", text(v["socket"])},
-      {"memory", fmt::format("{} of {} used{}", format_bytes(memory["used_bytes"].get<std::uint64_t>()),
+      {"memory", fmt::format("{} of {} used{}{}", format_bytes(memory["used_bytes"].get<std::uint64_t>()),
                              format_bytes(memory["limit_bytes"].get<std::uint64_t>()),
-                             source.empty() ? "" : fmt::format(" (limit: {})", source))},
+                             source.empty() ? "" : fmt::format(" (limit: {})", source),
+                             spare == 0 ? "" : fmt::format(", {} kept for the next arrays", format_bytes(spare)))},
       {"arrays", text(v["arrays"])},
       {"jobs", fmt::format("{} queued, {} running, {} ended", text(jobs["queued"]), text(jobs["running"]),
                            text(jobs["ended"]))},

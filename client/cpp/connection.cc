@@ -61,7 +61,10 @@ std::optional<Connection::Received> Connection::next_reply(Deadline deadline) {
   if (!packet.fds.empty()) received->fd = std::move(packet.fds.front());
   const std::uint64_t id = received->reply.request_id();
   if (id == 0 && received->reply.has_failed()) throw_failure(received->reply.failed());
-  if (unwanted_.erase(id) > 0) received.reset();
+  if (auto unwanted = unwanted_.extract(id); !unwanted.empty()) {
+    discard(received->reply, unwanted.mapped());
+    received.reset();
+  }
   return received;
 }
 
@@ -87,9 +90,29 @@ const wire::Reply* Connection::arrived(std::uint64_t id) const {
 }
 
 void Connection::send_and_forget(wire::Request& request) {
-  unwanted_.insert(send(request));
+  unwanted_[send(request)] = false;
   while (unwanted_.size() > kMaxUnwanted)
     if (auto wanted = next_reply(std::nullopt)) replies_[wanted->reply.request_id()] = std::move(*wanted);
+}
+
+void Connection::forget(std::uint64_t id, bool owns_output) {
+  auto arrived = replies_.extract(id);
+  if (arrived.empty()) {
+    unwanted_[id] = owns_output;
+  } else {
+    discard(arrived.mapped().reply, owns_output);
+  }
+}
+
+void Connection::discard(const wire::Reply& reply, bool owns_output) {
+  if (!owns_output || !reply.job_ended().has_output() || !reply.job_ended().output().name().empty()) return;
+  wire::Request request;
+  request.mutable_remove_array()->mutable_array()->set_id(reply.job_ended().output().id());
+  try {
+    unwanted_[send(request)] = false;
+  } catch (const Failure&) {
+    // The server has gone, and the array with it.
+  }
 }
 
 void Connection::wait_for_end() {

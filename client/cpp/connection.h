@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "common/os/unique_fd.h"
@@ -36,19 +35,23 @@ class Connection {
   const wire::Reply* arrived(std::uint64_t id) const;
   // Sends a request whose answer nobody wants.
   void send_and_forget(wire::Request& request);
+  // Nobody will ask for the reply to a request any more. Where it brings an anonymous array of this session's own
+  // (`owns_output`), the server is told to remove it.
+  void forget(std::uint64_t id, bool owns_output);
   // Returns when the server has closed the connection.
   void wait_for_end();
 
  private:
   // Takes one packet. Nothing where its reply is unwanted, or as for receive().
   std::optional<Received> next_reply(Deadline deadline);
+  void discard(const wire::Reply& reply, bool owns_output);
 
   Channel channel_;
   std::vector<std::byte> buffer_;
   std::string bytes_;
   std::uint64_t last_id_ = 0;
   std::unordered_map<std::uint64_t, Received> replies_;  // that came before they were asked for
-  std::unordered_set<std::uint64_t> unwanted_;
+  std::unordered_map<std::uint64_t, bool> unwanted_;  // whether their outputs are to be removed
 };
 
 }  // namespace parcompute

@@ -62,6 +62,10 @@ template double Scalar::as<double>() const;
 template std::complex<float> Scalar::as<std::complex<float>>() const;
 template std::complex<double> Scalar::as<std::complex<double>>() const;
 
+Job::State::~State() {
+  if (request != 0) server->forget(request, is_submitters);
+}
+
 void Job::State::refer(wire::JobRef& reference) const {
   if (id != 0) {
     reference.set_id(id);

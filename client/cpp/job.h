@@ -52,6 +52,7 @@ struct JobResult {
   Array output;  // empty handle where there is none
 };
 
+// A handle. A job whose last handle goes before its end is not cancelled by that; an anonymous output goes with it.
 class Job {
  public:
   using Progress = std::function<void(const JobInfo&)>;

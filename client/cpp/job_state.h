@@ -16,6 +16,11 @@ struct Job::State {
   bool is_submitters = false;  // an anonymous output is this session's, and goes with its last handle
   std::weak_ptr<Array::State> output;
 
+  State() = default;
+  State(const State&) = delete;
+  // An answer that is still to come is wanted by nobody.
+  ~State();
+
   void refer(wire::JobRef& reference) const;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,15 +38,15 @@ Pipe make_pipe() {
   return {UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
-// What the server writes to its --ready-fd: "ready", or an error's code and words.
-std::string read_words(int fd) {
+// What the server writes to its --ready-fd: "ready", or an error's code and words. Nothing where it takes too long.
+std::optional<std::string> read_words(int fd) {
   std::string words;
   std::array<char, 1024> buffer;
   while (true) {
     pollfd wait{fd, POLLIN, 0};
     const int ready = ::poll(&wait, 1, kStartPatienceMs);
     if (ready < 0 && errno == EINTR) continue;
-    if (ready == 0) return fmt::format("{} the server has not started within {} s", static_cast<unsigned>(ErrorCode::kNoServer), kStartPatienceMs / 1000);
+    if (ready == 0) return std::nullopt;
     const ssize_t got = ::read(fd, buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return words;
@@ -63,12 +65,16 @@ pid_t start(const ServerOptions& options, const std::filesystem::path& socket, s
   spawn_options.new_session = true;
   const pid_t pid = value_or_throw(spawn(program, arguments, spawn_options));
   ready.write.reset();
-  const std::string words = read_words(ready.read.get());
-  if (words == "ready") return pid;
+  const auto answer = read_words(ready.read.get());
+  if (answer == "ready") return pid;
 
-  // It has given up; do not leave it as a zombie.
+  // It has given up, or has to; do not leave it as a zombie.
+  if (!answer) ::kill(pid, SIGKILL);
   while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
+  if (!answer)
+    throw Failure(ErrorCode::kNoServer, fmt::format("'{}' did not start within {} s and was ended; run it by hand to see why", program.native(), kStartPatienceMs / 1000));
+  const std::string& words = *answer;
   std::uint32_t code = 0;
   const auto [end, error] = std::from_chars(words.data(), words.data() + words.size(), code);
   if (error == std::errc{} && is_known_error_code(code) && *end == ' ')

@@ -36,9 +36,10 @@ std::uint64_t segment_data_offset(std::uint64_t data_bytes);
 inline std::uint64_t segment_bytes(std::uint64_t data_bytes) {
   return segment_data_offset(data_bytes) + data_bytes;
 }
-// The memory that it takes: the hole before the data takes none.
+// The memory that it takes, in whole pages: the hole before the data takes none.
 inline std::uint64_t segment_memory(std::uint64_t data_bytes) {
-  return kSegmentHeaderBytes + data_bytes;
+  constexpr std::uint64_t kPage = 4096;
+  return kSegmentHeaderBytes + (data_bytes + kPage - 1) / kPage * kPage;
 }
 
 using SegmentHeaderPage = std::array<std::byte, kSegmentHeaderBytes>;

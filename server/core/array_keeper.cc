@@ -53,7 +53,12 @@ Result<ArrayKeeper::Piece> ArrayKeeper::make_segment(const SegmentHeader& header
   MemoryAccount& memory = state_.memory;
   const std::uint64_t bytes = segment_memory(header.data_bytes);
   if (!zeroed) {
-    if (auto spare = state_.spares.take(header.owner_uid, header.data_bytes)) {
+    while (auto spare = state_.spares.take(header.owner_uid, header.data_bytes)) {
+      // Its name was there for everybody who may open it.
+      if (!effects_.is_reusable(spare->segment)) {
+        drop_spare(*spare);
+        continue;
+      }
       effects_.rewrite_header(spare->segment, header);
       memory.used_bytes += bytes;
       return Piece{{spare->segment, std::move(spare->name)}, true};
@@ -97,11 +102,6 @@ Result<Scratch> ArrayKeeper::make_scratch(uid_t owner_uid, std::uint64_t bytes, 
 
 void ArrayKeeper::drop_scratch(Scratch scratch, uid_t owner_uid) {
   retire(std::move(scratch.segment), scratch_header(owner_uid, scratch.data_bytes));
-}
-
-void ArrayKeeper::settle_promise(std::uint64_t bytes) {
-  PARCOMPUTE_INVARIANT(bytes <= state_.memory.promised_bytes);
-  state_.memory.promised_bytes -= bytes;
 }
 
 void ArrayKeeper::mark_whole(Array& array) {

@@ -21,7 +21,7 @@ class ArrayKeeper {
     bool zeroed = false;  // only fresh pages will do
   };
   // Admits, makes and describes a segment. Where `reserve_now`, or where it is a spare one, its pages are there; otherwise
-  // they are promised until settle_promise().
+  // they are promised until MemoryAccount::settle().
   struct Made {
     Array* array = nullptr;
     bool has_pages = false;
@@ -31,9 +31,6 @@ class ArrayKeeper {
   // A job's own segment: never named, never in a client's hands.
   Result<Scratch> make_scratch(uid_t owner_uid, std::uint64_t bytes, bool reserve_now);
   void drop_scratch(Scratch scratch, uid_t owner_uid);
-
-  // The bytes that were promised have pages now, or will never need them.
-  void settle_promise(std::uint64_t bytes);
 
   // Its maker has ended well.
   void mark_whole(Array& array);

@@ -18,7 +18,7 @@ void encode_operand(Array& array) {
   to_wire(array.spec, *operand.mutable_spec());
   operand.set_data_offset(array.data_offset);
   operand.set_data_bytes(array.data_bytes);
-  operand.set_label(array.label());
+  operand.set_label(std::string(clip_utf8(array.label(), kMaxLabelBytes)));
   operand.SerializeToString(&array.operand);
 }
 
@@ -37,6 +37,7 @@ Result<void> check_array_name(std::string_view name) {
     return fail(ErrorCode::kInvalidArgument, fmt::format("'{}' cannot name an array: {}", shown, why));
   };
   if (name.empty()) return refuse("it is empty");
+  if (!is_utf8(name)) return refuse("it is not UTF-8");
   if (name.size() > kMaxNameBytes) return refuse(fmt::format("it has {} bytes, at most {} are allowed", name.size(), kMaxNameBytes));
   if (name.find('/') != name.npos || name.ends_with(".npy")) return refuse("a '/' or a final '.npy' mean a file");
   if (std::any_of(name.begin(), name.end(), is_control)) return refuse("it holds control characters");

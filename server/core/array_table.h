@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "common/array/array_spec.h"
 #include "common/base/error.h"
 #include "common/base/ids.h"
+#include "common/base/invariant.h"
 #include "server/core/lifecycle.h"
 
 namespace parcompute::server {
@@ -47,6 +49,14 @@ struct MemoryAccount {
   std::uint64_t used_bytes = 0;     // by segments, arrays' and scratch
   std::uint64_t promised_bytes = 0; // of these, not reserved in /dev/shm yet
   std::uint64_t spare_limit_bytes = 0;  // most that spare segments may take besides
+
+  // So much of what was promised to somebody has pages now, or will never need them.
+  void settle(std::uint64_t& promised, std::uint64_t bytes) {
+    const std::uint64_t settled = std::min(promised, bytes);
+    PARCOMPUTE_INVARIANT(settled <= promised_bytes);
+    promised -= settled;
+    promised_bytes -= settled;
+  }
 };
 
 // Names are 1 to kMaxNameBytes bytes without '/', control characters and a '.npy' at the end: those are files.

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "common/operation/reserve.h"
 #include "proto/field_writer.h"
 #include "proto/limits.h"
 #include "server/core/chunk_sizing.h"
@@ -17,6 +19,8 @@ constexpr std::size_t kPacketsPerWorker = 2;
 constexpr std::size_t kJobsLookedAt = 64;
 // Weight of the newest measurement in a job's time per block.
 constexpr double kNewest = 0.25;
+// A worker with more than this in hand gets no second packet: what lay in it might wait while another worker idles.
+constexpr double kLongInHandNs = 8e6;
 
 ChunkSizing sizing_of(const Job& job, unsigned workers) {
   return {job.phase_blocks[job.phase] - job.next_block, job.block_ns, workers, job.chunk_blocks};
@@ -30,8 +34,7 @@ unsigned Dispatcher::workers_for(const Job& job) const {
 }
 
 void Dispatcher::enqueue(Job& job) {
-  if (std::find(state_.runnable.begin(), state_.runnable.end(), job.id()) == state_.runnable.end())
-    state_.runnable.push_back(job.id());
+  if (!std::exchange(job.is_listed, true)) state_.runnable.push_back(job.id());
 }
 
 void Dispatcher::feed_all() {
@@ -53,16 +56,27 @@ void Dispatcher::feed(Worker& worker) {
   }
 }
 
+// How long its leases will take, as far as known.
+double Dispatcher::ns_in_hand(const Worker& worker) const {
+  double sum = 0;
+  for (const Lease& lease : worker.leases) sum += static_cast<double>(lease.blocks.count) * lease.block_ns;
+  return sum;
+}
+
 // The next job, in turn, that has blocks for this worker.
 Job* Dispatcher::choose(const Worker& worker) {
+  if (worker.packets > 0 && ns_in_hand(worker) > kLongInHandNs) return nullptr;
   auto& runnable = state_.runnable;
-  // With others to serve no worker idles, and a job that must not queue behind them would wait for all their blocks.
+  // Where only one job has blocks, its last ones are not prefetched: they go to whoever is done first. With several jobs
+  // no worker idles, and every worker holds two packets.
   const bool has_others = runnable.size() > 1;
   for (std::size_t looked = 0; looked < kJobsLookedAt && looked < runnable.size();) {
     const JobId id = runnable.front();
     runnable.pop_front();
     Job* job = state_.jobs.find(id);
-    if (job == nullptr || !job->has_blocks()) continue;
+    if (job == nullptr) continue;
+    job->is_listed = job->has_blocks();
+    if (!job->is_listed) continue;
     runnable.push_back(id);
     ++looked;
     const auto slot = worker.slot_of(id);
@@ -130,7 +144,7 @@ std::size_t Dispatcher::take_chunks(Worker& worker, Job& job, std::uint32_t slot
 ChunkDescriptor Dispatcher::lease(Worker& worker, Job& job, std::uint32_t slot, BlockRange blocks, std::uint16_t attempt) {
   const std::uint64_t id = state_.next_lease();
   const auto phase = static_cast<std::uint16_t>(job.phase);
-  worker.leases.push_back({id, job.id(), blocks, phase, attempt, slot, false});
+  worker.leases.push_back({id, job.id(), blocks, phase, attempt, slot, false, job.block_ns});
   if (worker.slot_leases[slot]++ == 0) ++job.workers;
   ++job.leases;
   return {id, job.id().value, blocks.first, blocks.count, slot, phase, attempt};
@@ -185,6 +199,8 @@ bool Dispatcher::on_completions(Worker& worker, std::span<const ChunkCompletion>
     summary.busy_ns += completion.elapsed_ns;
     summary.blocks_done += lease.blocks.count;
     job->phase_blocks_done += lease.blocks.count;
+    // What has pages is missing from /dev/shm's free space already.
+    if (job->phase == 0) state_.memory.settle(job->promised_bytes, lease.blocks.count * kReserveBlockBytes);
     const double measured = static_cast<double>(completion.elapsed_ns) / static_cast<double>(lease.blocks.count);
     job->block_ns += kNewest * (measured - job->block_ns);
     // Of the last phase's last block: phases before it leave no value worth keeping.
@@ -207,7 +223,8 @@ bool Dispatcher::on_chunk_failed(Worker& worker, const ChunkCompletion& completi
 }
 
 void Dispatcher::on_worker_lost(Worker& worker, std::string_view how, Settled& settled) {
-  bool in_hand = true;  // the first lease is the one that it was computing; the others only waited
+  // The first lease is the one that it was computing, where it did not name another; the others only waited.
+  bool in_hand = !worker.named_its_chunk;
   for (const Lease& lease : worker.leases) {
     Job& job = *state_.jobs.find(lease.job);
     release(worker, lease, job);

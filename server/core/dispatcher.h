@@ -35,6 +35,7 @@ class Dispatcher {
 
  private:
   Job* choose(const Worker& worker);
+  double ns_in_hand(const Worker& worker) const;
   void send_packet(Worker& worker, Job& job);
   std::size_t take_chunks(Worker& worker, Job& job, std::uint32_t slot, std::span<ChunkDescriptor> chunks);
   ChunkDescriptor lease(Worker& worker, Job& job, std::uint32_t slot, BlockRange blocks, std::uint16_t attempt);

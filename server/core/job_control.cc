@@ -56,6 +56,8 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
   if (state_.stopping) return fail(ErrorCode::kNoServer, "the server is stopping and takes no new jobs");
   if (state_.jobs.live().size() >= kMaxLiveJobs)
     return fail(ErrorCode::kOverBudget, fmt::format("{} jobs are waiting or running, the most there may be: wait for some to end", kMaxLiveJobs));
+  if (const std::size_t bytes = message.operation().ByteSizeLong(); bytes > kMaxOperationBytes)
+    return fail(ErrorCode::kInvalidArgument, fmt::format("the operation's message has {} bytes; at most {} are allowed", bytes, kMaxOperationBytes));
 
   Job job;
   auto inputs = find_inputs(session, message, job.waits_for);
@@ -137,7 +139,7 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
   if (scratch_bytes > 0) {
     auto scratch = arrays_.make_scratch(session.uid, scratch_bytes, reserve_now);
     if (!scratch) {
-      arrays_.settle_promise(job.promised_bytes);
+      state_.memory.settle(job.promised_bytes, job.promised_bytes);
       if (job.summary.output) arrays_.remove(state_.arrays.get(job.summary.output));
       return fail(scratch.error());
     }
@@ -184,10 +186,7 @@ void JobControl::start(Job& job) {
 
 void JobControl::enter_phase(Job& job, std::size_t phase) {
   while (phase < job.phase_blocks.size() && job.phase_blocks[phase] == 0) ++phase;
-  if (phase > 0 && job.promised_bytes > 0) {
-    arrays_.settle_promise(job.promised_bytes);
-    job.promised_bytes = 0;
-  }
+  if (phase > 0) state_.memory.settle(job.promised_bytes, job.promised_bytes);
   if (phase == job.phase_blocks.size()) {
     kJobLife.apply(job.summary.state, JobEvent::kLastPhaseDone);
     return end(job);
@@ -217,7 +216,7 @@ void JobControl::end(Job& job) {
   summary.ended = effects_.now();
   if (summary.started == Instant{}) summary.started = summary.ended;
   if (summary.state != JobState::kDone) summary.scalar_dtype.reset();
-  if (job.promised_bytes > 0) arrays_.settle_promise(job.promised_bytes);
+  state_.memory.settle(job.promised_bytes, job.promised_bytes);
   if (job.scratch) arrays_.drop_scratch(std::move(*job.scratch), summary.owner_uid);
   for (const ArrayId input : job.inputs) arrays_.drop_user(state_.arrays.get(input));
   if (summary.output) {

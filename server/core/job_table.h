@@ -98,6 +98,7 @@ struct Job {
   std::uint64_t chunk_blocks = 0;  // 0: by chunk_sizing
   unsigned max_workers = 0;        // 0: all
   unsigned workers = 0;            // that hold leases of it
+  bool is_listed = false;          // in State::runnable
 
   JobId id() const { return summary.id; }
   JobState state() const { return summary.state; }

@@ -60,14 +60,16 @@ enum class WorkerState : std::uint8_t {
   kStarting,  // a fork was asked for
   kIdle,      //
   kBusy,      // it holds leases
+  kLeaving,   // it is ending or has ended, and its loss comes next: it gets nothing more
 };
-enum class WorkerEvent : std::uint8_t { kReady, kLeased, kLastLeaseReturned, kLost };
+enum class WorkerEvent : std::uint8_t { kReady, kLeased, kLastLeaseReturned, kLeave, kLost };
 
-inline constexpr Lifecycle<WorkerState, WorkerEvent, 3, 4> kWorkerLife{{{
-    /*               kReady              kLeased             kLastLeaseReturned  kLost                 */
-    /* kStarting */ {{WorkerState::kIdle, std::nullopt,       std::nullopt,       WorkerState::kStarting}},
-    /* kIdle     */ {{std::nullopt,       WorkerState::kBusy, std::nullopt,       WorkerState::kStarting}},
-    /* kBusy     */ {{std::nullopt,       WorkerState::kBusy, WorkerState::kIdle, WorkerState::kStarting}},
+inline constexpr Lifecycle<WorkerState, WorkerEvent, 4, 5> kWorkerLife{{{
+    /*               kReady              kLeased             kLastLeaseReturned     kLeave                  kLost                 */
+    /* kStarting */ {{WorkerState::kIdle, std::nullopt,       std::nullopt,          WorkerState::kStarting, WorkerState::kStarting}},
+    /* kIdle     */ {{std::nullopt,       WorkerState::kBusy, std::nullopt,          WorkerState::kLeaving,  WorkerState::kStarting}},
+    /* kBusy     */ {{std::nullopt,       WorkerState::kBusy, WorkerState::kIdle,    WorkerState::kLeaving,  WorkerState::kStarting}},
+    /* kLeaving  */ {{std::nullopt,       std::nullopt,       WorkerState::kLeaving, WorkerState::kLeaving,  WorkerState::kStarting}},
 }}};
 
 // ---- job -----------------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ void Reactor::on_worker_forked(WorkerIndex index, pid_t pid) {
 void Reactor::on_worker_ready(WorkerIndex index) {
   Worker& worker = state_.workers[index];
   kWorkerLife.apply(worker.state, WorkerEvent::kReady);
-  dispatcher_.feed(worker);
+  dispatcher_.feed_all();
 }
 
 void Reactor::settle(const Dispatcher::Settled& settled) {
@@ -107,6 +107,16 @@ void Reactor::on_chunk_failed(WorkerIndex index, const ChunkCompletion& completi
   settle(settled);
   if (!by_the_rules) return effects_.kill_worker(index);
   dispatcher_.feed(worker);
+}
+
+void Reactor::on_worker_leaving(WorkerIndex index) {
+  kWorkerLife.apply(state_.workers[index].state, WorkerEvent::kLeave);
+}
+
+void Reactor::on_last_words(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) {
+  on_worker_leaving(index);
+  state_.workers[index].named_its_chunk = true;
+  on_chunk_failed(index, completion, text);
 }
 
 void Reactor::on_worker_lost(WorkerIndex index, std::string_view how) {

@@ -49,6 +49,10 @@ class Reactor {
   // A completion that breaks the rules ends its worker.
   void on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions);
   void on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text);
+  // It has ended, or is about to: it is given nothing more, and its loss follows.
+  void on_worker_leaving(WorkerIndex index);
+  // The chunk that is ending it, said by itself: no other chunk of it is suspected.
+  void on_last_words(WorkerIndex index, const ChunkCompletion& completion, std::string_view text);
   // `how` it ended: "was killed by signal 9 (Killed)". A new one is asked for.
   void on_worker_lost(WorkerIndex index, std::string_view how);
   // Several at once: what one held goes to none of the others.

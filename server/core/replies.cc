@@ -63,7 +63,7 @@ void describe(const JobSummary& job, Instant now, wire::JobInfo& message) {
 void describe(const Error& error, wire::Failed& message) {
   message.set_code(static_cast<std::uint32_t>(error.code));
   // Names of any length may be quoted in it.
-  message.set_message(std::string(clip_utf8(error.message, kMaxErrorText)));
+  message.set_message(to_utf8(clip_utf8(error.message, kMaxErrorText)));
   message.set_system_errno(error.system_errno);
 }
 
@@ -82,7 +82,8 @@ void describe(const State& state, Instant now, wire::StatusReported& message) {
     row.set_chunks_done(worker.chunks_done);
     row.set_replaced(worker.replaced);
     switch (worker.state) {
-      case WorkerState::kStarting: row.set_state(wire::WorkerInfo::STARTING); break;
+      case WorkerState::kStarting:
+      case WorkerState::kLeaving: row.set_state(wire::WorkerInfo::STARTING); break;
       case WorkerState::kIdle: row.set_state(wire::WorkerInfo::IDLE); break;
       case WorkerState::kBusy: row.set_state(wire::WorkerInfo::BUSY); break;
     }

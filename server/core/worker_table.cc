@@ -41,6 +41,7 @@ std::uint32_t Worker::free_slot() {
 }
 
 void Worker::forget_all() {
+  named_its_chunk = false;
   pid = 0;
   leases.clear();
   packets = 0;

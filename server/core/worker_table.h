@@ -28,6 +28,7 @@ struct Lease {
   std::uint16_t attempt = 1;
   std::uint32_t slot = 0;
   bool last_in_packet = false;
+  double block_ns = 0;  // estimate, when it was handed out
 };
 
 // The segments that a worker keeps mapped, longest unused first.
@@ -60,7 +61,9 @@ struct Worker {
   std::uint64_t chunks_done = 0;
   std::uint64_t replaced = 0;
 
-  bool is_up() const { return state != WorkerState::kStarting; }
+  bool named_its_chunk = false;  // that is ending it: none of its leases is suspected
+
+  bool is_up() const { return state == WorkerState::kIdle || state == WorkerState::kBusy; }
   // Where the worker has the job's description.
   std::optional<std::uint32_t> slot_of(JobId job) const;
   // A slot for a new description: one whose job has no lease out here. There is one: packets are fewer than slots.

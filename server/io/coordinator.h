@@ -71,6 +71,10 @@ class Coordinator : private Effects, private PoolEvents {
   void on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) override {
     core_.on_chunk_failed(index, completion, text);
   }
+  void on_worker_leaving(WorkerIndex index) override { core_.on_worker_leaving(index); }
+  void on_last_words(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) override {
+    core_.on_last_words(index, completion, text);
+  }
   void on_workers_lost(std::span<const LostWorker> lost) override { core_.on_workers_lost(lost); }
   void on_pool_failed(const Error& error) override;
 

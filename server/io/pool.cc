@@ -107,11 +107,7 @@ void Pool::on_forkserver_packet(Packet& packet) {
     case ForkKind::kExited: return on_exited(message);
     case ForkKind::kForkFailed:
       log_error("{}", system_error("fork", fmt::format("worker {}", message.worker), message.status).message);
-      if (Place* place = place_of(message)) {
-        place->socket->close();
-        place->socket.reset();
-        fork_later(message.worker);
-      }
+      if (place_of(message) != nullptr) give_up_fork(message.worker);
       return;
     case ForkKind::kForkWorker: break;
   }
@@ -137,6 +133,7 @@ void Pool::on_forked(const ForkMessage& message, Packet& packet) {
 void Pool::on_exited(const ForkMessage& message) {
   Place* place = place_of(message);
   if (place == nullptr) return;
+  events_.on_worker_leaving(message.worker);
   // Its last answers may still be in its socket.
   if (place->socket) place->socket->drain();
   const std::string how = describe_exit(message.status);
@@ -215,13 +212,26 @@ void Pool::fork_now(WorkerIndex index) {
   request.cpu = cpus_.empty() ? -1 : cpus_[index % cpus_.size()];
   const int fd = pair->second.get();
   const std::span<const std::byte> bytes = bytes_of(request);
-  forkserver_->send(std::span(&bytes, 1), std::span(&fd, 1));
+  if (forkserver_->send(std::span(&bytes, 1), std::span(&fd, 1))) return;
+  log_error("worker {} could not be asked of the forkserver (too many descriptors on their way?); it has to wait", index);
+  give_up_fork(index);
+}
+
+void Pool::give_up_fork(WorkerIndex index) {
+  Place& place = places_[index];
+  if (place.socket) place.socket->close();
+  place.socket.reset();
+  fork_later(index);
 }
 
 void Pool::kill_worker(WorkerIndex index) {
   const Place& place = places_[index];
-  // Without a pid it is not forked yet, or being forked: it then finds its socket closed and ends by itself.
-  if (place.pidfd) ::syscall(SYS_pidfd_send_signal, place.pidfd.get(), SIGKILL, nullptr, 0);
+  if (place.pidfd) {
+    ::syscall(SYS_pidfd_send_signal, place.pidfd.get(), SIGKILL, nullptr, 0);
+  } else if (place.socket) {
+    // It is not forked yet, or there was no room for its pidfd: it finds its socket closed and ends by itself.
+    place.socket->close();
+  }
 }
 
 void Pool::lose(WorkerIndex index, std::string how) {
@@ -255,12 +265,15 @@ void Pool::on_worker_packet(WorkerIndex index, std::uint64_t serial, Packet& pac
       std::memcpy(completions_.data(), body.data(), body.size());
       return events_.on_completions(index, std::span(completions_).first(header.count));
     }
-    case CompletionKind::kFailed: {
+    case CompletionKind::kFailed:
+    case CompletionKind::kLastWords: {
       ChunkCompletion completion;
       if (body.size() < sizeof completion || body.size() > sizeof completion + kMaxFailureText) return broken();
       std::memcpy(&completion, body.data(), sizeof completion);
       const auto text = body.subspan(sizeof completion);
-      return events_.on_chunk_failed(index, completion, {reinterpret_cast<const char*>(text.data()), text.size()});
+      const std::string_view words(reinterpret_cast<const char*>(text.data()), text.size());
+      return header.kind == CompletionKind::kFailed ? events_.on_chunk_failed(index, completion, words)
+                                                    : events_.on_last_words(index, completion, words);
     }
   }
   broken();

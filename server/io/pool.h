@@ -24,7 +24,7 @@
 
 namespace parcompute::server {
 
-// What the pool reports. Never called from within a call of the pool, but for on_worker* during start().
+// What the pool reports. Never called from within a call of the pool.
 class PoolEvents {
  public:
   virtual ~PoolEvents() = default;
@@ -33,6 +33,8 @@ class PoolEvents {
   virtual void on_worker_ready(WorkerIndex index) = 0;
   virtual void on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions) = 0;
   virtual void on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) = 0;
+  virtual void on_worker_leaving(WorkerIndex index) = 0;
+  virtual void on_last_words(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) = 0;
   // All that are known to have ended by now, at once: none of them may be given what another one held.
   virtual void on_workers_lost(std::span<const LostWorker> lost) = 0;
   // No forkserver can be had: the server cannot go on.
@@ -66,6 +68,7 @@ class Pool {
   void on_forkserver_packet(Packet& packet);
   void on_forkserver_ended();
   void on_forked(const ForkMessage& message, Packet& packet);
+  void give_up_fork(WorkerIndex index);
   void on_exited(const ForkMessage& message);
   void on_worker_packet(WorkerIndex index, std::uint64_t serial, Packet& packet);
   void report_if_up(WorkerIndex index);

@@ -89,23 +89,31 @@ bool SegmentStore::is_reusable(SegmentId id) const {
   // Whoever had it may have truncated it, or taken pages away.
   struct stat status {};
   return ::fstat(segment.fd.get(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) == segment.size &&
-         static_cast<std::uint64_t>(status.st_blocks) * 512 >= segment.data_bytes;
+         static_cast<std::uint64_t>(status.st_blocks) * 512 >= segment_memory(segment.data_bytes);
 }
 
 Result<SegmentStore::Found> SegmentStore::adopt(const std::string& name) {
+  const auto look = [&](int outcome, const struct stat& status) -> Result<void> {
+    if (outcome != 0) return fail(system_error("look at segment", name, errno));
+    if (status.st_uid != ::geteuid() || !S_ISREG(status.st_mode))
+      return fail(ErrorCode::kNotPermitted, "segment '" + name + "' is another user's");
+    return {};
+  };
+  struct stat status {};
+  // Before it is opened: somebody else's file may make that wait.
+  if (auto ours = look(::lstat(("/dev/shm/" + name).c_str(), &status), status); !ours) return fail(ours.error());
   auto opened = open_segment(name);
   if (!opened) return fail(opened.error());
-  struct stat status {};
+  if (auto ours = look(::fstat(opened->get(), &status), status); !ours) return fail(ours.error());
   SegmentHeaderPage page{};
-  if (::fstat(opened->get(), &status) != 0) return fail(system_error("look at segment", name, errno));
-  if (status.st_uid != ::geteuid() || !S_ISREG(status.st_mode))
-    return fail(ErrorCode::kNotPermitted, "segment '" + name + "' is another user's");
   const ssize_t got = ::pread(opened->get(), page.data(), page.size(), 0);
   if (got < 0) return fail(system_error("read the header of segment", name, errno));
   auto header = decode_segment_header(std::span(page).first(static_cast<std::size_t>(got)), name,
                                       static_cast<std::uint64_t>(status.st_size));
   if (!header) return fail(header.error());
   if (auto ok = check_array_name(header->name); !ok) return fail(ErrorCode::kBadData, "segment '" + name + "' held no named array");
+  if (header->data_offset != segment_data_offset(header->data_bytes))
+    return fail(ErrorCode::kBadData, "the data of segment '" + name + "' lie where no server puts them");
   const SegmentId id{++last_id_};
   segments_[id] = {std::move(*opened), name, static_cast<std::uint64_t>(status.st_size), header->data_bytes, false};
   return Found{std::move(*header), CreatedSegment{id, name}};

@@ -139,6 +139,59 @@ TEST_F(DispatchTest, OnlyTheChunkInHandIsSuspectedOfKillingItsWorker) {
   EXPECT_TRUE(effects.take_reply().has_job_ended());
 }
 
+TEST_F(DispatchTest, AWorkerThatNamedTheChunkThatEndsItIsFedNoMoreAndTheOthersAreNotSuspected) {
+  start(1);
+  const SessionId session = open_session();
+  const std::uint64_t bad = send(session, nop(1));
+  send(session, nop(5, 1));
+  const auto packets = Recorder::take(effects.work);
+  ASSERT_EQ(packets.size(), 2u);
+  ChunkCompletion completion{};
+  completion.lease = packets[0].chunks[0].lease;
+  completion.error_code = static_cast<std::uint32_t>(ErrorCode::kComputationFailed);
+  send(session, nop(1));
+  core->on_last_words(0, completion, "its memory vanished");
+  const auto failed = Recorder::take(effects.replies);
+  ASSERT_EQ(failed.size(), 1u);
+  EXPECT_EQ(failed[0].message.request_id(), bad);
+  EXPECT_TRUE(effects.work.empty()) << "it is ending";
+  core->on_worker_lost(0, "exited");
+  EXPECT_EQ(Recorder::take(effects.forked).size(), 1u);
+  core->on_worker_ready(0);
+  for (const auto& packet : effects.work)
+    for (const ChunkDescriptor& chunk : packet.chunks) EXPECT_EQ(chunk.attempt, 1u);
+  complete_everything();
+  EXPECT_EQ(Recorder::take(effects.replies).size(), 2u);
+}
+
+TEST_F(DispatchTest, AWorkerThatHasEndedGetsNothingWhileItsLastAnswersAreRead) {
+  start(1);
+  const SessionId session = open_session();
+  send(session, nop(4, 1));
+  const auto packets = Recorder::take(effects.work);
+  core->on_worker_leaving(0);
+  complete(packets[0]);
+  EXPECT_TRUE(effects.work.empty());
+  core->on_worker_lost(0, "was killed");
+  EXPECT_EQ(Recorder::take(effects.forked).size(), 1u);
+  core->on_worker_ready(0);
+  complete_everything();
+  EXPECT_EQ(effects.take_reply().job_ended().job().blocks_done(), 4u);
+}
+
+TEST_F(DispatchTest, AWorkerWithALongBlockInHandGetsNothingThatItsNeighbourCouldDoAtOnce) {
+  start(2);
+  const SessionId session = open_session();
+  // The job's blocks turn out to be long.
+  send(session, nop(30, 1));
+  for (int i = 0; i < 4; ++i)
+    for (const auto& packet : Recorder::take(effects.work)) complete(packet, 5'000'000'000);
+  for (const Worker& worker : core->state().workers) EXPECT_EQ(worker.packets, 1u);
+  effects.work.clear();
+  send(session, nop(1));
+  EXPECT_TRUE(effects.work.empty()) << "it goes to the worker that is done first";
+}
+
 TEST_F(DispatchTest, AnAnswerToALeaseThatIsNotHeldEndsTheWorker) {
   start(1);
   const SessionId session = open_session();

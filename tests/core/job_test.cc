@@ -47,6 +47,29 @@ TEST_F(JobTest, WhatDoesNotFitIsRefusedWithTheFiguresAndLeavesNothing) {
   EXPECT_TRUE(ask(session, zeros("a", {8})).has_job_ended()) << "the name is free";
 }
 
+TEST_F(JobTest, WhatHasPagesIsNoLongerPromised) {
+  start(1);
+  const SessionId session = open_session();
+  wire::Request request = zeros("a", {static_cast<std::int64_t>(5 * kReserveBlockBytes)}, DType::kUint8);
+  request.mutable_submit_job()->set_chunk_blocks(2);
+  send(session, request);
+  const auto packets = Recorder::take(effects.work);
+  complete(packets.front());
+  EXPECT_EQ(core->state().memory.promised_bytes, 3 * kReserveBlockBytes);
+  for (std::size_t i = 1; i < packets.size(); ++i) complete(packets[i]);
+  complete_everything();
+  EXPECT_EQ(core->state().memory.promised_bytes, 0u);
+  EXPECT_TRUE(effects.take_reply().has_job_ended());
+}
+
+TEST_F(JobTest, AnOperationWithMoreThanWorkersCanBeToldIsRefused) {
+  start(1);
+  wire::Request request = nop(1);
+  request.mutable_submit_job()->mutable_operation()->mutable_fill()->set_value(std::string(kMaxOperationBytes, 'x'));
+  const wire::Reply reply = ask(open_session(), request);
+  EXPECT_EQ(reply.failed().code(), static_cast<std::uint32_t>(ErrorCode::kInvalidArgument));
+}
+
 TEST_F(JobTest, WhatIsPromisedIsNotPromisedTwice) {
   start(1);
   effects.shm_free = 100 << 20;

@@ -86,6 +86,17 @@ TEST_F(SpareTest, WhatSomebodyElseStillHoldsIsNotKept) {
   EXPECT_EQ(spares().size(), 0u);
 }
 
+TEST_F(SpareTest, WhatSomebodyOpenedMeanwhileIsNotUsed) {
+  start(1);
+  const SessionId session = open_session();
+  const SegmentId spare = leave_spare(session);
+  effects.reusable = false;
+  make(session, "next");
+  EXPECT_TRUE(effects.dropped.contains(spare));
+  EXPECT_EQ(core->state().memory.used_bytes, segment_memory(kElements * 8));
+  EXPECT_EQ(spares().bytes(), 0u);
+}
+
 TEST_F(SpareTest, ScratchAreasAreReused) {
   start(1);
   const SessionId session = open_session();

@@ -159,6 +159,17 @@ TEST_F(Jobs, LeaveTheirAnonymousOutputToTheLastOfAllHandles) {
   EXPECT_EQ(session.submit(Reduce{Reduce::Op::kMax, second.output}).wait().scalar->as<std::int64_t>(), 50);
 }
 
+TEST_F(Jobs, WithoutHandlesLeaveNoAnonymousOutput) {
+  auto session = connect();
+  const Mandelbrot grid{.nx = 100, .ny = 200, .max_iter = 50};
+  for (int i = 0; i < 10; ++i) session.submit(grid);
+  SubmitOptions named;
+  named.output = "named";
+  session.submit(grid, named);
+  until([&] { return session.status().arrays == 1; }, "the named one alone is left");
+  EXPECT_EQ(session.list().front().name, "named");
+}
+
 TEST_F(Jobs, EndTheirWaitWhenTheyAreCancelledHereOrElsewhere) {
   auto session = connect();
   auto other = connect();

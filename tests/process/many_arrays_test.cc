@@ -51,6 +51,7 @@ TEST_F(ManyArrays, TenThousandCostTheCoordinatorLessThan64MiB) {
 }
 
 TEST_F(ManyArrays, OutOfDescriptorsIsARefusalNotAnEnd) {
+  if (kSanitized) GTEST_SKIP() << kFullTableConfusesSanitizers;
   start();
   const rlimit server_limit{64, 64};
   ASSERT_EQ(::prlimit(status().server_pid, RLIMIT_NOFILE, &server_limit, nullptr), 0);

@@ -109,7 +109,7 @@ TEST_F(SpareSegmentsTest, WhatAHolderTruncatedOrPunchedIsNotUsedAgain) {
     if (truncate) {
       ASSERT_EQ(::ftruncate(held.get(), 4096), 0);
     } else {
-      ASSERT_EQ(::fallocate(held.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 3 << 20, 1 << 20), 0);
+      ASSERT_EQ(::fallocate(held.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 3 << 20, 4096), 0);
     }
     array = Array();
     held.reset();

@@ -17,18 +17,12 @@
 
 #include "client/cpp/parcompute.h"
 #include "tests/support/process_watch.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/temporary_directory.h"
 
 namespace parcompute::testing {
 
 inline constexpr std::uint64_t kMebibyte = 1024 * 1024;
-
-// Sanitizers cost time and memory: what only figures can break is not asserted there.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
 
 class ServerTest : public ::testing::Test {
  protected:
