@@ -1,6 +1,10 @@
 #include "server/options.h"
 
+#include <fcntl.h>
+
+#include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -18,7 +22,7 @@ Options parse_options(int argc, char** argv) {
   double idle = 0;
   CLI::App app("parcompute-server owns arrays in shared memory and computes on them with a pool of worker processes.\n"
                "People usually let parcompute-client start it; administrators run it as a systemd service.");
-  app.add_option("--socket", socket, "Unix socket to listen at (default: the user's own)")->type_name("PATH");
+  auto* socket_option = app.add_option("--socket", socket, "Unix socket to listen at (default: the user's own)")->type_name("PATH");
   app.add_option("--workers", options.workers, "worker processes (default: one per CPU allowed; see 'parcompute-client cpus')")
       ->check(CLI::Range(1, 4096))->type_name("N");
   app.add_option("--memory", memory, "most shared memory to use, such as 8GiB (default: what the machine allows)")->type_name("SIZE");
@@ -36,6 +40,9 @@ Options parse_options(int argc, char** argv) {
   app.set_version_flag("--version", fmt::format("parcompute-server {}", kProgramVersion));
   try {
     app.parse(argc, argv);
+    if (socket_option->count() > 0 && socket.empty()) throw CLI::ValidationError("--socket", "the path is empty");
+    for (const auto& [name, fd] : {std::pair{"--lifeline-fd", options.lifeline_fd}, {"--ready-fd", options.ready_fd}})
+      if (fd != -1 && ::fcntl(fd, F_GETFD) < 0) throw CLI::ValidationError(name, fmt::format("{} is no open descriptor", fd));
     if (!options.admit_group.empty() && !options.systemd)
       throw CLI::ValidationError("--admit-group", "only a socket that systemd made (--systemd, SocketGroup=, SocketMode=0660) lets a group in");
     const auto size_of = [](const char* option, const std::string& text) {
@@ -44,10 +51,12 @@ Options parse_options(int argc, char** argv) {
       return *bytes;
     };
     if (!memory.empty()) options.memory_bytes = size_of("--memory", memory);
+    if (options.memory_bytes == 0) throw CLI::ValidationError("--memory", "arrays need more than 0 bytes");
     if (!spare.empty()) options.spare_bytes = size_of("--spare-memory", spare);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    std::exit(code == 0 ? 0 : 64);  // EX_USAGE
+    if (error.get_exit_code() == 0) std::exit(app.exit(error));  // --help, --version
+    fmt::print(stderr, "parcompute-server: {}; see 'parcompute-server --help'\n", error.what());
+    std::exit(64);  // EX_USAGE
   }
   options.socket = socket;
   if (idle_option->count() > 0) options.idle_seconds = idle;

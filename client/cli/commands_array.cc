@@ -74,7 +74,7 @@ void import_flags(CLI::App& app, FileFlags& args) {
 
 void attach_flags(CLI::App& app, FileFlags& args) {
   import_flags(app, args);
-  app.add_flag("--writable", args.writable, "let jobs write into the file");
+  app.add_flag("--writable", args.writable, "let programs that find the array write into the file");
 }
 
 void export_flags(CLI::App& app, FileFlags& args) {
@@ -113,8 +113,11 @@ Answer attach(const Context& context, const FileFlags& args) {
 }
 
 Answer export_array(const Context& context, const FileFlags& args) {
+  if (!names_file(args.file))
+    throw Failure(ErrorCode::kInvalidArgument,
+                  fmt::format("'{0}' names no file here: write '{0}.npy', or './{0}' for a file of that very name", args.file));
   Session session = session_for(context, args.array);
-  const Array array = operand(session, args.array);
+  const Array array = whole_operand(session, args.array);
   session.export_npy(array, args.file);
   context.note(fmt::format("wrote {}, {} to '{}'", array_label(array.info()),
                            format_bytes(array.info().nbytes()), args.file));
@@ -184,7 +187,7 @@ std::string print_info(const Answer& answer) {
 
 Answer show(const Context& context, const ArrayFlags& args) {
   Session session = session_for(context, args.array);
-  Array array = operand(session, args.array);
+  Array array = whole_operand(session, args.array);
   Value value = describe(array.info());
   if (context.flags.json) {
     if (array.size() > kMaxJsonElements)
@@ -215,19 +218,19 @@ void remove_flags(CLI::App& app, RemoveFlags& args) {
 // One name that cannot be removed does not keep the others.
 Answer remove(const Context& context, const RemoveFlags& args) {
   Session session = context.connect_running();
-  std::optional<Failure> first;
+  std::optional<ErrorCode> code;
+  std::string words;
   for (const std::string& name : args.names) {
     try {
       session.remove(name);
       context.note(fmt::format("removed '{}'", name));
     } catch (const Failure& failure) {
-      if (first)
-        context.note(failure.what());
-      else
-        first = failure;
+      if (code) words += "; ";
+      code = code.value_or(failure.code());
+      words += failure.what();
     }
   }
-  if (first) throw *first;
+  if (code) throw Failure(*code, words);
   return {.value = {{"removed", args.names}}, .array = {}};
 }
 
@@ -248,8 +251,10 @@ void image_flags(CLI::App& app, ImageFlags& args) {
 }
 
 Answer image(const Context& context, const ImageFlags& args) {
+  if (!args.file.ends_with(".png"))
+    throw Failure(ErrorCode::kInvalidArgument, fmt::format("'{}' does not end in .png, and PNG is what is written", args.file));
   Session session = session_for(context, args.array);
-  const Array array = operand(session, args.array);
+  const Array array = whole_operand(session, args.array);
   if (const auto written = write_image(args.file, elements_of(array), args.map); !written)
     throw Failure(written.error().code, written.error().message, written.error().system_errno);
   context.note(fmt::format("wrote {} to '{}'", array_label(array.info()), args.file));

@@ -21,7 +21,7 @@ struct PoolFlags {
 };
 
 void add_pool_flags(CLI::App& app, PoolFlags& args) {
-  add_count(app, "--workers", args.workers, "worker processes (default: one for each CPU allowed; see cpus)");
+  add_count(app, "--workers", args.workers, "worker processes, at most 4096 (default: one for each CPU allowed; see cpus)");
   add_bytes(app, "--memory", args.memory,
             "most that all arrays may hold, such as 8GiB (default: what the machine allows)");
 }
@@ -39,8 +39,11 @@ Answer start(const Context& context, const PoolFlags& args) {
   Context started = context;
   started.flags.socket = options.socket;
   const Status status = started.connect_running().status();
-  context.note(fmt::format("server {} answers on {}: {} workers, {} for arrays", status.server_pid,
-                           status.socket, status.workers.size(), format_bytes(status.memory_limit_bytes)));
+  context.note(fmt::format("server {} answers on {}: {} worker{}, {} for arrays", status.server_pid, status.socket, status.workers.size(),
+                           status.workers.size() == 1 ? "" : "s", format_bytes(status.memory_limit_bytes)));
+  if (status.memory_used_bytes > status.memory_limit_bytes)
+    context.note(fmt::format("arrays of an earlier server take {}, more than that: nothing new fits until some are removed ('parcompute-client array rm')",
+                             format_bytes(status.memory_used_bytes)));
   return {.value = describe(status), .array = {}};
 }
 
@@ -58,15 +61,25 @@ void stop_flags(CLI::App& app, StopFlags& args) {
 Answer stop(const Context& context, const StopFlags& args) {
   Session session = context.connect_running();
   const Status status = session.status();
+  std::uint64_t in_memory = 0;
+  std::uint64_t attached = 0;
+  for (const ArrayInfo& array : session.list()) {
+    if (array.name.empty() || (array.incomplete && array.path.empty())) continue;  // gone with its session, or its job
+    ++(array.path.empty() ? in_memory : attached);
+  }
+  const std::uint64_t jobs = status.jobs_running + status.jobs_queued;
   session.stop_server(args.drop_arrays);
+  const auto count = [](std::uint64_t n, std::string_view what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); };
   std::string fate;
-  if (status.arrays > 0)
-    fate = fmt::format("; {} array{} {}", status.arrays, status.arrays == 1 ? "" : "s",
-                       args.drop_arrays ? "dropped" : "kept in memory for the next server");
+  if (jobs > 0) fate += fmt::format("; {} cancelled", count(jobs, "job"));
+  if (in_memory > 0) fate += fmt::format("; {} {}", count(in_memory, "array"), args.drop_arrays ? "dropped" : "kept in memory for the next server");
+  if (attached > 0) fate += fmt::format("; {} no longer attached", count(attached, "file"));
   context.note(fmt::format("server {} stopped{}", status.server_pid, fate));
   return {.value = {{"stopped", true},
                     {"server_pid", status.server_pid},
-                    {"arrays", status.arrays},
+                    {"arrays", in_memory},
+                    {"attached", attached},
+                    {"jobs_cancelled", jobs},
                     {"dropped", args.drop_arrays}},
           .array = {}};
 }

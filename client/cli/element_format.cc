@@ -86,14 +86,16 @@ std::string RealFormat::operator()(const Item& item) const {
                                                     : "inf";
     return flush_right(text, left_ + right_ + exponent_ + 1);
   }
-  Parts parts = take_apart(item);
+  const Parts parts = take_apart(item);
   if (exponents_) {
-    // All mantissas have one length: the digits that follow the shortest are those of the exact value. So
-    // have exponents.
+    // All mantissas have one length, and so have exponents. A short mantissa is filled up with the exact value's digits,
+    // which may change the first one, too: 1e-08 in float32 is 9.9999999e-09.
     const std::string digits = fmt::format("{:.{}e}", std::abs(item.exact), right_);
-    parts.right = right_ == 0 ? "" : digits.substr(2, right_);
-    while (parts.exponent.size() < exponent_) parts.exponent.insert(parts.exponent.begin() + 2, '0');
-    return flush_right(parts.left, left_) + "." + parts.right + parts.exponent;
+    const std::string_view sign = std::string_view(parts.left).substr(0, parts.left.size() - 1);
+    const std::string right = right_ == 0 ? "" : digits.substr(2, right_);
+    std::string exponent = digits.substr(digits.find('e'));
+    while (exponent.size() < exponent_) exponent.insert(exponent.begin() + 2, '0');
+    return flush_right(std::string(sign) + digits[0], left_) + "." + right + exponent;
   }
   return flush_right(parts.left, left_) + "." + flush_left(parts.right, right_);
 }

@@ -72,9 +72,12 @@ CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint64_t& ou
   });
 }
 
+// A server takes no more.
+constexpr unsigned kMostWorkers = 4096;
+
 CLI::Option* add_count(CLI::App& app, const std::string& name, unsigned& out, const std::string& help) {
   return add_text(app, name, "N", help, [&out](const std::string& flag, const std::string& text) {
-    out = static_cast<unsigned>(parse_count(flag, text, 65535));
+    out = static_cast<unsigned>(parse_count(flag, text, kMostWorkers));
   });
 }
 

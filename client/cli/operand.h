@@ -14,4 +14,8 @@ bool names_file(std::string_view text);
 // The named array, or the file's elements, attached read-only for as long as the handle lives.
 Array operand(Session& session, const std::string& text);
 
+// The same, for a command that reads the elements itself. Throws Failure (kBadData) where a job has not written all of
+// them.
+Array whole_operand(Session& session, const std::string& text);
+
 }  // namespace parcompute::cli

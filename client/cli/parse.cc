@@ -25,6 +25,7 @@ void add_global_flags(CLI::App& app, GlobalFlags& flags) {
   const std::string group = "Global flags";
   app.add_option("--socket", flags.socket,
                  "the server's socket (default: $PARCOMPUTE_SOCKET, then the usual places)")
+      ->check([](const std::string& path) { return path.empty() ? "the path is empty: is a variable not set?" : ""; })
       ->type_name("PATH")
       ->group(group);
   app.add_flag("--json", flags.json, "one JSON value on standard output")->group(group);
@@ -132,6 +133,8 @@ class CommandFinder {
     const auto more = groups();
     known.insert(known.end(), more.begin(), more.end());
   }
+  if (const auto operations = names_in("run"); group.empty() && std::find(operations.begin(), operations.end(), word) != operations.end())
+    throw UsageError(fmt::format("'{0}' is an operation; did you mean 'run {0}'?", word));
   const std::string what = group == "run" ? "operation" : group.empty() ? "command" : group + " command";
   throw UsageError(fmt::format("unknown {} '{}'{}", what, word, suggestion(word, known)) +
                    (suggestion(word, known).empty() ? fmt::format("; there are {}", joined(known)) : ""));

@@ -72,6 +72,7 @@ Result<std::complex<T>> parse_complex(std::string_view text, DType dtype) {
     inner = inner.substr(1, inner.size() - 2);
   const bool imaginary = inner.ends_with('j');
   if (imaginary) inner.remove_suffix(1);
+  if (inner.empty() && !imaginary) return refuse(text, dtype, "it takes a number such as 1+2j");
   const std::size_t split = imaginary ? imaginary_sign(inner) : inner.size();
   std::complex<T> value;
   if (split > 0) {

@@ -93,7 +93,7 @@ JobResult Job::wait(const Progress& progress, std::optional<std::chrono::duratio
       const auto next = Clock::now() + kProgressInterval;
       if (auto received = state_->server->receive(state_->request, std::min(next, end))) return take(std::move(*received));
       if (Clock::now() >= end)
-        throw Failure(ErrorCode::kTimeout, fmt::format("the job has not ended within {:.3g} s", timeout->count()));
+        throw Failure(ErrorCode::kTimeout, fmt::format("the job{} has not ended within {:.3g} s", state_->id == 0 ? "" : fmt::format(" {}", state_->id), timeout->count()));
       if (progress) progress(info());
     }
   } catch (const Failure& failure) {

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "client/cpp/wire.h"
+#include "common/base/utf8.h"
 #include "common/os/child_process.h"
 #include "common/os/socket_path.h"
 #include "common/os/system_error.h"
@@ -54,7 +56,17 @@ std::optional<std::string> read_words(int fd) {
   }
 }
 
-pid_t start(const ServerOptions& options, const std::filesystem::path& socket, std::vector<std::string> arguments, SpawnOptions spawn_options) {
+std::string last_line(const std::string& path) {
+  std::ifstream file(path);
+  std::string last;
+  for (std::string line; std::getline(file, line);)
+    if (!line.empty()) last = std::move(line);
+  return to_utf8(last);
+}
+
+// `log`: the file that it writes its messages to; empty: they go where this process's do.
+pid_t start(const ServerOptions& options, const std::filesystem::path& socket, std::vector<std::string> arguments, SpawnOptions spawn_options,
+            const std::string& log) {
   const auto program = value_or_throw(find_program("parcompute-server", "PARCOMPUTE_SERVER"));
   Pipe ready = make_pipe();
   arguments.insert(arguments.end(), {"--socket", socket.native(), "--ready-fd", fmt::format("{}", ready.write.get())});
@@ -79,7 +91,8 @@ pid_t start(const ServerOptions& options, const std::filesystem::path& socket, s
   const auto [end, error] = std::from_chars(words.data(), words.data() + words.size(), code);
   if (error == std::errc{} && is_known_error_code(code) && *end == ' ')
     throw Failure(static_cast<ErrorCode>(code), std::string(end + 1, words.data() + words.size()));
-  throw Failure(ErrorCode::kNoServer, fmt::format("'{}' ended before it served; run it by hand to see why", program.native()));
+  throw Failure(ErrorCode::kNoServer, fmt::format("'{}' ended before it served; {}", program.native(),
+                                                  log.empty() ? "it said why above" : fmt::format("its last words in '{}' are: {}", log, last_line(log))));
 }
 
 }  // namespace
@@ -95,7 +108,7 @@ void start_server(const ServerOptions& options) {
   spawn_options.error_output = log.get();
   std::vector<std::string> arguments;
   if (options.idle_seconds) arguments = {"--idle-timeout", fmt::format("{}", *options.idle_seconds)};
-  start(options, socket, std::move(arguments), std::move(spawn_options));
+  start(options, socket, std::move(arguments), std::move(spawn_options), log_path);
 }
 
 struct PrivateServer::State {
@@ -126,7 +139,7 @@ PrivateServer::PrivateServer(const ServerOptions& options) : state_(std::make_un
   spawn_options.inherited = {lifeline.read.get()};
   try {
     state_->pid = start(options, state_->socket, {"--lifeline-fd", fmt::format("{}", lifeline.read.get()), "--drop-arrays-at-exit"},
-                        std::move(spawn_options));
+                        std::move(spawn_options), "");
   } catch (...) {
     if (options.socket.empty()) ::rmdir(directory.c_str());
     throw;

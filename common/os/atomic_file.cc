@@ -148,6 +148,9 @@ Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
     const ssize_t written = ::write(fd_.get(), bytes.data(), bytes.size());
     if (written < 0) {
       if (errno == EINTR) continue;
+      if (errno == EFAULT)
+        return fail(ErrorCode::kBadData, fmt::format("nothing was written to '{}': the data to write are gone, since somebody truncated the file or "
+                                                     "segment that held them", path_));
       return cannot("write", path_, errno);
     }
     bytes = bytes.subspan(static_cast<std::size_t>(written));

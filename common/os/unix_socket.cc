@@ -51,6 +51,9 @@ Result<UniqueFd> listen_at(const std::filesystem::path& path) {
   if (auto ok = check_socket_path(path); !ok) return fail(ok.error());
   auto fd = new_socket();
   if (!fd) return fd;
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode))
+    return fail(ErrorCode::kCannotCreate, fmt::format("'{}' exists and is no socket: choose another path for the server's socket", path.native()));
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)
     return fail(system_error("replace the old socket", path.native(), errno, ErrorCode::kCannotCreate));
   const sockaddr_un address = address_of(path);

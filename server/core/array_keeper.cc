@@ -27,12 +27,13 @@ SegmentHeader scratch_header(uid_t owner_uid, std::uint64_t bytes) {
 
 Result<void> ArrayKeeper::admit(std::uint64_t bytes, std::string_view what) {
   const MemoryAccount& memory = state_.memory;
-  if (bytes > memory.limit_bytes || memory.used_bytes > memory.limit_bytes - bytes)
+  if (bytes > memory.limit_bytes || memory.used_bytes > memory.limit_bytes - bytes) {
+    const auto raise = memory.limit_source == "configured" ? "start the server with more --memory"
+                                                           : fmt::format("raise the limit, which is {}'s: --memory can only lower it", memory.limit_source);
     return fail(ErrorCode::kOverBudget,
-                fmt::format("{} needs {}; {} of the server's {} ({}) are in use: remove arrays with 'parcompute-client array rm', or "
-                            "start the server with more --memory",
-                            what, format_bytes(bytes), format_bytes(memory.used_bytes), format_bytes(memory.limit_bytes),
-                            memory.limit_source));
+                fmt::format("{} needs {}; {} of the server's {} are in use: remove arrays with 'parcompute-client array rm', or {}", what,
+                            format_bytes(bytes), format_bytes(memory.used_bytes), format_bytes(memory.limit_bytes), raise));
+  }
   // Another program may be filling /dev/shm: what is promised to others is not free either; what spare segments take is.
   const std::uint64_t free = effects_.shm_free_bytes() + state_.spares.bytes();
   const std::uint64_t left = free > memory.promised_bytes ? free - memory.promised_bytes : 0;
@@ -85,7 +86,8 @@ Result<ArrayKeeper::Made> ArrayKeeper::make_array(NewArray wanted, bool reserve_
   array.session = wanted.session;
   array.data_bytes = byte_count(array.spec);
   array.data_offset = segment_data_offset(array.data_bytes);
-  const auto what = fmt::format("array '{}' ({})", array.label(), format_spec(array.spec));
+  const auto what = array.name.empty() ? fmt::format("an anonymous array ({})", format_spec(array.spec))
+                                       : fmt::format("array '{}' ({})", array.name, format_spec(array.spec));
   auto piece = make_segment(header_of(array, false), wanted.zeroed, reserve_now, what);
   if (!piece) return fail(piece.error());
   array.segment = piece->segment.id;

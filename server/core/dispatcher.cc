@@ -197,7 +197,7 @@ bool Dispatcher::on_completions(Worker& worker, std::span<const ChunkCompletion>
     JobSummary& summary = job->summary;
     ++summary.chunks_done;
     summary.busy_ns += completion.elapsed_ns;
-    summary.blocks_done += lease.blocks.count;
+    if (job->phase >= job->counts_from) summary.blocks_done += lease.blocks.count;
     job->phase_blocks_done += lease.blocks.count;
     // What has pages is missing from /dev/shm's free space already.
     if (job->phase == 0) state_.memory.settle(job->promised_bytes, lease.blocks.count * kReserveBlockBytes);

@@ -150,7 +150,9 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
 
   job.phase_blocks.push_back(job.promised_bytes > 0 ? blocks_to_reserve : 0);
   for (const Phase& phase : job.plan.phases) job.phase_blocks.push_back(phase.blocks);
-  for (const std::uint64_t blocks : job.phase_blocks) job.summary.blocks_total += blocks;
+  // To people a job is its operation's blocks; making room for them counts where there is nothing else to do.
+  job.counts_from = job.plan.phases.empty() ? 0 : 1;
+  for (std::size_t phase = job.counts_from; phase < job.phase_blocks.size(); ++phase) job.summary.blocks_total += job.phase_blocks[phase];
   return {};
 }
 

@@ -85,6 +85,7 @@ struct Job {
   // ---- the phase that runs. Phase 0 reserves, the plan's follow.
   Few<std::uint64_t> phase_blocks;
   std::size_t phase = 0;
+  std::size_t counts_from = 1;  // the first phase whose blocks are shown as progress
   std::uint64_t next_block = 0;         // the first that was never handed out
   std::uint64_t phase_blocks_done = 0;
   struct Retry {

@@ -167,7 +167,7 @@ TEST_F(NpyFile, AFailedWriteLeavesTheOldFileAndNothingElse) {
   // A source that cannot be read: the middle of the write fails.
   const auto written = write_npy(path_, spec, reinterpret_cast<const std::byte*>(16));
   ASSERT_FALSE(written);
-  EXPECT_EQ(written.error().code, ErrorCode::kCannotCreate);
+  EXPECT_EQ(written.error().code, ErrorCode::kBadData);
   EXPECT_THAT(written.error().message, HasSubstr("'" + path_ + "'"));
   EXPECT_EQ(testing::read_file(path_), "old");
   EXPECT_EQ(directory_.names(), std::vector<std::string>{"x.npy"});
