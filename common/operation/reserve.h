@@ -11,8 +11,9 @@ namespace parcompute {
 // Up to here the coordinator reserves at once, in less time than a message to a worker takes.
 inline constexpr std::uint64_t kInlineReserveBytes = 256 * 1024;
 
-// One block of phase 0: a range of so many bytes. The output's blocks come first, then the scratch area's. Small enough
-// that all workers take part in a picture's few MiB.
+// One block of phase 0: a range of so many bytes. The output's blocks come first, then the scratch area's. The kernel lets
+// one process at a time reserve pages of a segment, so that more workers make it no faster; small blocks let them take
+// turns with other jobs.
 inline constexpr std::uint64_t kReserveBlockBytes = 512 * 1024;
 inline constexpr double kReserveBlockNs = 150e3;
 

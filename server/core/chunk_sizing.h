@@ -2,7 +2,8 @@
 //
 // Guided self-scheduling (Polychronopoulos and Kuck, 1987) hands out a share of what is left, so that chunks shrink
 // towards the end and all workers finish together. The time target bounds a chunk from above (progress, cancelling and
-// recovery stay fine) and from below (dispatch stays below 2 % of the run time).
+// recovery stay fine) and from below (a message costs about 20 us: chunks are made no shorter than five times that while there is
+// enough for everybody).
 #pragma once
 
 #include <cstdint>

@@ -62,7 +62,7 @@ class Effects {
   // Ends a worker that broke the rules; its loss comes back as an event.
   virtual void kill_worker(WorkerIndex worker) = 0;
 
-  // ---- the server: leave when the replies so far are out.
+  // ---- the server: leave. Replies so far have been given to the kernel, but for those of peers that do not read.
   virtual void stop() = 0;
 };
 

@@ -204,26 +204,18 @@ TEST_F(WorkerDeath, IsNotWhatAStoppedWorkerIsTakenFor) {
   EXPECT_EQ(replaced(), 0u);
 }
 
-TEST_F(WorkerDeath, IsMadeGoodWithinMilliseconds) {
+// How fast is node_bench's to say.
+TEST_F(WorkerDeath, IsMadeGoodEachTime) {
   open();
-  std::vector<double> milliseconds;
   for (int round = 0; round < 15; ++round) {
     const auto before = pool_is_whole();
-    const auto killed_at = std::chrono::steady_clock::now();
     kill_now(before.workers[0].pid);
     WorkerInfo worker = before.workers[0];
     while (worker.pid == before.workers[0].pid || worker.pid == 0 ||
            worker.state == WorkerInfo::State::kStarting)
       worker = session_->status().workers[0];
-    milliseconds.push_back(
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - killed_at).count());
+    EXPECT_EQ(worker.replaced, before.workers[0].replaced + 1);
   }
-  std::ranges::sort(milliseconds);
-  std::printf(
-      "replacing a killed worker, from the kill to the next one's readiness: median %.2f ms, least %.2f, "
-      "most %.2f\n",
-      milliseconds[7], milliseconds.front(), milliseconds.back());
-  EXPECT_LT(milliseconds[7], 1000) << "a worker is replaced at once";
 }
 
 }  // namespace
