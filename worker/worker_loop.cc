@@ -1,5 +1,6 @@
 #include "worker/worker_loop.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,6 +25,10 @@ using Clock = std::chrono::steady_clock;
 
 // Answers of finished chunks wait at most so long, so that a long packet of chunks shows progress.
 constexpr std::chrono::milliseconds kFlushAfter{1};
+
+// A worker looks for more work so long before it sleeps. To wake it costs the server and itself several microseconds, which
+// would be a third of a tiny job; and a job's next phase, or a client's next job, is often that near.
+constexpr std::chrono::microseconds kLookOut{50};
 
 // What a dying worker still has to say, laid out so that a signal handler can send it: the answers of the chunks that
 // are done, and one for the chunk in hand.
@@ -81,7 +86,7 @@ class Worker {
     const auto buffer = std::make_unique<std::array<std::byte, kMaxPacketBytes>>();
     Packet packet;
     while (true) {
-      const Transfer outcome = channel_.receive(*buffer, packet);
+      const Transfer outcome = receive(*buffer, packet);
       if (outcome == Transfer::kClosed) return;
       if (outcome != Transfer::kDone) {
         // Its chunks are lost with this worker and computed by another.
@@ -93,6 +98,16 @@ class Worker {
   }
 
  private:
+  Transfer receive(std::span<std::byte> buffer, Packet& packet) {
+    const Clock::time_point until = Clock::now() + kLookOut;
+    do {
+      const Transfer outcome = channel_.receive(buffer, packet, MSG_DONTWAIT);
+      if (outcome != Transfer::kWouldBlock) return outcome;
+      ::sched_yield();  // whoever else wants this CPU goes first
+    } while (Clock::now() < until);
+    return channel_.receive(buffer, packet);
+  }
+
   void handle(Packet& packet) {
     WorkHeader header;
     PARCOMPUTE_INVARIANT(packet.bytes.size() >= sizeof header);
