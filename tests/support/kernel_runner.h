@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/operation/operation.h"
+#include "worker/kernels/blas.h"
 #include "worker/kernels/kernel.h"
 
 namespace parcompute::testing {
@@ -93,6 +94,7 @@ inline const KernelRow& kernel_row(wire::Operation::KindCase kind) {
 
 inline Result<Outcome> run_job(const wire::Operation& operation, std::vector<View> inputs,
                                RunOptions options = {}) {
+  hold_blas_at_one_thread();  // as every worker does
   std::vector<OperandInfo> operands;
   for (const View& input : inputs) operands.push_back({input.spec, input.label});
   auto plan = plan_operation(operation, operands);

@@ -28,10 +28,7 @@ wire::Operation matmul() {
   return operation;
 }
 
-class Matmul : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() { hold_blas_at_one_thread(); }
-};
+class Matmul : public ::testing::Test {};
 
 // Ways in which a matrix of the last two axes can lie.
 enum class Layout {
