@@ -145,7 +145,7 @@ std::string format_spec(const ArraySpec& spec) {
 }
 
 Result<Dims> parse_shape(std::string_view text) {
-  Dims shape;
+  Result<Dims> shape(tl::in_place);
   if (text.empty() || text == "()") return shape;
   const auto refuse = [&] {
     return fail(ErrorCode::kInvalidArgument,
@@ -157,12 +157,12 @@ Result<Dims> parse_shape(std::string_view text) {
     std::int64_t dim = 0;
     const auto [next, error] = std::from_chars(at, end, dim);
     if (error != std::errc{} || dim < 0 || *at == '-') return refuse();
-    shape.push_back(dim);
+    shape->push_back(dim);
     if (next == end) break;
     if (*next != 'x' || next + 1 == end) return refuse();
     at = next + 1;
   }
-  if (auto ok = check_dims(shape); !ok) return fail(ok.error());
+  if (auto ok = check_dims(*shape); !ok) return fail(ok.error());
   return shape;
 }
 

@@ -144,19 +144,19 @@ Result<bool> Parser::boolean() {
 
 Result<Dims> Parser::shape() {
   if (!take('(')) return expected("a tuple of dimensions");
-  Dims dims;
+  Result<Dims> dims(tl::in_place);
   bool comma = true;
   while (!take(')')) {
     if (!comma) return expected("',' or ')'");
     skip_space();
     const auto dim = dimension();
     if (!dim) return fail(dim.error());
-    if (dims.size() == kMaxDims) return refuse(fmt::format("has more than {} dimensions", kMaxDims));
-    dims.push_back(*dim);
+    if (dims->size() == kMaxDims) return refuse(fmt::format("has more than {} dimensions", kMaxDims));
+    dims->push_back(*dim);
     comma = take(',');
   }
   // (5) is a number in brackets, not a tuple.
-  if (dims.size() == 1 && !comma) return refuse("has a shape that is no tuple: a comma is missing");
+  if (dims->size() == 1 && !comma) return refuse("has a shape that is no tuple: a comma is missing");
   return dims;
 }
 
