@@ -1,7 +1,6 @@
 #include "client/cpp/session.h"
 
 #include <cstring>
-#include <thread>
 
 #include <fmt/format.h>
 
@@ -42,17 +41,6 @@ std::optional<UniqueFd> find_server(const std::vector<std::filesystem::path>& ca
   return std::nullopt;
 }
 
-// Another client may be starting the server at the same moment: it then has the lock and will listen soon.
-UniqueFd connect_to_started(const std::filesystem::path& socket) {
-  const auto end = std::chrono::steady_clock::now() + kConnectPatience;
-  while (true) {
-    auto connected = connect_to(socket, kConnectPatience);
-    if (connected) return std::move(*connected);
-    if (connected.error().code != ErrorCode::kNoServer || std::chrono::steady_clock::now() > end) throw_failure(connected.error());
-    std::this_thread::sleep_for(1ms);
-  }
-}
-
 UniqueFd connect_or_start(const ConnectOptions& options) {
   const auto candidates = options.socket.empty() ? socket_candidates() : std::vector{options.socket};
   if (auto found = find_server(candidates)) return std::move(*found);
@@ -67,7 +55,8 @@ UniqueFd connect_or_start(const ConnectOptions& options) {
   } catch (const Failure& failure) {
     if (failure.code() != ErrorCode::kAlreadyExists) throw;
   }
-  return connect_to_started(own);
+  // Another client may be starting the server at the same moment: it then has the lock and will listen soon.
+  return value_or_throw(connect_when_listening(own, kConnectPatience));
 }
 
 void greet(Connection& connection, const std::string& client_name) {

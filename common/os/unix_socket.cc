@@ -1,11 +1,15 @@
 #include "common/os/unix_socket.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -65,6 +69,9 @@ Result<UniqueFd> listen_at(const std::filesystem::path& path) {
   if (bound != 0) return fail(system_error("listen at", path.native(), error_number, ErrorCode::kCannotCreate));
   if (::listen(fd->get(), SOMAXCONN) != 0)
     return fail(system_error("listen at", path.native(), errno, ErrorCode::kCannotCreate));
+  // bind makes the file before anybody listens. This tells those who watch the directory that they may connect.
+  if (::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW) != 0)
+    return fail(system_error("listen at", path.native(), errno, ErrorCode::kCannotCreate));
   return fd;
 }
 
@@ -94,6 +101,28 @@ Result<UniqueFd> connect_to(const std::filesystem::path& path, std::chrono::mill
                         fmt::format("the server at '{}' has accepted nobody for {} ms; is it stopped?", path.native(), patience.count()),
                         errno});
     default: return fail(system_error("connect to", path.native(), errno));
+  }
+}
+
+Result<UniqueFd> connect_when_listening(const std::filesystem::path& path, std::chrono::milliseconds patience) {
+  using Clock = std::chrono::steady_clock;
+  auto connected = connect_to(path, patience);
+  if (connected || connected.error().code != ErrorCode::kNoServer) return connected;
+  const auto end = Clock::now() + patience;
+  const UniqueFd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (!watch || ::inotify_add_watch(watch.get(), path.parent_path().c_str(), IN_ATTRIB) < 0)
+    return fail(system_error("watch for the server in", path.parent_path().native(), errno));
+  while (true) {
+    // Asked anew after each look at the directory: what happened before the watch was set is seen, too.
+    connected = connect_to(path, patience);
+    if (connected || connected.error().code != ErrorCode::kNoServer) return connected;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
+    if (left.count() <= 0) return connected;
+    pollfd wait{watch.get(), POLLIN, 0};
+    ::poll(&wait, 1, static_cast<int>(left.count()));
+    alignas(inotify_event) std::array<char, 4096> events;
+    while (::read(watch.get(), events.data(), events.size()) > 0) {
+    }
   }
 }
 

@@ -26,6 +26,9 @@ Result<UniqueFd> listen_at(const std::filesystem::path& path);
 // A blocking, connected socket. kNoServer where nobody listens; kNotPermitted where the file's mode forbids it.
 Result<UniqueFd> connect_to(const std::filesystem::path& path, std::chrono::milliseconds patience);
 
+// The same, where somebody is about to listen there (socket_path.h: the path's lock is held): waits for it so long.
+Result<UniqueFd> connect_when_listening(const std::filesystem::path& path, std::chrono::milliseconds patience);
+
 struct SocketPair {
   UniqueFd first;
   UniqueFd second;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <future>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -156,6 +157,26 @@ TEST_F(Starting, InADirectoryThatOthersMayWriteIsNotPermitted) {
   std::filesystem::permissions(socket.parent_path(), std::filesystem::perms::all);
   expect_failure([&] { connect_or_start(socket); }, ErrorCode::kNotPermitted, {"open", "chmod"});
   EXPECT_TRUE(std::filesystem::is_empty(socket.parent_path()));
+}
+
+TEST_F(Starting, IsSeenByWhoeverWaitsForTheListenerInEitherOrder) {
+  for (int round = 0; round < 50; ++round) {
+    const auto socket = place("awaited").parent_path() / std::to_string(round);
+    auto waiting = std::async(std::launch::async, [&] { return connect_when_listening(socket, 30s); });
+    // With and without a head start for the waiter: time is what varies here.
+    if (round % 2 == 0) waiting.wait_for(5ms);
+    auto listener = listen_at(socket);
+    ASSERT_TRUE(listener);
+    const auto connected = waiting.get();
+    EXPECT_TRUE(connected) << connected.error().message;
+    std::filesystem::remove(socket);
+  }
+}
+
+TEST_F(Starting, IsWaitedForNoLongerThanAsked) {
+  const auto nobody = connect_when_listening(place("nobody"), 20ms);
+  ASSERT_FALSE(nobody);
+  EXPECT_EQ(nobody.error().code, ErrorCode::kNoServer);
 }
 
 TEST_F(Starting, WhereAFileLiesIsNotPermitted) {
