@@ -16,6 +16,7 @@
 #include "common/os/unique_fd.h"
 #include "common/os/unix_socket.h"
 #include "tests/support/process_state.h"
+#include "tests/support/raw_message.h"
 
 namespace parcompute::testing {
 namespace {
@@ -45,22 +46,7 @@ class SeqPacket : public DescriptorsKept {
   }
 
   // One byte with `fds`; the result of sendmsg.
-  ssize_t send_descriptors(const std::vector<int>& fds) {
-    char byte = 'd';
-    iovec vector{&byte, 1};
-    std::vector<char> control(CMSG_SPACE(fds.size() * sizeof(int)));
-    msghdr message{};
-    message.msg_iov = &vector;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-    std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
-    return ::sendmsg(pair_.first.get(), &message, MSG_NOSIGNAL);
-  }
+  ssize_t send_descriptors(const std::vector<int>& fds) { return send_raw_message(pair_.first.get(), "d", fds); }
 
   struct Received {
     ssize_t bytes = 0;

@@ -1,22 +1,14 @@
 #include "tests/support/raw_client.h"
 
-#include <sys/socket.h>
-
-#include <array>
 #include <chrono>
-#include <cstring>
 #include <stdexcept>
 
 #include "common/os/unix_socket.h"
 #include "proto/limits.h"
 #include "proto/version.h"
+#include "tests/support/raw_message.h"
 
 namespace parcompute::testing {
-namespace {
-
-constexpr std::size_t kKernelMaxFds = 253;
-
-}  // namespace
 
 RawClient::RawClient(const std::filesystem::path& socket) : buffer_(4 * kMaxPacketBytes) {
   auto connected = connect_to(socket, std::chrono::seconds(10));
@@ -25,21 +17,7 @@ RawClient::RawClient(const std::filesystem::path& socket) : buffer_(4 * kMaxPack
 }
 
 bool RawClient::send(std::string_view bytes, std::span<const int> fds, int flags) {
-  iovec vector{const_cast<char*>(bytes.data()), bytes.size()};  // sendmsg only reads
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(kKernelMaxFds * sizeof(int))> control{};
-  if (!fds.empty()) {
-    message.msg_control = control.data();
-    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds.size_bytes());
-    std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
-  }
-  return ::sendmsg(channel_.fd(), &message, MSG_NOSIGNAL | flags) == static_cast<ssize_t>(bytes.size());
+  return send_raw_message(channel_.fd(), bytes, fds, flags) == static_cast<ssize_t>(bytes.size());
 }
 
 bool RawClient::send(std::string_view bytes, std::span<const int> fds) {

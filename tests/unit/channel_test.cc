@@ -14,6 +14,7 @@
 
 #include "proto/limits.h"
 #include "tests/support/process_state.h"
+#include "tests/support/raw_message.h"
 #include "tests/support/sanitized.h"
 
 namespace parcompute {
@@ -47,24 +48,7 @@ class ChannelTest : public testing::DescriptorsKept {
     return {reinterpret_cast<const char*>(packet_.bytes.data()), packet_.bytes.size()};
   }
 
-  // sendmsg by hand, for what Channel would not send.
-  ssize_t send_raw(std::string_view text, std::span<const int> fds) {
-    iovec vector{const_cast<char*>(text.data()), text.size()};
-    msghdr message{};
-    message.msg_iov = &vector;
-    message.msg_iovlen = 1;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(253 * sizeof(int))> control{};
-    if (!fds.empty()) {
-      message.msg_control = control.data();
-      message.msg_controllen = CMSG_SPACE(fds.size_bytes());
-      cmsghdr* header = CMSG_FIRSTHDR(&message);
-      header->cmsg_level = SOL_SOCKET;
-      header->cmsg_type = SCM_RIGHTS;
-      header->cmsg_len = CMSG_LEN(fds.size_bytes());
-      std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
-    }
-    return ::sendmsg(left_.fd(), &message, MSG_NOSIGNAL);
-  }
+  ssize_t send_raw(std::string_view text, std::span<const int> fds) { return testing::send_raw_message(left_.fd(), text, fds); }
 
   Channel left_, right_;
   std::vector<std::byte> buffer_ = std::vector<std::byte>(kMaxPacketBytes);
