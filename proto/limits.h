@@ -12,8 +12,8 @@ inline constexpr std::size_t kMaxPacketBytes = 64 * 1024;
 // Descriptors in one packet. The kernel's limit is 253; no message here needs more than one array's per operand.
 inline constexpr std::size_t kMaxPacketFds = 16;
 
-// Operands of one job.
-inline constexpr std::size_t kMaxInputs = 8;
+// Operands of one job: with its output and scratch area they fit one packet's descriptors.
+inline constexpr std::size_t kMaxInputs = 14;
 
 // An operation's message, with whatever a newer client put into it: it travels to workers in a packet of chunks.
 inline constexpr std::size_t kMaxOperationBytes = 8 * 1024;

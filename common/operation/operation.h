@@ -26,6 +26,7 @@ namespace parcompute {
 struct OperandInfo {
   ArraySpec spec;
   std::string label;
+  std::uint64_t memory = 0;  // operands with the same number lie in the same memory; 0: alone
 };
 
 // A phase's blocks may run at once and in any order; the next phase starts when all of them are done.
@@ -38,6 +39,9 @@ struct Phase {
 struct Plan {
   std::optional<ArraySpec> output;      // dense; absent where the operation makes none
   bool output_is_zeroed = false;        // it must begin as zeros, as fresh pages do; else its blocks write all of it
+  // The output's first dimension is the most that it can be; the last block of the last phase answers what it is, as a
+  // uint64, and has given back the pages behind it.
+  bool answers_length = false;
   std::optional<DType> scalar;          // the last block of the last phase answers one element of this dtype
   boost::container::small_vector<Phase, 2> phases;  // may be empty: nothing is left to do once the output is reserved
   std::uint64_t scratch_bytes = 0;      // shared by all blocks of the job, not zeroed, gone with the job
@@ -48,7 +52,8 @@ struct Plan {
 struct OperationRow {
   wire::Operation::KindCase kind;
   std::string_view name;
-  std::size_t inputs;
+  std::size_t least_inputs;
+  std::size_t most_inputs;
   Result<Plan> (*plan)(const wire::Operation& operation, std::span<const OperandInfo> inputs);
 };
 

@@ -12,13 +12,18 @@ namespace {
 
 using K = wire::Operation::KindCase;
 constexpr std::array<OperationRow, 6> kOperations{{
-    {K::kReduce, "reduce", 1, plan_reduce},
-    {K::kMatmul, "matmul", 2, plan_matmul},
-    {K::kMandelbrot, "mandelbrot", 0, plan_mandelbrot},
-    {K::kFill, "fill", 0, plan_fill},
-    {K::kReadFile, "read_file", 1, plan_read_file},
-    {K::kNop, "nop", 0, plan_nop},
+    {K::kReduce, "reduce", 1, 1, plan_reduce},
+    {K::kMatmul, "matmul", 2, 2, plan_matmul},
+    {K::kMandelbrot, "mandelbrot", 0, 0, plan_mandelbrot},
+    {K::kFill, "fill", 0, 0, plan_fill},
+    {K::kReadFile, "read_file", 1, 1, plan_read_file},
+    {K::kNop, "nop", 0, 0, plan_nop},
 }};
+
+// "2", "1 to 14"
+std::string format_count(const OperationRow& row) {
+  return row.least_inputs == row.most_inputs ? fmt::format("{}", row.most_inputs) : fmt::format("{} to {}", row.least_inputs, row.most_inputs);
+}
 
 }  // namespace
 
@@ -36,9 +41,9 @@ Result<Plan> plan_operation(const wire::Operation& operation, std::span<const Op
   const OperationRow* row = find_operation(operation.kind_case());
   if (row == nullptr)
     return fail(ErrorCode::kUnsupported, "the job's operation is unknown to this server; is the client newer than it?");
-  if (inputs.size() != row->inputs)
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} takes {} operand{}, not {}", row->name, row->inputs, row->inputs == 1 ? "" : "s", inputs.size()));
+  if (inputs.size() < row->least_inputs || inputs.size() > row->most_inputs)
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{} takes {} operand{}, not {}", row->name, format_count(*row),
+                                                         row->most_inputs == 1 ? "" : "s", inputs.size()));
   auto plan = row->plan(operation, inputs);
   if (!plan) return plan;
   for (const Phase& phase : plan->phases)

@@ -52,7 +52,7 @@ void plan_request(std::span<const std::uint8_t> request_bytes, std::span<const s
   if (!request.has_submit_job()) return;
   const wire::Operation& operation = request.submit_job().operation();
   const OperationRow* row = find_operation(operation.kind_case());
-  for (std::size_t inputs : {std::size_t{0}, row == nullptr ? 1 : row->inputs, kMaxInputs}) {
+  for (std::size_t inputs : {std::size_t{0}, row == nullptr ? 1 : row->least_inputs, row == nullptr ? 1 : row->most_inputs, kMaxInputs}) {
     const auto operands = made_up_operands(operand_bytes, inputs);
     const auto plan = plan_operation(operation, operands);
     if (plan)

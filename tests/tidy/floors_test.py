@@ -30,6 +30,7 @@ FLOORS = {
     "proto/limits.h": 2,
     "proto/version.h": 2,
     "proto/channel.": 3,
+    "common/expression/": 2,
     "common/operation/": 3,
     "server/core/": 4,
     "worker/kernels/": 4,
