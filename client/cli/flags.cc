@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "client/cli/operand.h"
-#include "client/cli/suggestion.h"
+#include "common/base/suggestion.h"
 #include "client/cli/text.h"
 #include "common/array/array_spec.h"
 #include "common/base/units.h"

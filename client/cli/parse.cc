@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "client/cli/flags.h"
-#include "client/cli/suggestion.h"
+#include "common/base/suggestion.h"
 #include "client/cli/text.h"
 
 namespace parcompute::cli {

@@ -115,6 +115,16 @@ std::uint64_t byte_count(const ArraySpec& spec) {
   return element_count(spec) * itemsize(spec.dtype);
 }
 
+std::int64_t element_offset(const ArraySpec& spec, std::uint64_t index) {
+  std::int64_t offset = 0;
+  for (std::size_t axis = spec.ndim(); axis-- > 0 && index != 0;) {
+    const auto dim = static_cast<std::uint64_t>(spec.shape[axis]);
+    offset += static_cast<std::int64_t>(index % dim) * spec.strides[axis];
+    index /= dim;
+  }
+  return offset;
+}
+
 bool is_c_contiguous(const ArraySpec& spec) {
   return has_dense_strides(spec, Order::kC);
 }

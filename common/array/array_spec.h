@@ -52,6 +52,9 @@ Result<void> check_spec(const ArraySpec& spec, std::uint64_t data_bytes);
 std::uint64_t element_count(const ArraySpec& spec);
 std::uint64_t byte_count(const ArraySpec& spec);
 
+// Bytes from element (0, ..., 0) to the element that C order counts as `index`.
+std::int64_t element_offset(const ArraySpec& spec, std::uint64_t index);
+
 bool is_c_contiguous(const ArraySpec& spec);
 bool is_f_contiguous(const ArraySpec& spec);
 // C or Fortran: the elements fill one unbroken run of memory that starts at offset.

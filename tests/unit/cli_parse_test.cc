@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "client/cli/parse.h"
-#include "client/cli/suggestion.h"
+#include "common/base/suggestion.h"
 
 namespace parcompute::cli {
 namespace {

@@ -7,13 +7,14 @@ namespace parcompute {
 namespace {
 
 using K = wire::Operation::KindCase;
-constexpr std::array<KernelRow, 6> kKernels{{
+constexpr std::array<KernelRow, 7> kKernels{{
     {K::kReduce, make_reduce},
     {K::kMatmul, make_matmul},
     {K::kMandelbrot, make_mandelbrot},
     {K::kFill, make_fill},
     {K::kReadFile, make_read_file},
     {K::kNop, make_nop},
+    {K::kEvaluate, make_evaluate},
 }};
 
 }  // namespace

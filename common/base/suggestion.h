@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace parcompute::cli {
+namespace parcompute {
 
 // Insertions, deletions, replacements and swaps of neighbours that lead from `a` to `b` (Damerau and
 // Levenshtein's distance, its optimal string alignment form).
@@ -14,4 +14,4 @@ std::size_t edit_distance(std::string_view a, std::string_view b);
 // "; did you mean 'matmul'?", or nothing where no known word is near.
 std::string suggestion(std::string_view word, std::span<const std::string> known);
 
-}  // namespace parcompute::cli
+}  // namespace parcompute

@@ -1,11 +1,11 @@
-#include "client/cli/suggestion.h"
+#include "common/base/suggestion.h"
 
 #include <algorithm>
 #include <vector>
 
 #include <fmt/format.h>
 
-namespace parcompute::cli {
+namespace parcompute {
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before_last(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
@@ -37,4 +37,4 @@ std::string suggestion(std::string_view word, std::span<const std::string> known
   return nearest == nullptr ? "" : fmt::format("; did you mean '{}'?", *nearest);
 }
 
-}  // namespace parcompute::cli
+}  // namespace parcompute

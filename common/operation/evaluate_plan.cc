@@ -1,0 +1,106 @@
+#include "common/operation/evaluate_plan.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "common/base/checked.h"
+#include "common/operation/plans.h"
+
+namespace parcompute {
+namespace {
+
+// Results begin on cache lines.
+constexpr std::uint64_t kAlignment = 64;
+// For a first guess of a block's time: what a core reads, and an instruction on an element.
+constexpr double kBytesPerNs = 12;
+constexpr double kInstructionNs = 0.4;
+constexpr double kMathInstructionNs = 2.5;
+constexpr double kLeastBlockNs = 100;
+
+// 2^60: sums of a few of them stay far from 64 bits.
+constexpr std::uint64_t kMostScratchBytes = std::uint64_t{1} << 60;
+
+double element_ns(const Stage& stage) {
+  double ns = 0;
+  for (const ProgramInput& input : stage.program.inputs) ns += static_cast<double>(itemsize(input.spec.dtype)) / kBytesPerNs;
+  for (const Instruction& instruction : stage.program.code) {
+    const bool math = instruction.kind == Instruction::Kind::kApply && (info(instruction.op).kinds & kIU) == 0 && instruction.op >= Op::kCbrt;
+    ns += math ? kMathInstructionNs : kInstructionNs;
+  }
+  return ns;
+}
+
+double block_ns(const EvaluatePlan& plan, const EvaluateStep& step) {
+  const StageLayout& layout = plan.layouts[step.stage];
+  const double total = step.kind == EvaluateStep::Kind::kCombine ? static_cast<double>(layout.results() * layout.segments) * 2
+                                                                 : static_cast<double>(layout.results() * layout.reduced) *
+                                                                       element_ns(plan.evaluation.stages[step.stage]);
+  return std::max(kLeastBlockNs, total / static_cast<double>(std::max<std::uint64_t>(1, step.blocks)));
+}
+
+void add_step(EvaluatePlan& plan, EvaluateStep step) {
+  if (step.blocks == 0) return;
+  if (step.blocks == 1 && !plan.phases.empty() && plan.phases.back().front().blocks == 1) {
+    plan.phases.back().push_back(step);
+  } else {
+    plan.phases.push_back({step});
+  }
+}
+
+}  // namespace
+
+Result<EvaluatePlan> make_evaluate_plan(const wire::Evaluate& message, std::span<const OperandInfo> inputs) {
+  if (static_cast<std::size_t>(message.names_size()) != inputs.size())
+    return fail(ErrorCode::kInvalidArgument, fmt::format("the expression names {} operands, and {} came", message.names_size(), inputs.size()));
+  std::vector<ExpressionOperand> operands;
+  for (std::size_t i = 0; i < inputs.size(); ++i) operands.push_back({message.names(static_cast<int>(i)), inputs[i].spec});
+  std::optional<DType> dtype;
+  if (message.dtype() != 0) {
+    dtype = dtype_from_number(message.dtype());
+    if (!dtype) return fail(ErrorCode::kInvalidArgument, fmt::format("{} is no dtype number", message.dtype()));
+  }
+  auto evaluation = compile_expression(message.expression(), operands, dtype);
+  if (!evaluation) return fail(evaluation.error());
+
+  EvaluatePlan plan;
+  plan.evaluation = *std::move(evaluation);
+  const std::size_t stages = plan.evaluation.stages.size();
+  for (std::size_t i = 0; i < stages; ++i) {
+    const Stage& stage = plan.evaluation.stages[i];
+    plan.layouts.push_back(lay_out(stage));
+    const StageLayout& layout = plan.layouts.back();
+    const auto partials = checked_mul(layout.segments > 1 ? layout.results() : 0, layout.segments * layout.partial_bytes);
+    const std::uint64_t result = i + 1 < stages ? byte_count(stage.result) : 0;
+    if (!partials || *partials > kMostScratchBytes || result > kMostScratchBytes)
+      return fail(ErrorCode::kOverBudget, "the expression's intermediate results are larger than any memory");
+    plan.result_offsets.push_back(plan.scratch_bytes);
+    plan.scratch_bytes += round_up(result, kAlignment);
+    plan.partial_offsets.push_back(plan.scratch_bytes);
+    plan.scratch_bytes += round_up(*partials, kAlignment);
+    if (plan.scratch_bytes > kMostScratchBytes) return fail(ErrorCode::kOverBudget, "the expression's intermediate results are larger than any memory");
+    using K = EvaluateStep::Kind;
+    add_step(plan, {layout.reduces ? K::kReduce : K::kMap, i, layout.blocks()});
+    add_step(plan, {K::kCombine, i, layout.combine_blocks()});
+  }
+  return plan;
+}
+
+Result<Plan> plan_evaluate(const wire::Operation& operation, Operands inputs) {
+  const auto stages = make_evaluate_plan(operation.evaluate(), inputs);
+  if (!stages) return fail(stages.error());
+  Plan plan;
+  plan.output = stages->result();
+  if (plan.output->shape.empty()) plan.scalar = plan.output->dtype;
+  plan.scratch_bytes = stages->scratch_bytes;
+  for (const auto& steps : stages->phases) {
+    double ns = 0;
+    for (const EvaluateStep& step : steps) ns += block_ns(*stages, step);
+    plan.phases.push_back({steps.front().blocks, ns});
+  }
+  for (const OperandInfo& input : inputs) plan.bytes_read += byte_count(input.spec);
+  plan.bytes_written = byte_count(*plan.output);
+  return plan;
+}
+
+}  // namespace parcompute

@@ -1,0 +1,38 @@
+// evaluate: an expression's stages as the phases of a job. Server and worker both make this plan from the expression's text.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "common/operation/evaluate_layout.h"
+#include "common/operation/operation.h"
+
+namespace parcompute {
+
+// What one stage does in one phase.
+struct EvaluateStep {
+  enum class Kind : std::uint8_t {
+    kMap,      // elements, where nothing is reduced
+    kReduce,   // whole results, or partial ones where there are several segments
+    kCombine,  // results of partial ones
+  };
+  Kind kind = Kind::kMap;
+  std::size_t stage = 0;
+  std::uint64_t blocks = 0;
+};
+
+struct EvaluatePlan {
+  Evaluation evaluation;
+  std::vector<StageLayout> layouts;  // of each stage
+  // Steps of one block each that follow one another are one phase: its only block takes them in turn.
+  std::vector<std::vector<EvaluateStep>> phases;
+  // Where in scratch memory each stage's result (but the last one's) and its partial results lie.
+  std::vector<std::uint64_t> result_offsets, partial_offsets;
+  std::uint64_t scratch_bytes = 0;
+
+  const ArraySpec& result() const { return evaluation.stages.back().result; }
+};
+
+Result<EvaluatePlan> make_evaluate_plan(const wire::Evaluate& message, std::span<const OperandInfo> inputs);
+
+}  // namespace parcompute

@@ -1,0 +1,64 @@
+// Evaluator: runs a stage's program over strips of elements that stay in the L1 cache.
+//
+// Inputs that lie dense are read where they are; others are gathered into a strip first. Each instruction is a loop over the
+// strip (loops.h). Nothing is allocated while it runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "common/expression/program.h"
+#include "worker/kernels/loops.h"
+
+namespace parcompute {
+
+class Evaluator {
+ public:
+  // One input: element f is element f of `spec` in C order, and (0, ..., 0) lies at data + spec.offset.
+  struct Source {
+    ArraySpec spec;
+    const std::byte* data = nullptr;
+  };
+
+  // `program` outlives it. At most `longest` elements are asked for at once; 0 leaves the length to it (see strip()).
+  Evaluator(const Program& program, std::vector<Source> sources, std::size_t longest = 0);
+
+  // As many elements as one run should have for its registers to stay in the cache.
+  std::size_t strip() const { return strip_; }
+
+  // Elements [first, first + count), dense and aligned. Valid until the next run. Where `into` is given and what the program
+  // computes can be written there (aligned), it is, and `into` is what comes back.
+  Result<const std::byte*> run(std::uint64_t first, std::size_t count, std::byte* into = nullptr);
+
+  // Where the program is an input as it is, and that lies dense and aligned: its first element. Else null.
+  const std::byte* whole() const;
+
+ private:
+  enum class Access : std::uint8_t { kDense, kSingle, kGathered };
+  struct Input {
+    ArraySpec spec;
+    const std::byte* first = nullptr;  // element 0
+    Access access = Access::kGathered;
+    std::byte* strip = nullptr;        // where it is gathered
+  };
+
+  const std::byte* read(Input& input, std::uint64_t first, std::size_t count) const;
+
+  const Program& program_;
+  std::vector<Input> inputs_;
+  std::vector<Loop> loops_;  // by instruction
+  std::size_t strip_ = 0;
+  struct Free {
+    void operator()(std::byte* bytes) const;
+  };
+  std::unique_ptr<std::byte, Free> memory_;
+  std::byte* filled_ = nullptr;        // a strip of one value
+  std::vector<const std::byte*> registers_;
+  std::vector<unsigned char> is_single_;
+  std::vector<std::byte*> temporaries_;
+};
+
+}  // namespace parcompute

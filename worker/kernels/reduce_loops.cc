@@ -1,0 +1,138 @@
+#include "worker/kernels/reduce_loops.h"
+
+#include <algorithm>
+
+#include "worker/kernels/reduce_policies.h"
+#include "worker/kernels/simd_targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "worker/kernels/reduce_loops.cc"
+#include <hwy/foreach_target.h>
+//
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace parcompute {
+namespace HWY_NAMESPACE {
+
+using namespace reduction;
+
+// Rows that meet a column's words while those are in registers. Positions and complex numbers gain nothing from more.
+constexpr std::size_t kRowsAtOnce = 8;
+template <class P>
+constexpr std::size_t rows_at_once() {
+  return kTellsPosition<P> || (P::kWords > 1 && !std::is_base_of_v<SumPair, P>) ? 1 : kRowsAtOnce;
+}
+
+// Plain loops over columns: the compiler makes vectors of them.
+template <class P, std::size_t kRows>
+void add_some(typename P::Word* HWY_RESTRICT words, std::size_t width, const typename P::In* HWY_RESTRICT x, const RowsToAdd& all, std::int64_t first_row) {
+  for (std::size_t c = 0; c < all.columns; ++c) {
+    typename P::Word w[P::kWords];
+    for (std::size_t k = 0; k < P::kWords; ++k) w[k] = words[k * width + c];
+    for (std::size_t r = 0; r < kRows; ++r) {
+      if constexpr (kTellsPosition<P>)
+        P::step(w, x[r * all.stride + c], all.index + (first_row + static_cast<std::int64_t>(r)) * all.index_per_row + static_cast<std::int64_t>(c) * all.index_per_column);
+      else
+        P::step(w, x[r * all.stride + c]);
+    }
+    for (std::size_t k = 0; k < P::kWords; ++k) words[k * width + c] = w[k];
+  }
+}
+
+template <class P>
+void add_rows(void* words, std::size_t width, const RowsToAdd& all) {
+  auto* to = static_cast<typename P::Word*>(words);
+  const auto* x = reinterpret_cast<const typename P::In*>(all.x);
+  std::uint64_t row = 0;
+  if constexpr (rows_at_once<P>() > 1)
+    for (; row + kRowsAtOnce <= all.rows; row += kRowsAtOnce, x += kRowsAtOnce * all.stride)
+      add_some<P, kRowsAtOnce>(to, width, x, all, static_cast<std::int64_t>(row));
+  for (; row < all.rows; ++row, x += all.stride) add_some<P, 1>(to, width, x, all, static_cast<std::int64_t>(row));
+}
+
+// Small whole numbers: as many rows as cannot overflow are added in words of twice their size, of which a vector holds more.
+template <class T>
+void add_narrow_rows(void* words, std::size_t width, const RowsToAdd& all) {
+  using Narrow = std::conditional_t<sizeof(T) == 1, std::conditional_t<std::is_signed_v<T>, std::int16_t, std::uint16_t>,
+                                    std::conditional_t<std::is_signed_v<T>, std::int32_t, std::uint32_t>>;
+  constexpr std::uint64_t kNarrowRows = sizeof(T) == 1 ? 256 : 65536;
+  constexpr std::size_t kNarrowColumns = 256;
+  (void)width;
+  auto* to = static_cast<std::uint64_t*>(words);
+  const auto* x = reinterpret_cast<const T*>(all.x);
+  for (std::size_t first = 0; first < all.columns; first += kNarrowColumns) {
+    const std::size_t columns = std::min(kNarrowColumns, all.columns - first);
+    for (std::uint64_t row = 0; row < all.rows; row += kNarrowRows) {
+      const std::uint64_t end = std::min(all.rows, row + kNarrowRows);
+      alignas(64) Narrow sums[kNarrowColumns] = {};
+      std::uint64_t r = row;
+      for (; r + kRowsAtOnce <= end; r += kRowsAtOnce) {
+        const T* HWY_RESTRICT from = x + r * all.stride + first;
+        for (std::size_t c = 0; c < columns; ++c) {
+          Narrow sum = sums[c];
+          for (std::size_t i = 0; i < kRowsAtOnce; ++i) {
+            if constexpr (std::is_same_v<T, TruthByte>) sum = static_cast<Narrow>(sum + (from[i * all.stride + c] != TruthByte{} ? 1 : 0));
+            else sum = static_cast<Narrow>(sum + from[i * all.stride + c]);
+          }
+          sums[c] = sum;
+        }
+      }
+      for (; r < end; ++r)
+        for (std::size_t c = 0; c < columns; ++c) sums[c] = static_cast<Narrow>(static_cast<std::uint64_t>(sums[c]) + widened(x[r * all.stride + first + c]));
+      for (std::size_t c = 0; c < columns; ++c) to[first + c] += widened(sums[c]);
+    }
+  }
+}
+
+// Sums of deviations from a centre, and of their squares.
+template <class T>
+void add_deviations(void* words, std::size_t width, const RowsToAdd& all) {
+  auto* HWY_RESTRICT sums = static_cast<double*>(words);
+  auto* HWY_RESTRICT squares = sums + width;
+  const auto* HWY_RESTRICT x = reinterpret_cast<const T*>(all.x);
+  const auto add = [&]<std::size_t kRows>() {
+    for (std::size_t c = 0; c < all.columns; ++c) {
+      double sum = sums[c], square = squares[c];
+      for (std::size_t r = 0; r < kRows; ++r) {
+        const double deviation = static_cast<double>(x[r * all.stride + c]) - all.centres[c];
+        sum += deviation;
+        square += deviation * deviation;
+      }
+      sums[c] = sum;
+      squares[c] = square;
+    }
+    x += kRows * all.stride;
+  };
+  std::uint64_t row = 0;
+  for (; row + kRowsAtOnce <= all.rows; row += kRowsAtOnce) add.template operator()<kRowsAtOnce>();
+  for (; row < all.rows; ++row) add.template operator()<1>();
+}
+
+AddRows find(Reducer reducer, DType dtype) {
+  if (reducer == Reducer::kVar) return real_dtype(dtype) == DType::kFloat32 ? &add_deviations<float> : &add_deviations<double>;
+  AddRows found = nullptr;
+  visit_policy(reducer, dtype, [&]<class P>(std::type_identity<P>) {
+    if constexpr (requires { typename P::In; requires std::is_same_v<P, SumIntegers<typename P::In>>; requires sizeof(typename P::In) <= 2; })
+      found = &add_narrow_rows<typename P::In>;
+    else
+      found = &add_rows<P>;
+  });
+  return found;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace parcompute
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace parcompute {
+
+HWY_EXPORT(find);
+
+AddRows find_add_rows(Reducer reducer, DType dtype) {
+  return HWY_DYNAMIC_DISPATCH(find)(reducer, dtype);
+}
+
+}  // namespace parcompute
+#endif

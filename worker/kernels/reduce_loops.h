@@ -1,0 +1,29 @@
+// Adding rows of elements to the words of a reduction's columns, by the instruction set in use.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "common/expression/program.h"
+
+namespace parcompute {
+
+// `rows` rows of `columns` elements (of complex sums: of components), `stride` elements apart. Aligned.
+struct RowsToAdd {
+  const std::byte* x = nullptr;
+  std::uint64_t rows = 0;
+  std::uint64_t stride = 0;
+  std::size_t columns = 0;
+  // Of the first row's first element, and what a row and a column add to it: for reductions that tell positions.
+  std::int64_t index = 0, index_per_row = 0, index_per_column = 0;
+  // Deviations (kVar): from what; one for each column.
+  const double* centres = nullptr;
+};
+
+// `words` holds one array of `width` words for each word of the reducer's partial result (reduce_policies.h).
+using AddRows = void (*)(void* words, std::size_t width, const RowsToAdd& rows);
+
+// Of kVar: the sums of the deviations of float32 or float64 components from their centres, and of their squares.
+AddRows find_add_rows(Reducer reducer, DType dtype);
+
+}  // namespace parcompute
