@@ -11,3 +11,11 @@ gtest_discover_tests(kernels_test PROPERTIES TIMEOUT 300)
 add_executable(products_test promotion_test.cc)
 target_link_libraries(products_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
 gtest_discover_tests(products_test PROPERTIES TIMEOUT 300)
+
+# The loops of expressions.
+pkg_check_modules(MPFR REQUIRED IMPORTED_TARGET mpfr)
+add_executable(loops_test loops_math_test.cc loops_numpy_test.cc loops_test.cc)
+target_link_libraries(loops_test PRIVATE parcompute_kernels PkgConfig::MPFR GTest::gmock GTest::gtest_main)
+target_compile_definitions(loops_test PRIVATE
+  PARCOMPUTE_LOOPS_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/loops_oracle.py")
+gtest_discover_tests(loops_test PROPERTIES TIMEOUT 300)
