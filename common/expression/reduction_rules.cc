@@ -204,7 +204,10 @@ Result<TermId> nanvar_in(Terms& terms, const Rules& rules, const ReductionCall& 
   const auto centre = nanmean(terms, rules, kept);
   if (!centre) return centre;
   const auto difference = rules.element(Op::kSubtract, {x, *centre}, "'-'");
-  const auto known = difference ? without_nan(terms, rules, *difference, 0) : difference;
+  // Of x's NaNs alone: an infinite element's difference is NaN, too, and so is the answer.
+  const auto is_nan = rules.element(Op::kIsnan, {x}, "'isnan'");
+  if (!difference || !is_nan) return difference ? is_nan : difference;
+  const auto known = rules.element(Op::kWhere, {*is_nan, Weak(Integer{0}), *difference}, "'where'");
   const auto squares = known ? squared(terms, rules, *known) : known;
   if (!squares) return squares;
   const auto total = reduce(terms, rules, with(call, *squares), Reducer::kSum, DType::kFloat64);

@@ -64,6 +64,17 @@ std::optional<bool> one_answer(Op op, Kind kind) {
   }
 }
 
+// Of whole numbers: the float that holds each of them. int8 beside uint16 is int32, but both fit float32.
+DType float_for_each(const Terms& terms, const std::vector<Value>& values, DType common) {
+  std::optional<DType> wanted;
+  for (const Value& value : values)
+    if (const auto* term = std::get_if<TermId>(&value)) {
+      const DType own = promotion::float_for(terms[*term].dtype);
+      wanted = wanted ? promote(*wanted, own) : own;
+    }
+  return wanted.value_or(promotion::float_for(common));
+}
+
 std::string kinds_text(KindSet kinds) {
   std::string text;
   for (const auto& [kind, word] : {std::pair{kB, "bool"}, {kI, "signed integers"}, {kU, "unsigned integers"}, {kF, "floats"}, {kC, "complex numbers"}})
@@ -213,7 +224,7 @@ Result<TermId> Rules::element(Op op, const std::vector<Value>& values, std::stri
     if (kind == Kind::kBool && (takes & kI) != 0 && op != Op::kSign)
       dtype = DType::kInt8;
     else if (whole && (takes & kIU) == 0 && (takes & kF) != 0)
-      dtype = op == Op::kDivide ? DType::kFloat64 : promotion::float_for(dtype);
+      dtype = op == Op::kDivide ? DType::kFloat64 : float_for_each(terms_, values, dtype);
     else
       return refuse(fmt::format("{} takes {}, not {},", written, kinds_text(takes), name(dtype)));
   }

@@ -126,8 +126,10 @@ class Parser {
     return nullptr;
   }
 
+  tl::unexpected<Error> too_deep() const { return fail_at(here(), fmt::format("the expression is nested more than {} deep", kMaxExpressionDepth)); }
+
   Parsed expression(int least) {
-    if (++depth_ > kMaxExpressionDepth) return fail_at(here(), fmt::format("the expression is nested more than {} deep", kMaxExpressionDepth));
+    if (++depth_ > kMaxExpressionDepth) return too_deep();
     auto left = operand();
     bool compared = false;
     while (left) {
@@ -170,10 +172,12 @@ class Parser {
 
   // x.sum(axis=0) is sum(x, axis=0); x.real is real(x).
   Parsed methods(Parsed object) {
-    while (object) {
+    for (std::size_t calls = 0; object; ++calls) {
       skip_blanks();
       if (peek() == '[') return fail_at(here(), "only an array's name can be indexed, not what is computed");
       if (peek() != '.' || !is_letter(peek(1))) return object;
+      // Each is inside the next one: whoever reads the tree goes down as deep.
+      if (depth_ + calls > kMaxExpressionDepth) return too_deep();
       ++at_;
       Node call{Node::Kind::kCall, here(), std::string(word_here()), {}, 0, 0, 0, 0, {{"", *object}}};
       at_ += call.text.size();
@@ -274,7 +278,7 @@ class Parser {
 
   Parsed number() {
     const std::uint32_t start = here();
-    if (peek() == '0' && is_letter(peek(1)) && peek(1) != 'e' && peek(1) != 'E' && peek(1) != 'j') return based_integer(start);
+    if (peek() == '0' && is_letter(peek(1)) && peek(1) != 'e' && peek(1) != 'E' && peek(1) != 'j' && peek(1) != 'J') return based_integer(start);
     std::string digits;
     bool real = false;
     while (at_ < text_.size()) {

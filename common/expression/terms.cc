@@ -2,6 +2,8 @@
 #include <cstring>
 #include <limits>
 
+#include <fmt/format.h>
+
 #include "common/array/view.h"
 #include "common/expression/terms.h"
 
@@ -177,6 +179,9 @@ Result<TermId> Terms::apply(Op op, std::vector<TermId> in) {
     if (!shape) return fail(shape.error());
     term.shape = *std::move(shape);
   }
+  // Small arrays can stretch to more elements than can be counted, even where a reduction makes few of them again.
+  if (!make_spec(DType::kComplex128, term.shape))
+    return fail(ErrorCode::kOverBudget, fmt::format("the shape {} has more elements than any memory; choose smaller ones", format_shape(term.shape)));
   term.in = std::move(in);
   return add(std::move(term));
 }

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstring>
-#include <cstring>
-#include <cstring>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "common/expression/program.h"
 

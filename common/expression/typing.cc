@@ -101,28 +101,37 @@ class Typer {
       term.view = *std::move(view);
       return Value(terms_.add(std::move(term)));
     }
-    if (at.view.empty()) {
-      for (const ConstantRow& row : kConstants)
-        if (row.name == at.text) return Value(Weak(row.value));
-      if (at.text == "True" || at.text == "False") return Value(terms_.constant_of(at.text == "True"));
+    for (const ConstantRow& row : kConstants) {
+      if (row.name != at.text) continue;
+      if (!at.view.empty()) return fail_at(at.column, fmt::format("'{}' is one number, of which there is no '{}',", at.text, at.view));
+      return Value(Weak(row.value));
     }
+    if (at.view.empty() && (at.text == "True" || at.text == "False")) return Value(terms_.constant_of(at.text == "True"));
     return fail_at(at.column, fmt::format("unknown name '{}'", at.text), at.text, false);
   }
 
   // With "did you mean".
   tl::unexpected<Error> fail_at(std::uint32_t column, const std::string& sentence, std::string_view word, bool is_call) const {
-    std::vector<std::string> known = element_function_names();
-    for (std::string& name : reduction_names()) known.push_back(std::move(name));
-    for (const char* name : {"where", "clip", "round", "angle", "logical_and", "logical_or", "logical_xor", "logical_not", "degrees", "radians", "astype"})
-      known.emplace_back(name);
-    if (!is_call) {
-      for (const ConstantRow& row : kConstants) known.emplace_back(row.name);
-      for (const ExpressionOperand& operand : operands_) known.push_back(operand.name);
+    std::vector<std::string> functions = element_function_names(), values;
+    for (std::string& name : reduction_names()) functions.push_back(std::move(name));
+    for (const char* name : {"clip", "round", "around", "angle", "logical_and", "logical_or", "logical_xor", "logical_not", "degrees", "radians", "deg2rad",
+                             "rad2deg", "astype"})
+      functions.emplace_back(name);
+    for (const DTypeInfo& row : kDTypes) functions.emplace_back(row.name);
+    for (const ExpressionOperand& operand : operands_) values.push_back(operand.name);
+    for (const ConstantRow& row : kConstants) values.emplace_back(row.name);
+    const auto has = [&](const std::vector<std::string>& names) { return std::find(names.begin(), names.end(), word) != names.end(); };
+    std::string hint;
+    if (is_call && has(values)) {
+      hint = ", which is no function: write * to multiply";
+    } else if (!is_call && has(functions)) {
+      hint = fmt::format(", which is a function: write {}(...)", word);
+    } else {
+      // What a name stands for is more often meant to be an array than a function.
+      if (!is_call) functions.insert(functions.begin(), values.begin(), values.end());
+      hint = suggestion(word, functions);
+      if (hint.starts_with(';')) hint[0] = ',';
     }
-    std::string hint = suggestion(word, known);
-    if (hint.starts_with(';')) hint[0] = ',';
-    const bool is_function = std::find(known.begin(), known.end(), word) != known.end();
-    if (is_function) hint = fmt::format(", which is a function: write {}(...)", word);
     return fail(ErrorCode::kInvalidArgument, fmt::format("{} at column {}{}", sentence, column, hint));
   }
   static tl::unexpected<Error> fail_at(std::uint32_t column, std::string_view sentence) { return parcompute::fail_at(column, sentence); }
@@ -279,6 +288,7 @@ class Typer {
       const auto values = positional(at, 1, 1);
       if (!values) return fail(values.error());
       const auto common = rules.common_dtype(*values);
+      if (info(*common).kind == Kind::kComplex) return fail_at(at.column, fmt::format("'{}' takes real numbers, not {},", at.text, name(*common)));
       const auto x = rules.as((*values)[0], info(*common).kind == Kind::kFloat ? *common : DType::kFloat64);
       return x ? value_of(rules.element(Op::kMultiply, {*x, Weak(factor)}, fmt::format("'{}'", at.text))) : fail(x.error());
     }

@@ -38,11 +38,10 @@ auto refuse(const char* why) {
 Result<Weak> power(Integer base, Integer exponent) {
   Integer result = 1;
   for (Integer i = 0; i < exponent; ++i) {
-    const auto next = whole(result * base);
-    if (!next) return next;
-    result = std::get<Integer>(*next);
     if (result == 0 || base == 1) break;
     if (base == -1) return Weak(Integer{exponent % 2 == 0 ? 1 : -1});
+    if (__builtin_mul_overflow(result, base, &result)) return whole(kLargest + 1);
+    if (const auto ok = whole(result); !ok) return ok;
   }
   return Weak(result);
 }
@@ -66,6 +65,7 @@ Result<Weak> fold_integers(Op op, Integer x, Integer y) {
       if (y == 0) return refuse("a number is divided by zero");
       return Weak(x - floor_div(x, y) * y);
     case Op::kPower:
+      if (y < 0 && x == 0) return refuse("a number is divided by zero");
       if (y < 0) return Weak(std::pow(static_cast<double>(x), static_cast<double>(y)));
       return power(x, y);
     case Op::kBitwiseAnd: return Weak(Integer{x & y});
@@ -106,6 +106,7 @@ Result<Weak> fold_reals(Op op, double x, double y) {
       return Weak(quotient - floored > 0.5 ? floored + 1 : quotient == 0 ? std::copysign(0.0, x / y) : floored);
     }
     case Op::kPower:
+      if (x == 0 && y < 0) return refuse("a number is divided by zero");
       if (x < 0 && std::isfinite(y) && y != std::floor(y)) return Weak(std::pow(std::complex<double>(x), y));
       return Weak(std::pow(x, y));
     default: return refuse("this operator takes whole numbers alone");

@@ -19,3 +19,16 @@ target_link_libraries(loops_test PRIVATE parcompute_kernels PkgConfig::MPFR GTes
 target_compile_definitions(loops_test PRIVATE
   PARCOMPUTE_LOOPS_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/loops_oracle.py")
 gtest_discover_tests(loops_test PROPERTIES TIMEOUT 300)
+
+# Expressions: their text and types, and what they evaluate to.
+add_executable(expression_test expression_numpy_test.cc expression_test.cc expression_verify_test.cc)
+target_link_libraries(expression_test PRIVATE parcompute_expression GTest::gmock GTest::gtest_main)
+target_compile_definitions(expression_test PRIVATE
+  PARCOMPUTE_EXPRESSION_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/expression_oracle.py")
+gtest_discover_tests(expression_test PROPERTIES TIMEOUT 300)
+
+add_executable(evaluate_test evaluate_numpy_test.cc evaluate_test.cc)
+target_link_libraries(evaluate_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
+target_compile_definitions(evaluate_test PRIVATE
+  PARCOMPUTE_EVALUATE_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/evaluate_oracle.py")
+gtest_discover_tests(evaluate_test PROPERTIES TIMEOUT 300)

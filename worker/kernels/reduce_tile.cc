@@ -267,7 +267,9 @@ class VarianceTile final : public ReduceTile {
         const std::size_t i = column * components_ + component;
         // What the mean's own rounding left is taken out again.
         pass.mean[component] = centres_[i] + sums_[i] / count;
-        pass.squares += sums_[width_ + i] - sums_[i] * (sums_[i] / count);
+        const double left = sums_[i] * (sums_[i] / count);
+        const double squares = std::isinf(left) ? sums_[width_ + i] : sums_[width_ + i] - left;
+        pass.squares += squares < 0 ? 0 : squares;  // below by rounding alone; a NaN stays
       }
       moments_[column] = Moments::combined(moments_[column], pass);
     }

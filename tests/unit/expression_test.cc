@@ -1,0 +1,257 @@
+// Expressions: what their text means, and what is said about one that means nothing.
+#include "common/expression/syntax.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/expression/program.h"
+
+namespace parcompute {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::vector<ExpressionOperand> operands() {
+  const auto operand = [](const char* name, DType dtype, Dims shape) { return ExpressionOperand{name, *make_spec(dtype, std::move(shape))}; };
+  return {operand("a", DType::kFloat64, {4, 6}), operand("b", DType::kFloat64, {6}),  operand("i", DType::kInt8, {4, 6}),
+          operand("u", DType::kUint64, {3}),     operand("t", DType::kBool, {4, 6}),   operand("z", DType::kComplex64, {6}),
+          operand("none", DType::kFloat64, {0, 5}), operand("s", DType::kFloat32, {}), operand("alpha", DType::kFloat64, {2})};
+}
+
+Result<Evaluation> compile(std::string_view text) {
+  return compile_expression(text, operands(), std::nullopt);
+}
+
+// "float64, 4x6", or the error.
+std::string meaning(std::string_view text) {
+  const auto evaluation = compile(text);
+  return evaluation ? format_spec(evaluation->stages.back().result) : evaluation.error().message;
+}
+
+// The tree, with parentheses around everything.
+std::string tree(const Syntax& syntax, NodeId id) {
+  const Node& at = syntax.nodes[id];
+  const auto list = [&] {
+    std::string text;
+    for (const Argument& argument : at.arguments) {
+      if (!text.empty()) text += ", ";
+      if (!argument.name.empty()) text += argument.name + "=";
+      text += tree(syntax, argument.value);
+    }
+    return text;
+  };
+  switch (at.kind) {
+    case Node::Kind::kInteger: return std::to_string(at.magnitude);
+    case Node::Kind::kReal: return "real";
+    case Node::Kind::kImaginary: return "imaginary";
+    case Node::Kind::kName: return at.text + at.view;
+    case Node::Kind::kUnary: return fmt::format("({}{})", at.text, tree(syntax, at.left));
+    case Node::Kind::kBinary: return fmt::format("({}{}{})", tree(syntax, at.left), at.text, tree(syntax, at.right));
+    case Node::Kind::kCall: return fmt::format("{}({})", at.text, list());
+    case Node::Kind::kTuple: return fmt::format("tuple({})", list());
+  }
+  return {};
+}
+std::string tree(std::string_view text) {
+  const auto syntax = parse_expression(text);
+  return syntax ? tree(*syntax, syntax->root) : syntax.error().message;
+}
+
+TEST(ExpressionSyntax, PrecedenceIsPythons) {
+  EXPECT_EQ(tree("a + b * c"), "(a+(b*c))");
+  EXPECT_EQ(tree("a - b - c"), "((a-b)-c)");
+  EXPECT_EQ(tree("a ** b ** c"), "(a**(b**c))");
+  EXPECT_EQ(tree("-a ** -b ** c"), "(-(a**(-(b**c))))");
+  EXPECT_EQ(tree("~a << b + c"), "((~a)<<(b+c))");
+  EXPECT_EQ(tree("a | b ^ c & d << 1"), "(a|(b^(c&(d<<1))))");
+  EXPECT_EQ(tree("a | b < c & d"), "((a|b)<(c&d))");
+  EXPECT_EQ(tree("a // b % c / d"), "(((a//b)%c)/d)");
+  EXPECT_EQ(tree("2 * -a"), "(2*(-a))");
+  EXPECT_EQ(tree("a<b"), "(a<b)");
+  EXPECT_EQ(tree("(a)"), "a");
+  EXPECT_EQ(tree("a\n+\tb"), "(a+b)");
+}
+
+TEST(ExpressionSyntax, MethodsAreFunctions) {
+  EXPECT_EQ(tree("a.sum(axis=0)"), "sum(a, axis=0)");
+  EXPECT_EQ(tree("(a + b).max().real"), "real(max((a+b)))");
+  EXPECT_EQ(tree("-a.T.sum()"), "(-sum(a.T))");
+  EXPECT_EQ(tree("a[1:].T.reshape(2, -1).sum()"), "sum(a[1:].T.reshape(2, -1))");
+  EXPECT_EQ(tree("a.transpose((1, 0)).mean((0, 1))"), "mean(a.transpose((1, 0)), tuple(0, 1))");
+}
+
+TEST(ExpressionSyntax, NamesAreListedOnce) {
+  const auto syntax = parse_expression("a + b[0] * a + pi + sum(c.T, axis=0)");
+  ASSERT_TRUE(syntax);
+  EXPECT_THAT(names_in(*syntax), ElementsAre("a", "b", "pi", "c"));
+}
+
+TEST(ExpressionSyntax, ErrorsPointAtColumns) {
+  EXPECT_EQ(tree(""), "the expression ends too early at column 1");
+  EXPECT_EQ(tree("a +"), "the expression ends too early at column 4");
+  EXPECT_EQ(tree("a b"), "unexpected 'b' at column 3");
+  EXPECT_EQ(tree("a $ b"), "unexpected '$' at column 3");
+  EXPECT_EQ(tree("a + é"), "unexpected 'é' at column 5");
+  EXPECT_EQ(tree("(a"), "a '(' is never closed; it is at column 1");
+  EXPECT_EQ(tree("a + sum(b, axis=0"), "a '(' is never closed; it is at column 8");
+  EXPECT_EQ(tree("a[1:"), "a '[' is never closed; it is at column 2");
+  EXPECT_EQ(tree("a.reshape(1"), "a '(' is never closed; it is at column 2");
+  EXPECT_EQ(tree("a)"), "unexpected ')' at column 2");
+  EXPECT_EQ(tree("a < b < c"), "comparisons of arrays cannot be chained: write (a < b) & (b < c) at column 7");
+  EXPECT_EQ(tree("a && b"), "unexpected '&&' (write '&', with each comparison in parentheses) at column 3");
+  EXPECT_EQ(tree("a and b"), "unexpected 'and' (write '&', with each comparison in parentheses) at column 3");
+  EXPECT_EQ(tree("not a"), "unexpected 'not' (write '~') at column 1");
+  EXPECT_EQ(tree("!a"), "unexpected '!' (write '~' to negate) at column 1");
+  EXPECT_EQ(tree("a = b"), "unexpected '=' (write '==' to compare) at column 3");
+  EXPECT_EQ(tree("a if b"), "unexpected 'if' (write 'where(condition, x, y)') at column 3");
+  EXPECT_EQ(tree("[1, 2]"), "only an array's name can be followed by '[', and lists cannot be written here at column 1");
+  EXPECT_EQ(tree("(a + b)[0]"), "only an array's name can be indexed, not what is computed at column 8");
+  EXPECT_EQ(tree("(a + b).size"), "unknown attribute '.size' at column 9");
+  EXPECT_EQ(tree("f(x=1, 2)"), "an argument by position follows one by name at column 8");
+  EXPECT_EQ(tree("0123"), "a whole number begins with 0 (write 0o17 for octal numbers) at column 1");
+  EXPECT_EQ(tree("1 + 99999999999999999999"), "a whole number has more than 64 bits at column 5");
+  EXPECT_EQ(tree("0x1ffffffffffffffff"), "a whole number has more than 64 bits at column 1");
+  EXPECT_EQ(tree("0b12"), "a number cannot be read at column 1");
+  EXPECT_EQ(tree("2x"), "unexpected 'x' at column 2");
+  EXPECT_EQ(tree("\xff"), "the expression is not UTF-8 text");
+  EXPECT_EQ(tree(std::string(5000, 'a')), "the expression has 5000 bytes; at most 4096 are read");
+}
+
+TEST(ExpressionSyntax, NestingHasAnEnd) {
+  EXPECT_THAT(tree(std::string(2000, '(')), HasSubstr("nested more than 100 deep"));
+  EXPECT_THAT(tree(std::string(2000, '-') + "a"), HasSubstr("nested more than 100 deep"));
+  std::string powers = "a", calls = "a", methods = "a", sum = "a";
+  for (int i = 0; i < 500; ++i) {
+    powers += "**a";
+    calls = "abs(" + calls + ")";
+    methods += ".abs()";
+    sum += "+a";
+  }
+  EXPECT_THAT(tree(powers), HasSubstr("nested more than 100 deep"));
+  EXPECT_THAT(tree(calls), HasSubstr("nested more than 100 deep"));
+  EXPECT_THAT(tree(methods), HasSubstr("nested more than 100 deep"));
+  EXPECT_TRUE(parse_expression(sum));  // it is long, not deep
+  EXPECT_EQ(meaning(sum), "float64, 4x6");
+}
+
+TEST(Expression, ShapesFitTogether) {
+  EXPECT_EQ(meaning("a + b"), "float64, 4x6");
+  EXPECT_EQ(meaning("a.T + b"), "shapes 6x4 and 6 do not fit together: dimensions 4 and 6 at column 5");
+  EXPECT_EQ(meaning("a[:, 0, None] * b"), "float64, 4x6");
+  EXPECT_EQ(meaning("u + b"), "shapes 3 and 6 do not fit together: dimensions 3 and 6 at column 3");
+  EXPECT_EQ(meaning("sum(a, axis=1) + s"), "float64, 4");
+  EXPECT_EQ(meaning("sum(a, axis=(0, -1), keepdims=True)"), "float64, 1x1");
+  EXPECT_EQ(meaning("max(abs(i), axis=0)"), "int8, 6");
+  EXPECT_EQ(meaning("a - mean(a)"), "float64, 4x6");
+  EXPECT_EQ(meaning("argmin(a)"), "int64, ()");
+  EXPECT_EQ(meaning("sum(a, axis=())"), "float64, 4x6");
+  EXPECT_EQ(meaning("3"), "int64, ()");
+  EXPECT_EQ(meaning("pi"), "float64, ()");
+  EXPECT_EQ(meaning("True"), "bool, ()");
+  EXPECT_EQ(meaning("isfinite(i)"), "bool, 4x6");
+  EXPECT_EQ(meaning("imag(a)"), "float64, 4x6");
+  EXPECT_EQ(meaning("clip(i, None, 3)"), "int8, 4x6");
+}
+
+TEST(Expression, SaysWhichNameIsUnknown) {
+  EXPECT_EQ(meaning("2 + sni"), "unknown name 'sni' at column 5, did you mean 'sin'?");
+  EXPECT_EQ(meaning("alhpa + 1"), "unknown name 'alhpa' at column 1, did you mean 'alpha'?");
+  EXPECT_EQ(meaning("sni(a)"), "unknown function 'sni' at column 1, did you mean 'sin'?");
+  EXPECT_EQ(meaning("a.men()"), "unknown function 'men' at column 3, did you mean 'min'?");
+  EXPECT_EQ(meaning("flaot32(a)"), "unknown function 'flaot32' at column 1, did you mean 'float32'?");
+  EXPECT_EQ(meaning("xyzzy"), "unknown name 'xyzzy' at column 1");
+  EXPECT_EQ(meaning("1 + sum"), "unknown name 'sum' at column 5, which is a function: write sum(...)");
+  EXPECT_EQ(meaning("float32"), "unknown name 'float32' at column 1, which is a function: write float32(...)");
+  EXPECT_EQ(meaning("2 a"), "unexpected 'a' at column 3");
+  EXPECT_EQ(meaning("a(3)"), "unknown function 'a' at column 1, which is no function: write * to multiply");
+  EXPECT_EQ(meaning("pi[0]"), "'pi' is one number, of which there is no '[0]', at column 1");
+}
+
+TEST(Expression, SaysWhatCannotBe) {
+  EXPECT_EQ(meaning("-t"), "'-' takes no bool (write ~x to negate a truth) at column 1");
+  EXPECT_EQ(meaning("t - t"), "'-' takes no two bools (write x ^ y) at column 3");
+  EXPECT_EQ(meaning("a & a"), "'&' takes bool, signed integers, unsigned integers, not float64, at column 3");
+  EXPECT_EQ(meaning("z // 2"), "'//' takes signed integers, unsigned integers, floats, not complex64, at column 3");
+  EXPECT_EQ(meaning("floor(z)"), "'floor' takes floats, not complex64, at column 1");
+  EXPECT_EQ(meaning("degrees(z)"), "'degrees' takes real numbers, not complex64, at column 1");
+  EXPECT_EQ(meaning("i + 300"), "a whole number does not fit int8 at column 3");
+  EXPECT_EQ(meaning("i ** -1"), "integers to negative integer powers have no integer result (write a float exponent) at column 3");
+  EXPECT_EQ(meaning("1 / 0"), "a number is divided by zero at column 3");
+  EXPECT_EQ(meaning("1 % 0.0"), "a number is divided by zero at column 3");
+  EXPECT_EQ(meaning("0 ** -1"), "a number is divided by zero at column 3");
+  EXPECT_EQ(meaning("1 << -1"), "a number is shifted by a negative count at column 3");
+  EXPECT_EQ(meaning("1.5 & 2"), "this operator takes whole numbers alone at column 5");
+  EXPECT_EQ(meaning("~1.5"), "'~' takes whole numbers and truths at column 1");
+  EXPECT_EQ(meaning("(1, 2)"), "a tuple stands where a value is expected at column 1");
+  EXPECT_EQ(meaning("sin(a, b)"), "'sin' takes 1 argument, not 2 at column 1");
+  EXPECT_EQ(meaning("where(t, a)"), "'where' takes 3 arguments, not 2 at column 1");
+  EXPECT_EQ(meaning("sin(x=a)"), "'sin' takes no argument 'x' at column 7");
+  EXPECT_EQ(meaning("clip(a, 1)"), "'clip' takes 3 arguments, not 2 at column 1");
+  EXPECT_EQ(meaning("round(a, 1.5)"), "decimals is a whole number at column 10");
+  EXPECT_EQ(meaning("astype(a, flaot32)"),
+            "'flaot32' is no dtype: choose from bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, complex64, complex128 at column 11");
+  EXPECT_EQ(meaning("a[9]"), "'a' (float64, 4x6): index 9 is out of bounds for axis 0 with 4 elements, at column 1");
+}
+
+TEST(Expression, SaysWhatReductionsTake) {
+  EXPECT_EQ(meaning("sum(a, axis=2)"), "axis 2 is out of bounds for an array of 2 dimensions at column 1");
+  EXPECT_EQ(meaning("sum(a, axis=(0, -2))"), "axis -2 is given twice at column 1");
+  EXPECT_EQ(meaning("sum(a, axis=a)"), "an axis is a whole number at column 13");
+  EXPECT_EQ(meaning("sum(a, axis=0.5)"), "an axis is a whole number at column 13");
+  EXPECT_EQ(meaning("max(a, b)"), "'max' reduces one array over axes that are whole numbers; 'maximum(x, y)' compares two at column 1");
+  EXPECT_EQ(meaning("sum(a, keepdims=1)"), "keepdims is True or False at column 17");
+  EXPECT_EQ(meaning("sum(a, ddof=1)"), "'sum' takes no argument 'ddof' (axis and keepdims are there) at column 13");
+  EXPECT_EQ(meaning("var(a, ddof=a)"), "ddof is a number at column 13");
+  EXPECT_EQ(meaning("sum()"), "'sum' takes the array first at column 1");
+  EXPECT_EQ(meaning("sum(a, 0, 1)"), "'sum' takes one array and then axis=..., keepdims=... by name at column 1");
+  EXPECT_EQ(meaning("argmin(a, axis=(0, 1))"), "argmin takes one axis or none, at column 1");
+  EXPECT_EQ(meaning("max(none)"), "max of no elements has no answer (the operand's shape is 0x5), at column 1");
+  EXPECT_EQ(meaning("max(none, axis=1)"), "float64, 0");
+  EXPECT_EQ(meaning("argmax(none, axis=0)"), "argmax of no elements has no answer (the operand's shape is 0x5), at column 1");
+  EXPECT_EQ(meaning("sum(none)"), "float64, ()");
+}
+
+TEST(Expression, NumbersGrowOnlySoFar) {
+  EXPECT_EQ(meaning("2 ** 63"), "uint64, ()");
+  EXPECT_EQ(meaning("2 ** 64 - 2 ** 63"), "uint64, ()");
+  EXPECT_EQ(meaning("2 ** 64"), "a whole number does not fit uint64 at column 3");
+  for (const char* text : {"2 ** 200", "(2 ** 99) ** 2", "(-(2 ** 99)) ** 9223372036854775807", "2 ** 99 * 2 ** 99", "1 << 200", "(2 ** 99) << 60", "9 ** 9 ** 9"})
+    EXPECT_THAT(meaning(text), HasSubstr("a whole number grows beyond 64 bits at column")) << text;
+  EXPECT_EQ(meaning("1 ** 9223372036854775807 + (-1) ** 9223372036854775807 + 0 ** 18446744073709551615"), "int64, ()");
+  EXPECT_EQ(meaning("1e400 - 1e-400"), "float64, ()");
+}
+
+TEST(Expression, WhatCannotBeCountedIsRefused) {
+  // 2^22 elements of 8 bytes: 2^66 of them in three dimensions, though their sum is one.
+  const std::vector<ExpressionOperand> large{{"x", *make_spec(DType::kFloat64, {1 << 22})}};
+  const auto evaluation = compile_expression("sum(x[:, None, None] * x[None, :, None] * x[None, None, :])", large, std::nullopt);
+  ASSERT_FALSE(evaluation);
+  EXPECT_THAT(evaluation.error().message, HasSubstr("the shape 4194304x4194304x4194304 has more elements than any memory; choose smaller ones at column 41"));
+  EXPECT_TRUE(compile_expression("sum(x[:, None] * x)", large, std::nullopt));
+}
+
+TEST(Expression, TooManyReductionsAreRefused) {
+  std::string text = "sum(b)";
+  for (int i = 1; i < 70; ++i) text += "+sum(b*" + std::to_string(i) + ")";
+  EXPECT_THAT(meaning(text), HasSubstr("too many reductions: split it"));
+}
+
+TEST(Expression, EqualPartsAreComputedOnce) {
+  const auto evaluation = compile("(a - b) * (a - b) + sum(a - b) + sum(a - b)");
+  ASSERT_TRUE(evaluation);
+  ASSERT_EQ(evaluation->stages.size(), 2U);
+  EXPECT_EQ(evaluation->stages[0].program.code.size(), 1U);
+  EXPECT_EQ(evaluation->stages[1].program.code.size(), 4U);
+  EXPECT_LE(evaluation->stages[1].program.temporaries, 2U);
+}
+
+TEST(Expression, ResultsAreCastWhereADtypeIsGiven) {
+  const auto evaluation = compile_expression("a + 1", operands(), DType::kInt16);
+  ASSERT_TRUE(evaluation);
+  EXPECT_EQ(evaluation->stages.back().result.dtype, DType::kInt16);
+}
+
+}  // namespace
+}  // namespace parcompute
