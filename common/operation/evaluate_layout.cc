@@ -15,9 +15,12 @@ constexpr std::uint64_t kMapElements = 32 * 1024;
 // its partial results shall be few beside what they stand for.
 constexpr std::uint64_t kPassBytes = 256 * 1024;
 constexpr std::uint64_t kLeastRows = 512;
-// A row's accumulators stay in the L1 cache.
-constexpr std::uint64_t kMostColumns = 1024;
-constexpr std::uint64_t kMostLanes = 64;
+// A row's accumulators stay in the L1 cache. Variances settle each column of each pass: fewer columns are more rows of a pass.
+constexpr std::uint64_t kMostColumns = 1024, kMostVarianceColumns = 256;
+// Lanes of a few cache lines: eight rows that are added at once lie within a page's first lines, as prefetching likes it.
+constexpr std::uint64_t kLaneBytes = 256;
+// Lanes meet at the end, which takes as long as some rows: there have to be more rows than that.
+constexpr std::uint64_t kRowsOfLane = 8;
 // Below this many elements a reduction along neighbours is turned: its results lie side by side instead.
 constexpr std::uint64_t kShortReduction = 32;
 // Partial results that one block combines.
@@ -152,11 +155,12 @@ StageLayout lay_out(const Stage& stage) {
   layout.inner = product(stage.shape, axes.inner);
   if (layout.results() == 0) return layout;
 
-  layout.columns = std::min(layout.inner, kMostColumns);
+  const bool is_variance = stage.reduction->reducer == Reducer::kVar;
+  layout.columns = std::min(layout.inner, is_variance ? kMostVarianceColumns : kMostColumns);
   layout.tiles = ceil_div(layout.inner, layout.columns);
   const bool tells_position = stage.reduction->reducer >= Reducer::kArgmin && stage.reduction->reducer <= Reducer::kNanargmax;
-  const std::uint64_t most_lanes = tells_position && layout.inner > 1 ? 1 : kMostLanes;
-  while (layout.lanes < most_lanes && layout.lanes * 2 * layout.inner <= kMostColumns && layout.lanes * 2 <= layout.reduced) layout.lanes *= 2;
+  const std::uint64_t most_lanes = tells_position && layout.inner > 1 ? 1 : kLaneBytes / itemsize(stage.program.dtype);
+  while (layout.lanes < most_lanes && layout.lanes * 2 * layout.inner <= kMostColumns && layout.lanes * 2 * kRowsOfLane <= layout.reduced) layout.lanes *= 2;
   const std::uint64_t pass_rows = std::max<std::uint64_t>(1, kPassBytes / itemsize(stage.program.dtype) / layout.columns);
   layout.pass_rows = ceil_div(pass_rows, layout.lanes) * layout.lanes;
   layout.rows = ceil_div(std::max(pass_rows, kLeastRows), layout.pass_rows) * layout.pass_rows;

@@ -26,6 +26,7 @@ class StageRunner {
   StageRunner(const Stage& stage, const StageLayout& layout, std::vector<Evaluator::Source> sources, std::byte* result, std::byte* partials)
       : stage_(stage),
         layout_(layout),
+        results_(coalesced(layout.result)),
         result_(result),
         partials_(partials),
         evaluator_(stage.program, std::move(sources), layout.reduces ? layout.columns * layout.lanes : 0),
@@ -85,13 +86,35 @@ class StageRunner {
         store(place);
         continue;
       }
-      const std::uint64_t end = std::min(layout_.outer * layout_.tiles, (block + 1) * layout_.tiles_per_block);
-      for (std::uint64_t tile = block * layout_.tiles_per_block; tile < end; ++tile) {
-        const Place place = place_of(tile / layout_.tiles, 0, tile % layout_.tiles);
+      const std::uint64_t begin = block * layout_.tiles_per_block;
+      const std::uint64_t end = std::min(layout_.outer * layout_.tiles, begin + layout_.tiles_per_block);
+      // Divisions once a block: a tile may be a few elements.
+      std::uint64_t outer = begin / layout_.tiles, tile = begin % layout_.tiles;
+      for (std::uint64_t at = begin; at < end; ++at) {
+        const Place place = place_of(outer, 0, tile);
         if (auto ok = add_segment(place); !ok) return ok;
-        for (std::size_t column = 0; column < place.columns; ++column)
-          if (auto ok = tile_->finish(column, result_at(place.outer * layout_.inner + place.first_column + column)); !ok) return ok;
+        if (auto ok = finish(place); !ok) return ok;
+        if (++tile == layout_.tiles) {
+          tile = 0;
+          ++outer;
+        }
       }
+    }
+    return {};
+  }
+
+  // The tile's results, in runs that lie at even distances.
+  Result<void> finish(const Place& place) {
+    const std::uint64_t first = place.outer * layout_.inner + place.first_column;
+    if (results_.ndim() == 0) return tile_->finish(0, 1, result_, 0);
+    const std::int64_t stride = results_.strides.back();
+    if (results_.ndim() == 1) return tile_->finish(0, place.columns, result_ + static_cast<std::int64_t>(first) * stride, stride);
+    const auto row = static_cast<std::uint64_t>(results_.shape.back());
+    for (std::size_t column = 0; column < place.columns;) {
+      const std::uint64_t index = first + column;
+      const std::size_t run = std::min<std::uint64_t>(place.columns - column, row - index % row);
+      if (auto ok = tile_->finish(column, run, result_at(index), stride); !ok) return ok;
+      column += run;
     }
     return {};
   }
@@ -165,10 +188,11 @@ class StageRunner {
   }
 
   // Results are counted in the layout's order and lie in C order.
-  std::byte* result_at(std::uint64_t index) const { return result_ + element_offset(layout_.result, index); }
+  std::byte* result_at(std::uint64_t index) const { return result_ + element_offset(results_, index); }
 
   const Stage& stage_;
   const StageLayout& layout_;
+  ArraySpec results_;  // layout_.result, with fewer axes
   std::byte* result_;
   std::byte* partials_;
   Evaluator evaluator_;

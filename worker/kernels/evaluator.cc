@@ -17,22 +17,6 @@ constexpr std::size_t kCacheBytes = 24 * 1024;
 constexpr std::size_t kLeastStrip = 256, kMostStrip = 4096;
 constexpr std::size_t kAlignment = 64;
 
-// Axes of one element are dropped, and neighbours that lie one behind the other become one.
-ArraySpec coalesced(const ArraySpec& spec) {
-  ArraySpec result{spec.dtype, {}, {}, spec.offset};
-  for (std::size_t axis = 0; axis < spec.ndim(); ++axis) {
-    if (spec.shape[axis] == 1) continue;
-    if (!result.shape.empty() && result.strides.back() == spec.shape[axis] * spec.strides[axis]) {
-      result.shape.back() *= spec.shape[axis];
-      result.strides.back() = spec.strides[axis];
-    } else {
-      result.shape.push_back(spec.shape[axis]);
-      result.strides.push_back(spec.strides[axis]);
-    }
-  }
-  return result;
-}
-
 bool is_aligned_at(const ArraySpec& spec, const std::byte* first) {
   ArraySpec at_zero = spec;
   at_zero.offset = reinterpret_cast<std::uintptr_t>(first);

@@ -72,4 +72,19 @@ void gather(const ArraySpec& spec, const std::byte* data, std::uint64_t first, s
   }
 }
 
+ArraySpec coalesced(const ArraySpec& spec) {
+  ArraySpec result{spec.dtype, {}, {}, spec.offset};
+  for (std::size_t axis = 0; axis < spec.ndim(); ++axis) {
+    if (spec.shape[axis] == 1) continue;
+    if (!result.shape.empty() && result.strides.back() == spec.shape[axis] * spec.strides[axis]) {
+      result.shape.back() *= spec.shape[axis];
+      result.strides.back() = spec.strides[axis];
+    } else {
+      result.shape.push_back(spec.shape[axis]);
+      result.strides.push_back(spec.strides[axis]);
+    }
+  }
+  return result;
+}
+
 }  // namespace parcompute

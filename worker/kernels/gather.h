@@ -13,4 +13,8 @@ namespace parcompute {
 void gather(const ArraySpec& spec, const std::byte* data, std::uint64_t first, std::uint64_t count,
             std::byte* to);
 
+// The same elements in the same order with as few axes as can be: those of one element are dropped, and neighbours that lie
+// one behind the other become one.
+ArraySpec coalesced(const ArraySpec& spec);
+
 }  // namespace parcompute

@@ -85,6 +85,19 @@ void add_narrow_rows(void* words, std::size_t width, const RowsToAdd& all) {
   }
 }
 
+// The deviations of a column's rows, and their squares, summed in pairs: fewer roundings one after the other, and less to
+// wait for.
+template <std::size_t kRows, class T>
+HWY_INLINE double deviation_of(const T* x, std::uint64_t stride, double centre) {
+  if constexpr (kRows == 1) return static_cast<double>(*x) - centre;
+  else return deviation_of<kRows / 2>(x, stride, centre) + deviation_of<kRows / 2>(x + kRows / 2 * stride, stride, centre);
+}
+template <std::size_t kRows, class T>
+HWY_INLINE double square_of(const T* x, std::uint64_t stride, double centre) {
+  if constexpr (kRows == 1) return (static_cast<double>(*x) - centre) * (static_cast<double>(*x) - centre);
+  else return square_of<kRows / 2>(x, stride, centre) + square_of<kRows / 2>(x + kRows / 2 * stride, stride, centre);
+}
+
 // Sums of deviations from a centre, and of their squares.
 template <class T>
 void add_deviations(void* words, std::size_t width, const RowsToAdd& all) {
@@ -93,14 +106,9 @@ void add_deviations(void* words, std::size_t width, const RowsToAdd& all) {
   const auto* HWY_RESTRICT x = reinterpret_cast<const T*>(all.x);
   const auto add = [&]<std::size_t kRows>() {
     for (std::size_t c = 0; c < all.columns; ++c) {
-      double sum = sums[c], square = squares[c];
-      for (std::size_t r = 0; r < kRows; ++r) {
-        const double deviation = static_cast<double>(x[r * all.stride + c]) - all.centres[c];
-        sum += deviation;
-        square += deviation * deviation;
-      }
-      sums[c] = sum;
-      squares[c] = square;
+      const double centre = all.centres[c];
+      sums[c] += deviation_of<kRows>(x + c, all.stride, centre);
+      squares[c] += square_of<kRows>(x + c, all.stride, centre);
     }
     x += kRows * all.stride;
   };
@@ -121,6 +129,10 @@ AddRows find(Reducer reducer, DType dtype) {
   return found;
 }
 
+AddRows find_plain(DType dtype) {
+  return real_dtype(dtype) == DType::kFloat32 ? &add_rows<SumWide<float>> : &add_rows<SumWide<double>>;
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace parcompute
 HWY_AFTER_NAMESPACE();
@@ -129,9 +141,13 @@ HWY_AFTER_NAMESPACE();
 namespace parcompute {
 
 HWY_EXPORT(find);
+HWY_EXPORT(find_plain);
 
 AddRows find_add_rows(Reducer reducer, DType dtype) {
   return HWY_DYNAMIC_DISPATCH(find)(reducer, dtype);
+}
+AddRows find_add_plainly(DType dtype) {
+  return HWY_DYNAMIC_DISPATCH(find_plain)(dtype);
 }
 
 }  // namespace parcompute

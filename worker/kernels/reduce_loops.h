@@ -25,5 +25,7 @@ using AddRows = void (*)(void* words, std::size_t width, const RowsToAdd& rows);
 
 // Of kVar: the sums of the deviations of float32 or float64 components from their centres, and of their squares.
 AddRows find_add_rows(Reducer reducer, DType dtype);
+// Sums of float32 or float64 components in one word, rounded as they go: for a centre that need not be exact.
+AddRows find_add_plainly(DType dtype);
 
 }  // namespace parcompute

@@ -39,7 +39,7 @@ struct SumIntegers {
   static void combine(Word* w, const Word* v) { w[0] += v[0]; }
 };
 
-// Of float32: 29 bits more than the elements have.
+// Of float32: 29 bits more than the elements have. Of float64 plain sums, where they need not be exact.
 template <class T>
 struct SumWide {
   using In = T;
@@ -166,8 +166,14 @@ struct ExtremeComplex {
   static constexpr Word kFirst = std::numeric_limits<Word>::min(), kLast = std::numeric_limits<Word>::max();
   static constexpr Word kBegin = kMin ? kLast : kFirst;
   static constexpr Word kNan = kNanWins == kMin ? kFirst : kLast;
+  // The zeros are equal, or the imaginary parts of numbers with equal real ones would not count; but of equal numbers the
+  // answer must not be the first that comes.
+  static Word unsigned_zero(Word key) { return key == -1 ? 0 : key; }
+  static bool is_before(Word a, Word b) { return kMin ? a < b : a > b; }
   static bool is_better(Word re, Word im, const Word* w) {
-    return kMin ? re < w[0] || (re == w[0] && im < w[1]) : re > w[0] || (re == w[0] && im > w[1]);
+    if (unsigned_zero(re) != unsigned_zero(w[0])) return is_before(re, w[0]);
+    if (unsigned_zero(im) != unsigned_zero(w[1])) return is_before(im, w[1]);
+    return re != w[0] ? is_before(re, w[0]) : is_before(im, w[1]);
   }
   static void take(Word* w, Word re, Word im) {
     if (is_better(re, im, w)) {

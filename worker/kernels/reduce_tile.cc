@@ -173,13 +173,14 @@ class Tile final : public ReduceTile {
     }
   }
 
-  Result<void> finish(std::size_t column, std::byte* result) override {
-    AllWords all;
-    for (std::size_t component = 0; component < kComponents; ++component) {
-      const Words words = words_at(column * kComponents + component);
-      std::copy(words.begin(), words.end(), all.begin() + static_cast<std::ptrdiff_t>(component * P::kWords));
+  Result<void> finish(std::size_t first, std::size_t count, std::byte* result, std::int64_t stride) override {
+    for (std::size_t column = first; column < first + count; ++column, result += stride) {
+      AllWords all;
+      for (std::size_t component = 0; component < kComponents; ++component)
+        for (std::size_t k = 0; k < P::kWords; ++k) all[component * P::kWords + k] = words_[k * width_ + column * kComponents + component];
+      if (auto ok = Finish<P>::put_result(all.data(), result_, result); !ok) return ok;
     }
-    return Finish<P>::put_result(all.data(), result_, result);
+    return {};
   }
 
   Result<void> combine(const std::byte* partials, std::uint64_t segments, std::uint64_t stride, std::uint64_t, std::uint64_t, std::byte* result) override {
@@ -244,7 +245,7 @@ class VarianceTile final : public ReduceTile {
  public:
   VarianceTile(const Reduction& reduction, DType dtype, std::size_t columns, std::size_t lanes)
       : components_(info(dtype).kind == Kind::kComplex ? 2 : 1), ddof_(reduction.ddof), result_(reduction.dtype), lanes_(lanes), itemsize_(itemsize(dtype)),
-        add_values_(find_add_rows(Reducer::kSum, real_dtype(dtype))), add_deviations_(find_add_rows(Reducer::kVar, dtype)),
+        add_values_(find_add_plainly(dtype)), add_deviations_(find_add_rows(Reducer::kVar, dtype)),
         sums_(2 * columns * components_ * lanes), centres_(columns * components_ * lanes), moments_(columns) {}
 
   void begin(std::size_t columns) override {
@@ -283,8 +284,8 @@ class VarianceTile final : public ReduceTile {
     std::memcpy(partial + kWordBytes, moments.mean.data(), components_ * sizeof(double));
   }
 
-  Result<void> finish(std::size_t column, std::byte* result) override {
-    answer(moments_[column], result);
+  Result<void> finish(std::size_t first, std::size_t count, std::byte* result, std::int64_t stride) override {
+    for (std::size_t column = first; column < first + count; ++column, result += stride) answer(moments_[column], result);
     return {};
   }
 
@@ -316,7 +317,7 @@ class VarianceTile final : public ReduceTile {
     add_rows(sums_.data(), width_, all);
   }
 
-  // Lanes meet, in both arrays (a float64 sum's error is the second one's, and as welcome there).
+  // Lanes meet, in both arrays.
   void fold() {
     for (std::size_t half = lanes_ / 2; half > 0; half /= 2)
       for (std::size_t i = 0; i < half * columns_ * components_; ++i) {

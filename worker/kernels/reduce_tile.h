@@ -25,8 +25,9 @@ class ReduceTile {
 
   // Column `column`'s partial result, `partial_bytes()` of the layout.
   virtual void store(std::size_t column, std::byte* partial) const = 0;
-  // Column `column`'s result, one element. Fails where it has none (nanargmin of NaN alone).
-  virtual Result<void> finish(std::size_t column, std::byte* result) = 0;
+  // The results of columns [first, first + count), one element each, `stride` bytes apart. Fails where one has none
+  // (nanargmin of NaN alone).
+  virtual Result<void> finish(std::size_t first, std::size_t count, std::byte* result, std::int64_t stride) = 0;
   // The result of `segments` partial results, `stride` bytes apart. Each is of `rows` rows, the last one of `last_rows`.
   virtual Result<void> combine(const std::byte* partials, std::uint64_t segments, std::uint64_t stride, std::uint64_t rows,
                                std::uint64_t last_rows, std::byte* result) = 0;
