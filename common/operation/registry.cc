@@ -38,7 +38,7 @@ const OperationRow* find_operation(wire::Operation::KindCase kind) {
   return nullptr;
 }
 
-Result<Plan> plan_operation(const wire::Operation& operation, std::span<const OperandInfo> inputs) {
+Result<Plan> plan_operation(const wire::Operation& operation, std::span<const OperandInfo> inputs, const OperandInfo* into) {
   const OperationRow* row = find_operation(operation.kind_case());
   if (row == nullptr)
     return fail(ErrorCode::kUnsupported, "the job's operation is unknown to this server; is the client newer than it?");
@@ -47,6 +47,8 @@ Result<Plan> plan_operation(const wire::Operation& operation, std::span<const Op
                                                          row->most_inputs == 1 ? "" : "s", inputs.size()));
   auto plan = row->plan(operation, inputs);
   if (!plan) return plan;
+  if (into != nullptr)
+    if (auto ok = redirect(*plan, row->name, *into, inputs); !ok) return fail(ok.error());
   for (const Phase& phase : plan->phases)
     if (phase.blocks == 0 || phase.blocks > kMaxBlocks)
       return fail(ErrorCode::kInvalidArgument,

@@ -23,4 +23,10 @@ std::span<const KernelRow> kernels() {
   return kKernels;
 }
 
+std::unique_ptr<Kernel> make_kernel(KernelJob job) {
+  for (const KernelRow& row : kKernels)
+    if (row.kind == job.operation.kind_case()) return job.plan.stored && !job.outputs.empty() ? make_store(std::move(job), row) : row.make(std::move(job));
+  return nullptr;
+}
+
 }  // namespace parcompute
