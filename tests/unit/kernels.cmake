@@ -6,3 +6,8 @@ target_link_libraries(kernels_test PRIVATE parcompute_kernels GTest::gmock GTest
 target_compile_definitions(kernels_test PRIVATE
   PARCOMPUTE_KERNEL_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/kernel_oracle.py")
 gtest_discover_tests(kernels_test PROPERTIES TIMEOUT 300)
+
+# Products of arrays, and the dtypes that they promote to.
+add_executable(products_test promotion_test.cc)
+target_link_libraries(products_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
+gtest_discover_tests(products_test PROPERTIES TIMEOUT 300)
