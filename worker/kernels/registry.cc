@@ -7,13 +7,16 @@ namespace parcompute {
 namespace {
 
 using K = wire::Operation::KindCase;
-constexpr std::array<KernelRow, 6> kKernels{{
+constexpr std::array<KernelRow, 9> kKernels{{
     {K::kReduce, make_reduce},
-    {K::kMatmul, make_matmul},
+    {K::kMatmul, make_product},
     {K::kMandelbrot, make_mandelbrot},
     {K::kFill, make_fill},
     {K::kReadFile, make_read_file},
     {K::kNop, make_nop},
+    {K::kDot, make_product},
+    {K::kVecdot, make_product},
+    {K::kOuter, make_product},
 }};
 
 }  // namespace

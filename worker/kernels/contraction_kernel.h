@@ -1,0 +1,56 @@
+// ContractionKernel: what the four ways to compute a stack of products share: blocks, slices, partial sums, the answer.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "common/operation/products_plan.h"
+#include "worker/kernels/kernel.h"
+#include "worker/kernels/product_pack.h"
+
+namespace parcompute {
+
+class ContractionKernel : public Kernel {
+ public:
+  Result<void> run(std::size_t phase, BlockRange blocks, ScalarBytes& value) final;
+
+ protected:
+  ContractionKernel(KernelJob job, Contraction c, const MatmulTiling& tiling);
+
+  // A tile's share of the inner dimension, which is not empty.
+  struct Tile {
+    Part a, b;           // b's columns are the tile's; with b_by_row, b is what the tile's first row meets
+    std::byte* to;       // the first element of the tile
+    std::int64_t to_row; // elements
+    bool is_partial;     // `to` holds elements of partial_dtype, not the result's
+  };
+  virtual void multiply(const Tile& tile) = 0;
+
+  const Contraction& contraction() const { return c_; }
+  const MatmulTiling& tiling() const { return tiling_; }
+  DType dtype() const { return c_.dtype; }
+  DType a_dtype() const { return a_.spec.dtype; }
+  DType b_dtype() const { return b_.spec.dtype; }
+
+ private:
+  void compute(std::uint64_t product, std::uint64_t tile, std::uint64_t slice);
+  void combine(std::uint64_t block);
+  // Where a product's matrices begin.
+  std::int64_t offset(std::uint64_t product, const Dims& strides) const;
+
+  KernelJob job_;
+  Contraction c_;
+  MatmulTiling tiling_;
+  View a_, b_;
+  ScalarBytes scalar_{};  // stands in where a scalar's job has no output
+  std::byte* out_;
+};
+
+std::unique_ptr<Kernel> make_blas_product(KernelJob job, Contraction c, const MatmulTiling& tiling);
+std::unique_ptr<Kernel> make_small_product(KernelJob job, Contraction c, const MatmulTiling& tiling);
+std::unique_ptr<Kernel> make_integer_product(KernelJob job, Contraction c, const MatmulTiling& tiling);
+std::unique_ptr<Kernel> make_vector_product(KernelJob job, Contraction c, const MatmulTiling& tiling);
+std::unique_ptr<Kernel> make_outer_product(KernelJob job, DType dtype, const OuterTiling& tiling);
+
+}  // namespace parcompute
