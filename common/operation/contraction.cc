@@ -121,6 +121,7 @@ Result<Contraction> contract_dot(Operands inputs) {
   c.shape.insert(c.shape.end(), right.shape.begin(), right.shape.end());
   if (b.ndim() > 1) c.shape.push_back(c.n);
 
+  if (!make_spec(DType::kBool, c.shape)) return c;  // too large to have strides: contract() says so
   const Dims steps = result_strides(c.shape, c.shape.size());
   c.c_row = a.ndim() > 1 ? steps[right_begins - 1] : c.n;
   // b's axes first, so that a's rows and its axes before them can become one.

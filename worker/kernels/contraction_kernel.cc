@@ -66,17 +66,12 @@ ContractionKernel::ContractionKernel(KernelJob job, Contraction c, const MatmulT
 
 Result<void> ContractionKernel::run(std::size_t phase, BlockRange blocks, ScalarBytes& value) {
   const std::uint64_t end = blocks.first + blocks.count;
-  for (std::uint64_t block = blocks.first; block < end; ++block) {
-    if (phase == 1) {
-      combine(block);
-    } else if (tiling_.products_per_block > 1) {
-      const std::uint64_t first = block * tiling_.products_per_block;
-      const std::uint64_t last = std::min(tiling_.batch, first + tiling_.products_per_block);
-      for (std::uint64_t product = first; product < last; ++product) compute(product, 0, 0);
-    } else {
-      const std::uint64_t tile = block / tiling_.slices;
-      compute(tile / tiling_.tiles(), tile % tiling_.tiles(), block % tiling_.slices);
-    }
+  if (phase == 1) {
+    for (std::uint64_t block = blocks.first; block < end; ++block) combine(block);
+  } else if (tiling_.products_per_block > 1) {
+    compute_products(blocks.first * tiling_.products_per_block, std::min(tiling_.batch, end * tiling_.products_per_block));
+  } else {
+    for (std::uint64_t block = blocks.first; block < end; ++block) compute_tile(block);
   }
   if (job_.plan.scalar && phase + 1 == job_.plan.phases.size()) {
     value = {};
@@ -85,48 +80,90 @@ Result<void> ContractionKernel::run(std::size_t phase, BlockRange blocks, Scalar
   return {};
 }
 
-std::int64_t ContractionKernel::offset(std::uint64_t product, const Dims& strides) const {
-  std::int64_t at = 0;
-  for (std::size_t axis = strides.size(); axis-- > 0;) {
+ContractionKernel::Place ContractionKernel::place(std::uint64_t product) const {
+  Place at;
+  at.index.resize(c_.stack.size());
+  for (std::size_t axis = c_.stack.size(); axis-- > 0;) {
     const auto length = static_cast<std::uint64_t>(c_.stack[axis]);
-    at += static_cast<std::int64_t>(product % length) * strides[axis];
+    at.index[axis] = static_cast<std::int64_t>(product % length);
     product /= length;
+    at.a += at.index[axis] * c_.a_stack[axis];
+    at.b += at.index[axis] * c_.b_stack[axis];
+    at.c += at.index[axis] * c_.c_stack[axis];
   }
   return at;
 }
 
-void ContractionKernel::compute(std::uint64_t product, std::uint64_t tile, std::uint64_t slice) {
-  const std::int64_t row = static_cast<std::int64_t>(tile / tiling_.tiles_n) * tiling_.tile_m;
-  const std::int64_t column = static_cast<std::int64_t>(tile % tiling_.tiles_n) * tiling_.tile_n;
+// To the next product, as an odometer turns.
+void ContractionKernel::advance(Place& at) const {
+  for (std::size_t axis = c_.stack.size(); axis-- > 0;) {
+    at.a += c_.a_stack[axis];
+    at.b += c_.b_stack[axis];
+    at.c += c_.c_stack[axis];
+    if (++at.index[axis] < c_.stack[axis]) return;
+    at.index[axis] = 0;
+    at.a -= c_.stack[axis] * c_.a_stack[axis];
+    at.b -= c_.stack[axis] * c_.b_stack[axis];
+    at.c -= c_.stack[axis] * c_.c_stack[axis];
+  }
+}
+
+ContractionKernel::Tile ContractionKernel::tile_at(const Place& at, std::int64_t row, std::int64_t column,
+                                                   std::int64_t begin, std::int64_t depth) const {
   const std::int64_t rows = std::min(tiling_.tile_m, c_.m - row);
   const std::int64_t columns = std::min(tiling_.tile_n, c_.n - column);
-  const std::int64_t begin = static_cast<std::int64_t>(slice) * tiling_.slice_k;
-  const std::int64_t depth = std::min(tiling_.slice_k, c_.k - begin);
+  Tile tile{};
+  // Without products there are no addresses: an operand without elements has no data.
+  tile.a = {depth == 0 ? nullptr : a_.data + a_.spec.offset + at.a + row * c_.a_row + begin * c_.a_column, rows, depth,
+            c_.a_row, c_.a_column};
+  tile.b = {depth == 0 ? nullptr
+                       : b_.data + b_.spec.offset + at.b + row * c_.b_by_row + begin * c_.b_row + column * c_.b_column,
+            depth, columns, c_.b_row, c_.b_column};
+  tile.to = out_ + (at.c + row * c_.c_row + column) * static_cast<std::int64_t>(itemsize(c_.dtype));
+  tile.to_row = c_.c_row;
+  return tile;
+}
 
-  Tile t{};
-  t.is_partial = tiling_.slices > 1;
-  if (t.is_partial) {
-    const auto elements = static_cast<std::int64_t>(tiling_.batch) * c_.m * c_.n;
+void ContractionKernel::multiply_or_clear(const Tile& tile) {
+  if (c_.k != 0) return multiply(tile);
+  const auto size = static_cast<std::int64_t>(itemsize(c_.dtype));
+  for (std::int64_t row = 0; row < tile.a.rows; ++row)
+    std::memset(tile.to + row * tile.to_row * size, 0, static_cast<std::size_t>(tile.b.columns * size));
+}
+
+void ContractionKernel::compute_products(std::uint64_t first, std::uint64_t last) {
+  Place at = place(first);
+  Tile tile = tile_at(at, 0, 0, 0, c_.k);
+  for (std::uint64_t product = first; product < last; ++product) {
+    Tile next{};
+    if (product + 1 < last) {
+      advance(at);
+      next = tile_at(at, 0, 0, 0, c_.k);
+      tile.next_a = next.a.data;
+      tile.next_b = next.b.data;
+    }
+    multiply_or_clear(tile);
+    tile = next;
+  }
+}
+
+void ContractionKernel::compute_tile(std::uint64_t block) {
+  const std::uint64_t slice = block % tiling_.slices;
+  const std::uint64_t tile_index = block / tiling_.slices % tiling_.tiles();
+  const std::uint64_t product = block / tiling_.slices / tiling_.tiles();
+  const std::int64_t row = static_cast<std::int64_t>(tile_index / tiling_.tiles_n) * tiling_.tile_m;
+  const std::int64_t column = static_cast<std::int64_t>(tile_index % tiling_.tiles_n) * tiling_.tile_n;
+  const std::int64_t begin = static_cast<std::int64_t>(slice) * tiling_.slice_k;
+  Tile tile = tile_at(place(product), row, column, begin, std::min(tiling_.slice_k, c_.k - begin));
+  if (tiling_.slices > 1) {
+    const std::int64_t elements = static_cast<std::int64_t>(tiling_.batch) * c_.m * c_.n;
     const std::int64_t at = static_cast<std::int64_t>(slice) * elements +
                             (static_cast<std::int64_t>(product) * c_.m + row) * c_.n + column;
-    t.to = job_.scratch.data() + static_cast<std::uint64_t>(at) * itemsize(partial_dtype(c_, tiling_.route));
-    t.to_row = c_.n;
-  } else {
-    t.to = out_ + (offset(product, c_.c_stack) + row * c_.c_row + column) * static_cast<std::int64_t>(itemsize(c_.dtype));
-    t.to_row = c_.c_row;
+    tile.to = job_.scratch.data() + static_cast<std::uint64_t>(at) * itemsize(partial_dtype(c_, tiling_.route));
+    tile.to_row = c_.n;
+    tile.is_partial = true;
   }
-  if (depth == 0) {  // only where k is 0: a sum of nothing, and the operands have no data
-    const auto size = static_cast<std::int64_t>(itemsize(c_.dtype));
-    for (std::int64_t r = 0; r < rows; ++r)
-      std::memset(t.to + r * t.to_row * size, 0, static_cast<std::size_t>(columns * size));
-    return;
-  }
-  t.a = {a_.data + a_.spec.offset + offset(product, c_.a_stack) + row * c_.a_row + begin * c_.a_column, rows, depth,
-         c_.a_row, c_.a_column};
-  t.b = {b_.data + b_.spec.offset + offset(product, c_.b_stack) + row * c_.b_by_row + begin * c_.b_row +
-             column * c_.b_column,
-         depth, columns, c_.b_row, c_.b_column};
-  multiply(t);
+  multiply_or_clear(tile);
 }
 
 void ContractionKernel::combine(std::uint64_t block) {
@@ -143,7 +180,7 @@ void ContractionKernel::combine(std::uint64_t block) {
       sum_slices(partials + first, elements, tiling_.slices, count, sums.data());
       for (std::uint64_t i = 0; i < count; ++i) {
         const std::uint64_t row = (first + i) / columns;
-        const std::int64_t at = offset(row / rows, c_.c_stack) + static_cast<std::int64_t>(row % rows) * c_.c_row +
+        const std::int64_t at = place(row / rows).c + static_cast<std::int64_t>(row % rows) * c_.c_row +
                                 static_cast<std::int64_t>((first + i) % columns);
         const T x = static_cast<T>(sums[i]);
         std::memcpy(out_ + at * static_cast<std::int64_t>(sizeof(T)), &x, sizeof x);

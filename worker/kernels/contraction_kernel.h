@@ -24,6 +24,8 @@ class ContractionKernel : public Kernel {
     std::byte* to;       // the first element of the tile
     std::int64_t to_row; // elements
     bool is_partial;     // `to` holds elements of partial_dtype, not the result's
+    const std::byte* next_a;  // what the next tile of the same shape will read; null where none is known
+    const std::byte* next_b;
   };
   virtual void multiply(const Tile& tile) = 0;
 
@@ -34,10 +36,18 @@ class ContractionKernel : public Kernel {
   DType b_dtype() const { return b_.spec.dtype; }
 
  private:
-  void compute(std::uint64_t product, std::uint64_t tile, std::uint64_t slice);
+  // Where a product's matrices begin, and its place in the stack.
+  struct Place {
+    std::int64_t a = 0, b = 0, c = 0;
+    Dims index;
+  };
+  Place place(std::uint64_t product) const;
+  void advance(Place& at) const;
+  void compute_products(std::uint64_t first, std::uint64_t last);
+  void compute_tile(std::uint64_t block);
+  Tile tile_at(const Place& at, std::int64_t row, std::int64_t column, std::int64_t begin, std::int64_t depth) const;
+  void multiply_or_clear(const Tile& tile);
   void combine(std::uint64_t block);
-  // Where a product's matrices begin.
-  std::int64_t offset(std::uint64_t product, const Dims& strides) const;
 
   KernelJob job_;
   Contraction c_;

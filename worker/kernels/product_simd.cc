@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <type_traits>
 
 #include "worker/kernels/simd_targets.h"
@@ -11,6 +10,7 @@
 #define HWY_TARGET_INCLUDE "worker/kernels/product_simd.cc"
 #include <hwy/foreach_target.h>
 //
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
@@ -68,15 +68,37 @@ HWY_INLINE V accumulate_vectors(V sum, V a, V b) {
     return hn::Add(sum, hn::Mul(a, b));
 }
 
-template <std::size_t kRows, std::size_t kVectors, class D, class T = hn::TFromD<D>>
+// The next product's lines, one after another.
+class Lines {
+ public:
+  template <class T>
+  explicit Lines(const PanelProduct<T>& p)
+      : at_(p.ahead[0].data), end_(at_ + p.ahead[0].bytes), then_(p.ahead[1].data), then_end_(then_ + p.ahead[1].bytes) {}
+  HWY_INLINE void next() {
+    if (at_ < end_) {
+      hwy::Prefetch(at_);
+      at_ += 64;
+    } else if (then_ != nullptr) {
+      at_ = then_;
+      end_ = then_end_;
+      then_ = nullptr;
+    }
+  }
+
+ private:
+  const std::byte *at_, *end_, *then_, *then_end_;
+};
+
+template <std::size_t kRows, std::size_t kVectors, bool kAhead, class D, class T = hn::TFromD<D>>
 HWY_INLINE void multiply_block(D d, const PanelProduct<T>& p, const T* HWY_RESTRICT a, const T* HWY_RESTRICT b,
-                               std::int64_t b_row, T* HWY_RESTRICT c) {
+                               T* HWY_RESTRICT c, Lines& lines) {
   constexpr std::size_t kLanes = hn::MaxLanes(d);
   hn::Vec<D> sums[kRows][kVectors];
   for (std::size_t r = 0; r < kRows; ++r)
     for (std::size_t v = 0; v < kVectors; ++v)
       sums[r][v] = p.adds ? hn::LoadU(d, c + static_cast<std::int64_t>(r) * p.c_row + v * kLanes) : hn::Zero(d);
-  for (std::int64_t l = 0; l < p.k; ++l, b += b_row, a += p.a_column) {
+  for (std::int64_t l = 0; l < p.k; ++l, b += p.b_row, a += p.a_column) {
+    if constexpr (kAhead) lines.next();
     hn::Vec<D> right[kVectors];
     for (std::size_t v = 0; v < kVectors; ++v) right[v] = hn::LoadU(d, b + v * kLanes);
     for (std::size_t r = 0; r < kRows; ++r) {
@@ -89,59 +111,54 @@ HWY_INLINE void multiply_block(D d, const PanelProduct<T>& p, const T* HWY_RESTR
       hn::StoreU(sums[r][v], d, c + static_cast<std::int64_t>(r) * p.c_row + v * kLanes);
 }
 
-// All rows of a strip of columns.
-template <std::size_t kMostRows, std::size_t kVectors, class D, class T = hn::TFromD<D>>
-HWY_INLINE void multiply_strip(D d, const PanelProduct<T>& p, const T* b, std::int64_t b_row, T* c) {
+// All rows of a strip of columns that begins at column j.
+template <std::size_t kMostRows, std::size_t kVectors, bool kAhead, class D, class T = hn::TFromD<D>>
+HWY_INLINE void multiply_strip(D d, const PanelProduct<T>& p, std::int64_t j, Lines& lines) {
   std::int64_t i = 0;
   constexpr auto kStep = static_cast<std::int64_t>(kMostRows);
-  for (; i + kStep <= p.m; i += kStep) multiply_block<kMostRows, kVectors>(d, p, p.a + i * p.a_row, b, b_row, c + i * p.c_row);
-  for (; i + 2 <= p.m; i += 2) multiply_block<2, kVectors>(d, p, p.a + i * p.a_row, b, b_row, c + i * p.c_row);
-  for (; i < p.m; ++i) multiply_block<1, kVectors>(d, p, p.a + i * p.a_row, b, b_row, c + i * p.c_row);
+  const auto block = [&](auto rows) HWY_ATTR {
+    multiply_block<rows(), kVectors, kAhead>(d, p, p.a + i * p.a_row, p.b + j, p.c + i * p.c_row + j, lines);
+  };
+  for (; i + kStep <= p.m; i += kStep) block(std::integral_constant<std::size_t, kMostRows>());
+  if constexpr (kMostRows > 4)
+    for (; i + 4 <= p.m; i += 4) block(std::integral_constant<std::size_t, 4>());
+  for (; i + 2 <= p.m; i += 2) block(std::integral_constant<std::size_t, 2>());
+  for (; i < p.m; ++i) block(std::integral_constant<std::size_t, 1>());
 }
 
 // As many registers as there are: 32 with AVX-512, else 16.
 constexpr std::size_t kWide = HWY_TARGET == HWY_AVX3 ? 4 : 2;
 
-template <class T>
+// The columns from j on that fill no vector of kLanes: by halves, so that nothing behind a row's end is touched.
+template <std::size_t kLanes, bool kAhead, class T>
+HWY_INLINE void multiply_rest(const PanelProduct<T>& p, std::int64_t j, Lines& lines) {
+  if constexpr (kLanes > 1) {
+    constexpr std::size_t kHalf = kLanes / 2;
+    if (p.n - j >= static_cast<std::int64_t>(kHalf)) {
+      multiply_strip<8, 1, kAhead>(hn::CappedTag<T, kHalf>(), p, j, lines);
+      j += static_cast<std::int64_t>(kHalf);
+    }
+    multiply_rest<kHalf, kAhead>(p, j, lines);
+  }
+}
+
+template <bool kAhead, class T>
 void multiply_vectors(const PanelProduct<T>& p) {
   const hn::ScalableTag<T> d;
   constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
   constexpr auto kStrip = static_cast<std::int64_t>(kWide) * kLanes;
+  Lines lines(p);
   std::int64_t j = 0;
-  for (; j + kStrip <= p.n; j += kStrip) multiply_strip<4, kWide>(d, p, p.b + j, p.b_row, p.c + j);
+  for (; j + kStrip <= p.n; j += kStrip) multiply_strip<4, kWide, kAhead>(d, p, j, lines);
   if (kWide > 2 && j + 2 * kLanes <= p.n) {
-    multiply_strip<(kWide > 2 ? 8 : 4), 2>(d, p, p.b + j, p.b_row, p.c + j);
+    multiply_strip<8, 2, kAhead>(d, p, j, lines);
     j += 2 * kLanes;
   }
   if (j + kLanes <= p.n) {
-    multiply_strip<8, 1>(d, p, p.b + j, p.b_row, p.c + j);
+    multiply_strip<8, 1, kAhead>(d, p, j, lines);
     j += kLanes;
   }
-  if (j == p.n) return;
-  // The columns that fill no vector, beside zeros; nothing behind a row's end is read or written.
-  const std::int64_t rest = p.n - j;
-  alignas(64) T right[static_cast<std::size_t>(kMostRaggedDepth * kLanes)];
-  for (std::int64_t l = 0; l < p.k; ++l) {
-    std::memcpy(right + l * kLanes, p.b + l * p.b_row + j, static_cast<std::size_t>(rest) * sizeof(T));
-    std::fill_n(right + l * kLanes + rest, kLanes - rest, T{0});
-  }
-  constexpr std::int64_t kRowsAtOnce = 32;
-  alignas(64) T result[static_cast<std::size_t>(kRowsAtOnce * kLanes)];
-  for (std::int64_t i = 0; i < p.m; i += kRowsAtOnce) {
-    PanelProduct<T> q = p;
-    q.m = std::min(kRowsAtOnce, p.m - i);
-    q.a = p.a + i * p.a_row;
-    q.c_row = kLanes;
-    T* c = p.c + i * p.c_row + j;
-    if (p.adds)
-      for (std::int64_t r = 0; r < q.m; ++r) {
-        std::memcpy(result + r * kLanes, c + r * p.c_row, static_cast<std::size_t>(rest) * sizeof(T));
-        std::fill_n(result + r * kLanes + rest, kLanes - rest, T{0});
-      }
-    multiply_strip<8, 1>(d, q, right, kLanes, result);
-    for (std::int64_t r = 0; r < q.m; ++r)
-      std::memcpy(c + r * p.c_row, result + r * kLanes, static_cast<std::size_t>(rest) * sizeof(T));
-  }
+  if constexpr (std::is_floating_point_v<T>) multiply_rest<hn::MaxLanes(d), kAhead>(p, j, lines);
 }
 
 #endif
@@ -153,8 +170,12 @@ void multiply_any(const PanelProduct<T>& p) {
 #else
   if constexpr (std::is_floating_point_v<T> && !HWY_NATIVE_FMA)
     multiply_plainly(p);
+  else if constexpr (std::is_integral_v<T>)
+    multiply_vectors<false>(p);
+  else if (p.ahead[0].data == nullptr)
+    multiply_vectors<false>(p);
   else
-    multiply_vectors(p);
+    multiply_vectors<true>(p);
 #endif
 }
 

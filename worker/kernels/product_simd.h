@@ -21,11 +21,17 @@ struct PanelProduct {
   T* c = nullptr;
   std::int64_t c_row = 0;
   bool adds = false;  // to what stands in c
+  // Bytes that the next product reads: brought near meanwhile, a line at each step, for memory is what small products
+  // wait for.
+  struct Ahead {
+    const std::byte* data = nullptr;
+    std::size_t bytes = 0;
+  };
+  Ahead ahead[2];
 };
 
-// n not a multiple of kPanelBytes: k is at most kMostRaggedDepth.
+// A panel of so many bytes in a row fills whole vectors on every instruction set; integers are multiplied in such alone.
 inline constexpr std::int64_t kPanelBytes = 256;
-inline constexpr std::int64_t kMostRaggedDepth = 128;
 
 void multiply_panel(const PanelProduct<float>& p);
 void multiply_panel(const PanelProduct<double>& p);

@@ -26,6 +26,13 @@ class SmallProduct final : public ContractionKernel {
            part.row_stride % kSize == 0 && part.column_stride % kSize == 0;
   }
 
+  // Matrices without gaps alone.
+  static typename PanelProduct<T>::Ahead ahead(const std::byte* data, const Part& part, DType from) {
+    const std::int64_t bytes = part.rows * part.columns * static_cast<std::int64_t>(itemsize(from));
+    const bool dense = part.row_stride * part.rows == bytes || part.column_stride * part.columns == bytes;
+    return {data, dense ? static_cast<std::size_t>(bytes) : 0};
+  }
+
   void multiply(const Tile& tile) override {
     PanelProduct<T> p;
     p.n = tile.b.columns;
@@ -45,6 +52,10 @@ class SmallProduct final : public ContractionKernel {
       p.a = reinterpret_cast<const T*>(tile.a.data);
       p.a_row = tile.a.row_stride / kSize;
       p.a_column = tile.a.column_stride / kSize;
+      if (tile.next_a != nullptr) {
+        p.ahead[0] = ahead(tile.next_a, tile.a, a_dtype());
+        p.ahead[1] = ahead(tile.next_b, tile.b, b_dtype());
+      }
       multiply_panel(p);
       return;
     }
