@@ -26,6 +26,7 @@ constexpr std::uint64_t kMostSlices = 4096;
 constexpr std::uint64_t kMostScratchBytes = std::uint64_t{64} << 20;
 
 constexpr std::int64_t kIntegerTile = 128;
+constexpr std::int64_t kSlicedRows = 8;
 
 double number(std::int64_t x) {
   return static_cast<double>(x);
@@ -100,7 +101,7 @@ void tile_integer(MatmulTiling& tiling, const Contraction& c) {
 void tile_vector(MatmulTiling& tiling, const Contraction& c, Operands inputs) {
   const ArraySpec& matrix = inputs[c.is_swapped ? 1 : 0].spec;
   const auto size = static_cast<std::int64_t>(itemsize(c.dtype));
-  tiling.by_columns = matrix.dtype == c.dtype && c.a_row == size && c.a_column != size && c.m >= 16 &&
+  tiling.by_columns = matrix.dtype == c.dtype && c.a_row == size && c.a_column != size && c.m >= 4 &&
                       c.b_by_row == 0 && !c.conjugates;
   // A block reads about this much: enough to drown what it costs besides.
   const bool many = tiling.batch * count_of(c.m, kColumnRows) >= 256;
@@ -111,11 +112,17 @@ void tile_vector(MatmulTiling& tiling, const Contraction& c, Operands inputs) {
     tiling.block_ns = kLeastNs + number(c.k) * number(tiling.tile_m) * number(size) / kBytesPerNs;
     if (c.k >= 2 * depth) slice(tiling, c, number(c.k / depth), 16);
   } else {
-    const std::int64_t depth = std::max<std::int64_t>(kDotRun, elements / kDotRun * kDotRun);
     const double row_ns = kRowNs + number(c.k) * number(size) / kBytesPerNs;
-    set_grid(tiling, std::max<std::int64_t>(1, static_cast<std::int64_t>(kBlockNs / row_ns)), 1);
-    tiling.block_ns = kLeastNs + number(tiling.tile_m) * row_ns;
-    if (c.k >= 2 * depth && tiling.batch * tiling.tiles() < 1024) slice(tiling, c, number(c.k / depth), kDotRun);
+    const std::int64_t few = std::min(c.m, kSlicedRows);
+    if (c.k >= 2 * elements && tiling.batch * count_of(c.m, few) < 1024) {
+      // A few long rows: they share each slice of the vector while it is in cache.
+      set_grid(tiling, few, 1);
+      tiling.block_ns = kLeastNs + number(few) * row_ns;
+      slice(tiling, c, number(c.k / std::max(kDotRun, elements / few)), kDotRun);
+    } else {
+      set_grid(tiling, std::max<std::int64_t>(1, static_cast<std::int64_t>(kBlockNs / row_ns)), 1);
+      tiling.block_ns = kLeastNs + number(tiling.tile_m) * row_ns;
+    }
   }
   share_block(tiling);
 }

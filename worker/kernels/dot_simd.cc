@@ -30,9 +30,8 @@ HWY_INLINE T load(const std::byte* bytes, std::size_t index) {
   return x;
 }
 
-// Lanes from `used` on (a power of 2) are zeros.
-HWY_INLINE double fold(double* lanes, std::size_t used) {
-  for (std::size_t half = used / 2; half > 0; half /= 2)
+HWY_INLINE double fold(double* lanes) {
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2)
     for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
   return lanes[0];
 }
@@ -86,20 +85,19 @@ HWY_INLINE void fill_lanes(const std::byte* a, const std::byte* b, std::size_t c
   }
 }
 
+// Short runs are added up in order: many of them are under way at once.
 template <class T>
 HWY_INLINE double dot_short(const std::byte* a, const std::byte* b, std::size_t count) {
-  double lanes[kLanes];
-  std::size_t used = 1;
-  while (used < count) used *= 2;
-  std::fill_n(lanes, used, 0.0);
-  for (std::size_t i = 0; i < count; ++i) lanes[i] += double{load<T>(a, i)} * double{load<T>(b, i)};
-  return fold(lanes, used);
+  double sum = 0;
+  for (std::size_t i = 0; i < count; ++i) sum += double{load<T>(a, i)} * double{load<T>(b, i)};
+  return sum;
 }
 
 // ---- one run of each dtype ----
 
 template <class T>
-struct Run {  // integers
+class Run {  // integers
+ public:
   using Sum = std::conditional_t<sizeof(T) == 1, std::uint16_t, T>;
   static Sum dot(const std::byte* a, const std::byte* b, std::size_t count, bool) {
     Sum sum = 0;
@@ -109,7 +107,8 @@ struct Run {  // integers
   }
 };
 template <>
-struct Run<bool> {
+class Run<bool> {
+ public:
   using Sum = std::uint8_t;
   static Sum dot(const std::byte* a, const std::byte* b, std::size_t count, bool) {
     unsigned any = 0;
@@ -125,22 +124,36 @@ struct RealRun {
     if (count < kLanes) return dot_short<T>(a, b, count);
     alignas(64) double lanes[kLanes];
     fill_lanes<T, false>(a, b, count, lanes, nullptr);
-    return fold(lanes, kLanes);
+    return fold(lanes);
   }
 };
 template <>
-struct Run<float> : RealRun<float> {};
+class Run<float> : public RealRun<float> {};
 template <>
-struct Run<double> : RealRun<double> {};
+class Run<double> : public RealRun<double> {};
 // Real parts lie in even lanes, imaginary ones in odd lanes.
 template <class T>
-struct Run<std::complex<T>> {
+class Run<std::complex<T>> {
+ public:
   using Sum = std::complex<double>;
   static Sum dot(const std::byte* a, const std::byte* b, std::size_t count, bool conjugates) {
     alignas(64) double equal[kLanes], opposite[kLanes];
+    if (2 * count < kLanes) {
+      equal[0] = equal[1] = opposite[0] = opposite[1] = 0;
+      for (std::size_t i = 0; i < 2 * count; ++i) {
+        equal[i % 2] += double{load<T>(a, i)} * double{load<T>(b, i)};
+        opposite[i % 2] += double{load<T>(a, i)} * double{load<T>(b, i ^ 1)};
+      }
+      return combined(equal, opposite, conjugates);
+    }
     fill_lanes<T, true>(a, b, 2 * count, equal, opposite);
     for (std::size_t half = kLanes / 2; half > 1; half /= 2)
       for (std::size_t i = 0; i < half; ++i) equal[i] += equal[i + half], opposite[i] += opposite[i + half];
+    return combined(equal, opposite, conjugates);
+  }
+
+ private:
+  static Sum combined(const double* equal, const double* opposite, bool conjugates) {
     if (conjugates) return {equal[0] + equal[1], opposite[0] - opposite[1]};
     return {equal[0] - equal[1], opposite[0] + opposite[1]};
   }

@@ -3,7 +3,7 @@
 //
 // How a float sum is defined: products of a run of kDotRun elements go to 32 lanes, element i to lane i % 32, in order,
 // with separate multiplications and additions; lanes combine by halves (i with i + 16, then i + 8, ...), runs pairwise by
-// index. float32 is multiplied (exactly) and added up in float64. A complex run is two real ones: of the products of equal
+// index. A run of fewer than 32 numbers is added up in order. float32 is multiplied (exactly) and added up in float64. A complex run is two real ones: of the products of equal
 // and of opposite parts. Integers wrap. Nothing in this depends on the width of the machine's vectors.
 #pragma once
 
