@@ -12,13 +12,17 @@ namespace {
 
 using K = wire::Operation::KindCase;
 constexpr std::array<OperationRow, 7> kOperations{{
+constexpr std::array<OperationRow, 9> kOperations{{
     {K::kReduce, "reduce", 1, 1, plan_reduce},
-    {K::kMatmul, "matmul", 2, 2, plan_matmul},
+    {K::kMatmul, "matmul", 2, 2, plan_product},
     {K::kMandelbrot, "mandelbrot", 0, 0, plan_mandelbrot},
     {K::kFill, "fill", 0, 0, plan_fill},
     {K::kReadFile, "read_file", 1, 1, plan_read_file},
     {K::kNop, "nop", 0, 0, plan_nop},
     {K::kEvaluate, "evaluate", 0, kMaxInputs, plan_evaluate},
+    {K::kDot, "dot", 2, 2, plan_product},
+    {K::kVecdot, "vecdot", 2, 2, plan_product},
+    {K::kOuter, "outer", 2, 2, plan_product},
 }};
 
 // "2", "1 to 14"

@@ -23,6 +23,7 @@ TEST(OperationRegistry, HasARowForEveryFieldOfTheProtoInOrder) {
     EXPECT_EQ(find_operation(row.kind), &row);
   }
   EXPECT_EQ(number, wire::Operation::kEvaluateFieldNumber) << "the proto's last operation has no row";
+  EXPECT_EQ(number, wire::Operation::kOuterFieldNumber) << "the proto's last operation has no row";
 }
 
 TEST(OperationRegistry, RefusesAnOperationWithoutAKindAndAWrongNumberOfOperands) {

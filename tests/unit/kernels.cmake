@@ -1,6 +1,6 @@
 # Floor 4: plans and kernels, without processes.
 add_executable(kernels_test
-  copy_test.cc instruction_set_test.cc kernel_numpy_test.cc kernel_registry_test.cc mandelbrot_test.cc matmul_test.cc
+  copy_test.cc instruction_set_test.cc kernel_numpy_test.cc kernel_registry_test.cc mandelbrot_test.cc
   reduce_test.cc)
 target_link_libraries(kernels_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
 target_compile_definitions(kernels_test PRIVATE
@@ -19,3 +19,8 @@ target_link_libraries(loops_test PRIVATE parcompute_kernels PkgConfig::MPFR GTes
 target_compile_definitions(loops_test PRIVATE
   PARCOMPUTE_LOOPS_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/loops_oracle.py")
 gtest_discover_tests(loops_test PROPERTIES TIMEOUT 300)
+add_executable(products_test matmul_test.cc products_numpy_test.cc products_test.cc promotion_test.cc)
+target_link_libraries(products_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
+target_compile_definitions(products_test PRIVATE
+  PARCOMPUTE_PRODUCTS_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/products_oracle.py")
+gtest_discover_tests(products_test PROPERTIES TIMEOUT 300)

@@ -8,7 +8,7 @@
 namespace parcompute {
 
 std::unique_ptr<Kernel> make_reduce(KernelJob job);
-std::unique_ptr<Kernel> make_matmul(KernelJob job);
+std::unique_ptr<Kernel> make_product(KernelJob job);  // matmul, dot, vecdot, outer
 std::unique_ptr<Kernel> make_mandelbrot(KernelJob job);
 std::unique_ptr<Kernel> make_fill(KernelJob job);
 std::unique_ptr<Kernel> make_read_file(KernelJob job);

@@ -8,13 +8,17 @@ namespace {
 
 using K = wire::Operation::KindCase;
 constexpr std::array<KernelRow, 7> kKernels{{
+constexpr std::array<KernelRow, 9> kKernels{{
     {K::kReduce, make_reduce},
-    {K::kMatmul, make_matmul},
+    {K::kMatmul, make_product},
     {K::kMandelbrot, make_mandelbrot},
     {K::kFill, make_fill},
     {K::kReadFile, make_read_file},
     {K::kNop, make_nop},
     {K::kEvaluate, make_evaluate},
+    {K::kDot, make_product},
+    {K::kVecdot, make_product},
+    {K::kOuter, make_product},
 }};
 
 }  // namespace
