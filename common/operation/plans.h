@@ -19,6 +19,8 @@ Result<Plan> plan_mandelbrot(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_fill(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_read_file(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_nop(const wire::Operation& operation, Operands inputs);
+Result<Plan> plan_random(const wire::Operation& operation, Operands inputs);
+Result<Plan> plan_concatenate(const wire::Operation& operation, Operands inputs);
 
 // reduce: block b covers the elements [b, b + 1) * reduce_block_elements(dtype), in the order they lie in
 // memory where the operand is dense and in C order where it is not. Sized in bytes so that a block streams

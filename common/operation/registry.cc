@@ -11,13 +11,15 @@ namespace parcompute {
 namespace {
 
 using K = wire::Operation::KindCase;
-constexpr std::array<OperationRow, 6> kOperations{{
+constexpr std::array<OperationRow, 8> kOperations{{
     {K::kReduce, "reduce", 1, 1, plan_reduce},
     {K::kMatmul, "matmul", 2, 2, plan_matmul},
     {K::kMandelbrot, "mandelbrot", 0, 0, plan_mandelbrot},
     {K::kFill, "fill", 0, 0, plan_fill},
     {K::kReadFile, "read_file", 1, 1, plan_read_file},
     {K::kNop, "nop", 0, 0, plan_nop},
+    {K::kRandom, "random", 0, 0, plan_random},
+    {K::kConcatenate, "concatenate", 1, kMaxInputs, plan_concatenate},
 }};
 
 // "2", "1 to 14"

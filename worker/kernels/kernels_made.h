@@ -13,5 +13,7 @@ std::unique_ptr<Kernel> make_mandelbrot(KernelJob job);
 std::unique_ptr<Kernel> make_fill(KernelJob job);
 std::unique_ptr<Kernel> make_read_file(KernelJob job);
 std::unique_ptr<Kernel> make_nop(KernelJob job);
+std::unique_ptr<Kernel> make_random(KernelJob job);
+std::unique_ptr<Kernel> make_concatenate(KernelJob job);
 
 }  // namespace parcompute

@@ -7,13 +7,15 @@ namespace parcompute {
 namespace {
 
 using K = wire::Operation::KindCase;
-constexpr std::array<KernelRow, 6> kKernels{{
+constexpr std::array<KernelRow, 8> kKernels{{
     {K::kReduce, make_reduce},
     {K::kMatmul, make_matmul},
     {K::kMandelbrot, make_mandelbrot},
     {K::kFill, make_fill},
     {K::kReadFile, make_read_file},
     {K::kNop, make_nop},
+    {K::kRandom, make_random},
+    {K::kConcatenate, make_concatenate},
 }};
 
 }  // namespace
