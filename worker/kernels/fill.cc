@@ -110,13 +110,18 @@ void write_axis(const Axis& axis, ElementRange range, std::byte* to) {
   }
 }
 
+// NumPy multiplies the ends by 1.0 first, which for complex ones makes 0 of some -0.
+std::complex<double> complex_end(const Number& end) {
+  const double x = end.as_double(), y = end.imaginary;
+  if (!end.is_complex) return {x, 0};
+  return {x - y * 0.0, x * 0.0 + y};
+}
+
 template <class T>
 void write_linspace(const LinspaceEnds& ends, std::uint64_t num, bool endpoint, ElementRange range, std::byte* to) {
   if (ends.start.is_complex || ends.stop.is_complex) {
     if constexpr (kIsComplex<T>)
-      write_axis<T>(ComplexLinspace({ends.start.as_double(), ends.start.imaginary}, {ends.stop.as_double(), ends.stop.imaginary},
-                                    num, endpoint),
-                    range, to);
+      write_axis<T>(ComplexLinspace(complex_end(ends.start), complex_end(ends.stop), num, endpoint), range, to);
     return;
   }
   write_axis<T>(Linspace(ends.start.as_double(), ends.stop.as_double(), num, endpoint), range, to);

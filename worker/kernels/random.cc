@@ -1,6 +1,7 @@
 // random: strips of the generator's words, made into numbers (plan: common/operation/random_plan.cc).
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "common/operation/random_plan.h"
@@ -17,17 +18,21 @@ __extension__ using Wide = unsigned __int128;
 constexpr std::uint64_t kStreamedBytes = 32 << 20;
 
 // least + (bits * n) / 2^width of each element's bits, in the dtype T. `Bits` are the pieces that a word falls into, the
-// lowest first.
+// lowest first: as they lie in the memory of a little-endian machine.
 template <class T, class Bits>
 void write_integers(const std::uint64_t* words, std::size_t count, const IntegerRange& range, T* out) {
-  constexpr std::size_t kPieces = 8 / sizeof(Bits);
   constexpr unsigned kWidth = 8 * sizeof(Bits);
   if constexpr (sizeof(Bits) < 8) {
+    static_assert(std::endian::native == std::endian::little);
+    const auto* pieces = reinterpret_cast<const std::byte*>(words);
     // n is a power of two, at most 2^kWidth: the product's upper part is a shift.
+    const T least = static_cast<T>(range.least);
     const unsigned unused = kWidth - static_cast<unsigned>(std::bit_width(range.last));
     for (std::size_t i = 0; i < count; ++i) {
-      const auto bits = static_cast<Bits>(words[i / kPieces] >> (kWidth * (i % kPieces)));
-      out[i] = static_cast<T>(range.least + (std::uint64_t{bits} >> unused));
+      Bits bits;
+      std::memcpy(&bits, pieces + i * sizeof bits, sizeof bits);
+      // n - 1 fits Bits and T, so nothing above their widths counts.
+      out[i] = static_cast<T>(least + static_cast<T>(static_cast<unsigned>(bits) >> unused));
     }
   } else {
     const Wide n = Wide{range.last} + 1;

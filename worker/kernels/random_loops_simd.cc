@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "worker/kernels/simd_targets.h"
@@ -139,9 +140,12 @@ void write_uniform_float64(const std::uint64_t* words, std::size_t count, double
 }
 
 void write_uniform_float32(const std::uint64_t* words, std::size_t count, float low, float range, float* out) {
-  // The compiler makes vectors of this.
+  // The compiler makes vectors of this. A little-endian machine has the low halves first.
+  static_assert(std::endian::native == std::endian::little);
+  const auto* halves = reinterpret_cast<const std::byte*>(words);
   for (std::size_t i = 0; i < count; ++i) {
-    const auto half = static_cast<std::uint32_t>(words[i / 2] >> (32 * (i % 2)));
+    std::uint32_t half;
+    std::memcpy(&half, halves + i * sizeof half, sizeof half);
     const float u = static_cast<float>(static_cast<std::int32_t>(half >> 8)) * 0x1p-24F;
     out[i] = low + range * u;
   }
