@@ -13,7 +13,8 @@ namespace {
 constexpr double kJoinBytesPerNs = 3;
 
 // Why two operands cannot be joined.
-tl::unexpected<Error> mismatch(const wire::Concatenate& concatenate, const OperandInfo& a, const OperandInfo& b, std::string_view why) {
+tl::unexpected<Error> mismatch(const wire::Concatenate& concatenate, const OperandInfo& a, const OperandInfo& b,
+                               std::string_view why) {
   return fail(ErrorCode::kInvalidArgument,
               fmt::format("{} does not match {} for {}: {}", format_operand(a), format_operand(b),
                           concatenate.stack() ? "stack" : "concatenate", why));
@@ -23,23 +24,29 @@ Result<std::size_t> find_axis(const wire::Concatenate& concatenate, const Operan
   const auto ndim = static_cast<std::int64_t>(operand.spec.ndim()) + (concatenate.stack() ? 1 : 0);
   if (ndim == 0)
     return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} has no axis to concatenate along; stack it, or reshape it to 1 dimension", format_operand(operand)));
+                fmt::format("{} has no axis to concatenate along; stack it, or reshape it to 1 dimension",
+                            format_operand(operand)));
   const std::int64_t axis = concatenate.axis() < 0 ? concatenate.axis() + ndim : concatenate.axis();
   if (axis < 0 || axis >= ndim)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("axis {} is outside of {}, whose result has {} dimension{}: give {} to {}",
-                                                         concatenate.axis(), format_operand(operand), ndim, ndim == 1 ? "" : "s",
-                                                         -ndim, ndim - 1));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("axis {} is outside of {}, whose result has {} dimension{}: give {} to {}", concatenate.axis(),
+                    format_operand(operand), ndim, ndim == 1 ? "" : "s", -ndim, ndim - 1));
   return static_cast<std::size_t>(axis);
 }
 
-Result<void> check_pair(const wire::Concatenate& concatenate, std::size_t axis, const OperandInfo& a, const OperandInfo& b) {
+Result<void> check_pair(const wire::Concatenate& concatenate, std::size_t axis, const OperandInfo& a,
+                        const OperandInfo& b) {
   if (a.spec.dtype != b.spec.dtype)
-    return mismatch(concatenate, a, b, fmt::format("dtypes {} and {}; all must be the same", name(a.spec.dtype), name(b.spec.dtype)));
+    return mismatch(concatenate, a, b,
+                    fmt::format("dtypes {} and {}; all must be the same", name(a.spec.dtype), name(b.spec.dtype)));
   if (a.spec.ndim() != b.spec.ndim())
-    return mismatch(concatenate, a, b, fmt::format("{} and {} dimensions; all must have as many", a.spec.ndim(), b.spec.ndim()));
+    return mismatch(concatenate, a, b,
+                    fmt::format("{} and {} dimensions; all must have as many", a.spec.ndim(), b.spec.ndim()));
   for (std::size_t i = 0; i < a.spec.ndim(); ++i)
     if (a.spec.shape[i] != b.spec.shape[i] && (concatenate.stack() || i != axis))
-      return mismatch(concatenate, a, b, fmt::format("lengths {} and {} of axis {}", a.spec.shape[i], b.spec.shape[i], i));
+      return mismatch(concatenate, a, b,
+                      fmt::format("lengths {} and {} of axis {}", a.spec.shape[i], b.spec.shape[i], i));
   return {};
 }
 
@@ -61,7 +68,8 @@ Result<Joining> join_operands(const wire::Concatenate& concatenate, Operands inp
     }
     const auto sum = checked_add(length, static_cast<std::uint64_t>(spec.shape[*axis]));
     if (!sum || *sum > static_cast<std::uint64_t>(INT64_MAX))
-      return fail(ErrorCode::kOverBudget, fmt::format("axis {} of the {} operands together is longer than any memory", *axis, inputs.size()));
+      return fail(ErrorCode::kOverBudget,
+                  fmt::format("axis {} of the {} operands together is longer than any memory", *axis, inputs.size()));
     length = *sum;
     joining.operands.push_back(std::move(spec));
   }
@@ -88,7 +96,8 @@ Result<Plan> plan_concatenate(const wire::Operation& operation, Operands inputs)
   Plan plan;
   const std::uint64_t bytes = byte_count(joining->output);
   if (bytes != 0)
-    plan.phases.push_back({ceil_div(bytes, kCopyBlockBytes), static_cast<double>(std::min(bytes, kCopyBlockBytes)) / kJoinBytesPerNs});
+    plan.phases.push_back(
+        {ceil_div(bytes, kCopyBlockBytes), static_cast<double>(std::min(bytes, kCopyBlockBytes)) / kJoinBytesPerNs});
   plan.bytes_read = bytes;
   plan.bytes_written = bytes;
   plan.output = std::move(joining->output);

@@ -18,8 +18,8 @@ constexpr double kCountBytesPerNs = 5;
 Result<void> check_value(const wire::Fill& fill, const ArraySpec& spec) {
   if (fill.value().size() != itemsize(spec.dtype))
     return fail(ErrorCode::kInvalidArgument,
-                fmt::format("the value to fill a new array of {} with has {} bytes; an element has {}", format_spec(spec),
-                            fill.value().size(), itemsize(spec.dtype)));
+                fmt::format("the value to fill a new array of {} with has {} bytes; an element has {}",
+                            format_spec(spec), fill.value().size(), itemsize(spec.dtype)));
   if (spec.dtype == DType::kBool && static_cast<unsigned char>(fill.value()[0]) > 1)
     return fail(ErrorCode::kInvalidArgument, "a bool is the byte 0 or 1");
   return {};
@@ -27,7 +27,8 @@ Result<void> check_value(const wire::Fill& fill, const ArraySpec& spec) {
 
 Result<void> check_c_order(std::string_view what, const ArraySpec& spec) {
   if (is_c_contiguous(spec)) return {};
-  return fail(ErrorCode::kInvalidArgument, fmt::format("{} fills arrays in C order; {} is not", what, format_spec(spec)));
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("{} fills arrays in C order; {} is not", what, format_spec(spec)));
 }
 
 Result<void> check_arange(const wire::Fill& fill, const ArraySpec& spec) {
@@ -71,14 +72,16 @@ Result<void> check_linspace(const wire::Fill& fill, const ArraySpec& spec) {
 
 Result<void> check_eye(const ArraySpec& spec) {
   if (spec.ndim() == 2) return {};
-  return fail(ErrorCode::kInvalidArgument,
-              fmt::format("eye makes matrices, of 2 dimensions; a new array of {} has {}", format_spec(spec), spec.ndim()));
+  return fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format("eye makes matrices, of 2 dimensions; a new array of {} has {}", format_spec(spec), spec.ndim()));
 }
 
 Result<void> check_fill(const wire::Fill& fill, const ArraySpec& spec) {
   if (!is_dense(spec) || spec.offset != 0)
     return fail(ErrorCode::kInvalidArgument,
-                fmt::format("a new array of {} cannot have gaps or an offset; ask for C or Fortran order", format_spec(spec)));
+                fmt::format("a new array of {} cannot have gaps or an offset; ask for C or Fortran order",
+                            format_spec(spec)));
   switch (fill.how()) {
     case wire::Fill::ZEROS:
       return {};

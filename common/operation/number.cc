@@ -81,8 +81,8 @@ std::string format_number(const Number& number) {
 
 Result<void> check_fits(const Number& number, DType dtype, std::string_view what) {
   const auto refuse = [&](std::string_view why) {
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is {}, which is no element of {}: {}", what, format_number(number), name(dtype), why));
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{} is {}, which is no element of {}: {}", what,
+                                                         format_number(number), name(dtype), why));
   };
   const Kind kind = info(dtype).kind;
   if (number.is_complex && kind != Kind::kComplex) return refuse("it is complex; choose complex64 or complex128");
@@ -95,7 +95,8 @@ Result<void> check_fits(const Number& number, DType dtype, std::string_view what
         return refuse(fmt::format("choose integers from {} to {}, or another dtype", std::numeric_limits<T>::min(),
                                   std::numeric_limits<T>::max()));
     } else if constexpr (std::is_floating_point_v<T>) {
-      if (!std::isfinite(static_cast<T>(number.as_double()))) return refuse("it is too large; choose float64 or a smaller number");
+      if (!std::isfinite(static_cast<T>(number.as_double())))
+        return refuse("it is too large; choose float64 or a smaller number");
     } else {
       const T z = element_of<T>(number);
       if (!std::isfinite(z.real()) || !std::isfinite(z.imag()))
@@ -107,13 +108,17 @@ Result<void> check_fits(const Number& number, DType dtype, std::string_view what
 
 Result<std::uint64_t> arange_length(const Number& start, const Number& stop, const Number& step) {
   const auto describe = [&] {
-    return fmt::format("arange from {} to {} in steps of {}", format_number(start), format_number(stop), format_number(step));
+    return fmt::format("arange from {} to {} in steps of {}", format_number(start), format_number(stop),
+                       format_number(step));
   };
   if (start.is_complex || stop.is_complex || step.is_complex)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("{}: complex numbers have no order; give real ones", describe()));
-  if (step.is_zero()) return fail(ErrorCode::kInvalidArgument, fmt::format("{} never ends; give a step other than 0", describe()));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: complex numbers have no order; give real ones", describe()));
+  if (step.is_zero())
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{} never ends; give a step other than 0", describe()));
   const auto too_long = [&] {
-    return fail(ErrorCode::kOverBudget, fmt::format("{} has more elements than any memory holds; choose a larger step", describe()));
+    return fail(ErrorCode::kOverBudget,
+                fmt::format("{} has more elements than any memory holds; choose a larger step", describe()));
   };
   if (start.is_integer && stop.is_integer && step.is_integer) {
     const WideInteger distance = step.integer > 0 ? stop.integer - start.integer : start.integer - stop.integer;

@@ -1,7 +1,7 @@
 // Numbers without a dtype, and the elements that they become.
 //
-// Arithmetic between them is Python's: exact between integers, else in double precision. A conversion that would lose the
-// number's integer part, its fraction or its imaginary part is an error, never a surprise.
+// Arithmetic between them is Python's: exact between integers, else in double precision. A conversion that would lose
+// the number's integer part, its fraction or its imaginary part is an error, never a surprise.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +52,9 @@ T element_of(const Number& number) {
   }
 }
 
-// numpy.arange's number of elements: ceil((stop - start) / step), in exact arithmetic where all three are integers and in
-// double precision otherwise; 0 where stop lies behind. An error for a step of 0 and for what nobody could hold.
+// numpy.arange's number of elements: ceil((stop - start) / step), in exact arithmetic where all three are integers
+// and in double precision otherwise; 0 where stop lies behind. An error for a step of 0 and for what nobody could
+// hold.
 Result<std::uint64_t> arange_length(const Number& start, const Number& stop, const Number& step);
 
 }  // namespace parcompute

@@ -34,7 +34,8 @@ std::string_view distribution_name(D distribution) {
 
 Result<void> check_finite(std::string_view what, double x) {
   if (std::isfinite(x)) return {};
-  return fail(ErrorCode::kInvalidArgument, fmt::format("the {} of random numbers is {}; give a finite number", what, x));
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("the {} of random numbers is {}; give a finite number", what, x));
 }
 Result<void> check_scale(std::string_view what, double x) {
   if (auto ok = check_finite(what, x); !ok) return ok;
@@ -46,10 +47,12 @@ Result<void> check_uniform(const wire::Random::Uniform& uniform, DType dtype) {
   if (auto ok = check_finite("low end", uniform.low()); !ok) return ok;
   if (auto ok = check_finite("high end", uniform.high()); !ok) return ok;
   if (uniform.high() < uniform.low())
-    return fail(ErrorCode::kInvalidArgument, fmt::format("random numbers from {} to {}: the high end lies below the low one",
-                                                         uniform.low(), uniform.high()));
-  const bool fits = dtype == DType::kFloat64 ? std::isfinite(uniform.high() - uniform.low())
-                                             : std::isfinite(static_cast<float>(uniform.high()) - static_cast<float>(uniform.low()));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("random numbers from {} to {}: the high end lies below the low one", uniform.low(),
+                            uniform.high()));
+  const bool fits = dtype == DType::kFloat64
+                        ? std::isfinite(uniform.high() - uniform.low())
+                        : std::isfinite(static_cast<float>(uniform.high()) - static_cast<float>(uniform.low()));
   if (!fits)
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("random numbers from {} to {} lie further apart than {} can tell; choose nearer ends",
@@ -70,8 +73,9 @@ Result<void> check_parameters(const wire::Random& random, DType dtype) {
       if (auto range = integer_range(random.integers(), dtype); !range) return fail(range.error());
       return {};
     default:
-      return fail(ErrorCode::kUnsupported,
-                  "the distribution of the random numbers is unknown; choose uniform, normal, exponential or integers");
+      return fail(
+          ErrorCode::kUnsupported,
+          "the distribution of the random numbers is unknown; choose uniform, normal, exponential or integers");
   }
 }
 
@@ -114,8 +118,9 @@ double words_of(const wire::Random& random, DType dtype) {
 Result<IntegerRange> integer_range(const wire::Random::Integers& integers, DType dtype) {
   for (const std::string* end : {&integers.least(), &integers.most()}) {
     if (end->size() != itemsize(dtype))
-      return fail(ErrorCode::kInvalidArgument, fmt::format("an end of the random integers has {} bytes; an element of {} has {}",
-                                                           end->size(), name(dtype), itemsize(dtype)));
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("an end of the random integers has {} bytes; an element of {} has {}", end->size(),
+                              name(dtype), itemsize(dtype)));
     if (dtype == DType::kBool && static_cast<unsigned char>(end->front()) > 1)
       return fail(ErrorCode::kInvalidArgument, "a bool is the byte 0 or 1");
   }
@@ -123,9 +128,10 @@ Result<IntegerRange> integer_range(const wire::Random::Integers& integers, DType
   const std::uint64_t most = widened(integers.most(), dtype);
   const bool is_signed = info(dtype).kind == Kind::kSigned;
   if (is_signed ? static_cast<std::int64_t>(most) < static_cast<std::int64_t>(range.least) : most < range.least)
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("there are no integers from {} to {}: the high end, which is included, lies below the low one",
-                            integer_text(range.least, dtype), integer_text(most, dtype)));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("there are no integers from {} to {}: the high end, which is included, lies below the low one",
+                    integer_text(range.least, dtype), integer_text(most, dtype)));
   range.last = most - range.least;
   // n = last + 1 is a power of two where last has ones alone.
   if ((range.last & (range.last + 1)) == 0) {
@@ -151,9 +157,9 @@ Result<Plan> plan_random(const wire::Operation& operation, Operands) {
   Plan plan;
   const std::uint64_t elements = element_count(*spec);
   if (elements != 0)
-    plan.phases.push_back({ceil_div(elements, kRandomBlockElements),
-                           static_cast<double>(std::min(elements, kRandomBlockElements)) *
-                               words_of(random, spec->dtype) / kWordsPerNs});
+    plan.phases.push_back(
+        {ceil_div(elements, kRandomBlockElements), static_cast<double>(std::min(elements, kRandomBlockElements)) *
+                                                       words_of(random, spec->dtype) / kWordsPerNs});
   plan.bytes_written = byte_count(*spec);
   plan.output = *std::move(spec);
   return plan;

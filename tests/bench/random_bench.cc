@@ -17,7 +17,8 @@ constexpr std::int64_t kElements = 32 * 1024 * 1024;
 void run_kernel(benchmark::State& state, const wire::Operation& operation) {
   const auto plan = *plan_operation(operation, {});
   const std::size_t bytes = byte_count(*plan.output);
-  const std::unique_ptr<std::byte, decltype(&std::free)> memory(static_cast<std::byte*>(std::aligned_alloc(4096, bytes)), &std::free);
+  const std::unique_ptr<std::byte, decltype(&std::free)> memory(
+      static_cast<std::byte*>(std::aligned_alloc(4096, bytes)), &std::free);
   std::memset(memory.get(), 1, bytes);
   std::unique_ptr<Kernel> kernel;
   for (const KernelRow& row : kernels())
@@ -25,8 +26,9 @@ void run_kernel(benchmark::State& state, const wire::Operation& operation) {
       kernel = row.make({operation, plan, {}, {{*plan.output, "out", memory.get(), -1, 0}}, {}});
   ScalarBytes scalar;
   for (auto _ : state) benchmark::DoNotOptimize(kernel->run(0, {0, plan.phases[0].blocks}, scalar));
-  state.counters["element"] = benchmark::Counter(static_cast<double>(element_count(*plan.output)),
-                                                 benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  state.counters["element"] =
+      benchmark::Counter(static_cast<double>(element_count(*plan.output)),
+                         benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
 wire::Operation random_of(DType dtype, std::int64_t elements = kElements) {

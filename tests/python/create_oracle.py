@@ -2,8 +2,8 @@
 
     create_oracle.py FILE SEED
 
-Records as kernel_oracle.py's. A number without a dtype is a kind (0: integer, 1: real, 2: complex) and its bytes: decimal digits,
-one float64, two.
+Records as kernel_oracle.py's. A number without a dtype is a kind (0: integer, 1: real, 2: complex) and its bytes:
+decimal digits, one float64, two.
 """
 
 import math

@@ -66,7 +66,8 @@ TEST(Concatenate, ViewsAreReadWhereTheyLie) {
 
 TEST(Concatenate, EmptyOnesAddNothing) {
   Operand none = operand_of(std::vector<double>{}, {0, 2}), some = operand_of(std::vector<double>{1, 2}, {1, 2});
-  EXPECT_EQ(run_job(joining(0), {none.view(), some.view(), none.view()})->output_as<double>(), (std::vector<double>{1, 2}));
+  EXPECT_EQ(run_job(joining(0), {none.view(), some.view(), none.view()})->output_as<double>(),
+            (std::vector<double>{1, 2}));
   const auto nothing = run_job(joining(1), {none.view(), none.view()});
   EXPECT_TRUE(nothing->plan.phases.empty());
   EXPECT_EQ(nothing->plan.output->shape, (Dims{0, 4}));
@@ -81,7 +82,8 @@ TEST(Concatenate, StackMakesAnAxisAlsoOfScalars) {
 
 std::string message_of(const wire::Operation& operation, const std::vector<ArraySpec>& specs) {
   std::vector<OperandInfo> operands;
-  for (const ArraySpec& spec : specs) operands.push_back({spec, std::string(1, static_cast<char>('a' + operands.size()))});
+  for (const ArraySpec& spec : specs)
+    operands.push_back({spec, std::string(1, static_cast<char>('a' + operands.size()))});
   const auto plan = plan_operation(operation, operands);
   return plan ? "planned" : plan.error().message;
 }
@@ -90,14 +92,19 @@ TEST(Concatenate, RefusalsNameBothOperands) {
   const auto spec = [](DType dtype, Dims shape) { return *make_spec(dtype, std::move(shape)); };
   const ArraySpec a = spec(DType::kFloat64, {2, 3});
   EXPECT_EQ(message_of(joining(0), {a, spec(DType::kInt64, {2, 3})}),
-            "'a' (float64, 2x3) does not match 'b' (int64, 2x3) for concatenate: dtypes float64 and int64; all must be the same");
-  EXPECT_THAT(message_of(joining(0), {a, a, spec(DType::kFloat64, {2, 4})}), HasSubstr("'c' (float64, 2x4) for concatenate: lengths 3 and 4 of axis 1"));
+            "'a' (float64, 2x3) does not match 'b' (int64, 2x3) for concatenate: dtypes float64 and int64; all must "
+            "be the same");
+  EXPECT_THAT(message_of(joining(0), {a, a, spec(DType::kFloat64, {2, 4})}),
+              HasSubstr("'c' (float64, 2x4) for concatenate: lengths 3 and 4 of axis 1"));
   EXPECT_THAT(message_of(joining(1), {a, spec(DType::kFloat64, {2})}), HasSubstr("2 and 1 dimensions"));
-  EXPECT_THAT(message_of(joining(0, true), {a, spec(DType::kFloat64, {3, 3})}), HasSubstr("for stack: lengths 2 and 3 of axis 0"));
-  EXPECT_THAT(message_of(joining(2), {a}), HasSubstr("axis 2 is outside of 'a' (float64, 2x3), whose result has 2 dimensions: give -2 to 1"));
+  EXPECT_THAT(message_of(joining(0, true), {a, spec(DType::kFloat64, {3, 3})}),
+              HasSubstr("for stack: lengths 2 and 3 of axis 0"));
+  EXPECT_THAT(message_of(joining(2), {a}),
+              HasSubstr("axis 2 is outside of 'a' (float64, 2x3), whose result has 2 dimensions: give -2 to 1"));
   EXPECT_THAT(message_of(joining(-4, true), {a}), HasSubstr("give -3 to 2"));
   EXPECT_THAT(message_of(joining(std::numeric_limits<std::int32_t>::min()), {a}), HasSubstr("give -2 to 1"));
-  EXPECT_THAT(message_of(joining(0), {spec(DType::kFloat64, {})}), HasSubstr("has no axis to concatenate along; stack it"));
+  EXPECT_THAT(message_of(joining(0), {spec(DType::kFloat64, {})}),
+              HasSubstr("has no axis to concatenate along; stack it"));
   EXPECT_THAT(message_of(joining(0, true), {spec(DType::kFloat64, Dims(32, 1))}), HasSubstr("33 dimensions"));
   EXPECT_THAT(message_of(joining(0), std::vector<ArraySpec>(15, a)), HasSubstr("takes 1 to 14 operands, not 15"));
   ArraySpec huge = spec(DType::kInt8, {std::int64_t{1} << 61});

@@ -111,12 +111,15 @@ class Reader {
 
 class CreateNumPy : public ::testing::Test {
  protected:
-  void check(const wire::Operation& operation, std::vector<View> inputs, const Wanted& wanted, bool on_every_set = false) {
-    for (const std::string_view isa : on_every_set ? available_instruction_sets() : std::vector<std::string_view>{""}) {
+  void check(const wire::Operation& operation, std::vector<View> inputs, const Wanted& wanted,
+             bool on_every_set = false) {
+    for (const std::string_view isa :
+         on_every_set ? available_instruction_sets() : std::vector<std::string_view>{""}) {
       const WithInstructionSet with(isa);
       const auto outcome = run_job(operation, inputs, {.seed = ++seed_});
       ASSERT_TRUE(outcome) << outcome.error().message << " " << describe(operation);
-      EXPECT_EQ(outcome->plan.output->shape, wanted.shape) << describe(operation) << " of " << (inputs.empty() ? "" : format_spec(inputs[0].spec));
+      EXPECT_EQ(outcome->plan.output->shape, wanted.shape)
+          << describe(operation) << " of " << (inputs.empty() ? "" : format_spec(inputs[0].spec));
       EXPECT_EQ(outcome->plan.output->dtype, wanted.dtype);
       ASSERT_EQ(outcome->output.size(), wanted.bytes.size());
       if (std::memcmp(outcome->output.data(), wanted.bytes.data(), wanted.bytes.size()) == 0) continue;
@@ -131,10 +134,12 @@ class CreateNumPy : public ::testing::Test {
 
   static std::string describe(const wire::Operation& operation) {
     if (operation.has_concatenate())
-      return fmt::format("{} along {}", operation.concatenate().stack() ? "stack" : "concatenate", operation.concatenate().axis());
+      return fmt::format("{} along {}", operation.concatenate().stack() ? "stack" : "concatenate",
+                         operation.concatenate().axis());
     if (!operation.has_fill()) return fmt::format("operation {}", static_cast<int>(operation.kind_case()));
     const wire::Fill& fill = operation.fill();
-    std::string text = fmt::format("fill {} of {}", static_cast<int>(fill.how()), format_spec(*from_wire(fill.spec())));
+    std::string text =
+        fmt::format("fill {} of {}", static_cast<int>(fill.how()), format_spec(*from_wire(fill.spec())));
     for (const wire::Number* number : {&fill.start(), &fill.step(), &fill.stop()})
       if (const auto value = number_from_wire(*number, ""); value) text.append(" ").append(format_number(*value));
     return text + (fill.excludes_stop() ? " without stop" : "");
@@ -177,8 +182,8 @@ class CreateNumPy : public ::testing::Test {
                                       *number_from_wire(fill.step(), "step"));
     ASSERT_TRUE(length) << length.error().message;
     ASSERT_EQ(*length, static_cast<std::uint64_t>(wanted.shape[0]))
-        << format_number(*number_from_wire(fill.start(), "")) << " " << format_number(*number_from_wire(stop, "")) << " "
-        << format_number(*number_from_wire(fill.step(), ""));
+        << format_number(*number_from_wire(fill.start(), "")) << " " << format_number(*number_from_wire(stop, ""))
+        << " " << format_number(*number_from_wire(fill.step(), ""));
     to_wire(*make_spec(wanted.dtype, wanted.shape), *fill.mutable_spec());
     check(operation, {}, wanted);
   }

@@ -72,43 +72,56 @@ TEST(Arange, IntegersAreExactToTheirEnds) {
   const auto top = std::numeric_limits<std::uint64_t>::max();
   EXPECT_EQ(run_job(arange(DType::kUint64, 3, natural(top - 2), integer(1)), {})->output_as<std::uint64_t>(),
             (std::vector<std::uint64_t>{top - 2, top - 1, top}));
-  EXPECT_EQ(run_job(arange(DType::kInt64, 2, integer(std::numeric_limits<std::int64_t>::min()), natural(top)), {})->output_as<std::int64_t>(),
-            (std::vector<std::int64_t>{std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()}));
+  EXPECT_EQ(run_job(arange(DType::kInt64, 2, integer(std::numeric_limits<std::int64_t>::min()), natural(top)), {})
+                ->output_as<std::int64_t>(),
+            (std::vector<std::int64_t>{std::numeric_limits<std::int64_t>::min(),
+                                       std::numeric_limits<std::int64_t>::max()}));
 }
 
 TEST(Arange, WithoutNumbersItCountsFromZero) {
-  EXPECT_EQ(run_job(fill(wire::Fill::ARANGE, DType::kFloat32, {3}), {})->output_as<float>(), (std::vector<float>{0, 1, 2}));
+  EXPECT_EQ(run_job(fill(wire::Fill::ARANGE, DType::kFloat32, {3}), {})->output_as<float>(),
+            (std::vector<float>{0, 1, 2}));
 }
 
 TEST(Arange, RefusesWhatTheDTypeDoesNotHold) {
-  EXPECT_THAT(message_of(arange(DType::kFloat64, 3, real(kNaN), integer(1))), HasSubstr("arange's start is nan; give a finite number"));
+  EXPECT_THAT(message_of(arange(DType::kFloat64, 3, real(kNaN), integer(1))),
+              HasSubstr("arange's start is nan; give a finite number"));
   EXPECT_THAT(message_of(arange(DType::kFloat64, 3, integer(1), real(kInfinity))), HasSubstr("arange's step is inf"));
   EXPECT_THAT(message_of(arange(DType::kFloat64, 3, integer(1), real(-0.0))), HasSubstr("arange's step is 0"));
   EXPECT_THAT(message_of(arange(DType::kInt8, 3, integer(128), integer(1))),
               HasSubstr("arange's start is 128, which is no element of int8: choose integers from -128 to 127"));
-  EXPECT_THAT(message_of(arange(DType::kInt8, 3, integer(0), integer(200))), HasSubstr("arange's second element is 200"));
+  EXPECT_THAT(message_of(arange(DType::kInt8, 3, integer(0), integer(200))),
+              HasSubstr("arange's second element is 200"));
   EXPECT_EQ(message_of(arange(DType::kInt8, 1, integer(0), integer(200))), "planned");
   EXPECT_THAT(message_of(arange(DType::kUint8, 3, integer(-1), integer(1))), HasSubstr("integers from 0 to 255"));
-  EXPECT_THAT(message_of(arange(DType::kInt64, 3, real(0.5), integer(1))), HasSubstr("is 0.5, which is no element of int64"));
+  EXPECT_THAT(message_of(arange(DType::kInt64, 3, real(0.5), integer(1))),
+              HasSubstr("is 0.5, which is no element of int64"));
   EXPECT_EQ(message_of(arange(DType::kInt64, 3, real(4), integer(1))), "planned");
   EXPECT_THAT(message_of(arange(DType::kInt64, 3, real(1e300), integer(1))), HasSubstr("no element of int64"));
-  EXPECT_THAT(message_of(arange(DType::kInt64, 3, natural(std::uint64_t{1} << 63), integer(1))), HasSubstr("is 9223372036854775808, which"));
-  EXPECT_THAT(message_of(arange(DType::kFloat32, 3, real(1e39), integer(1))), HasSubstr("choose float64 or a smaller number"));
+  EXPECT_THAT(message_of(arange(DType::kInt64, 3, natural(std::uint64_t{1} << 63), integer(1))),
+              HasSubstr("is 9223372036854775808, which"));
+  EXPECT_THAT(message_of(arange(DType::kFloat32, 3, real(1e39), integer(1))),
+              HasSubstr("choose float64 or a smaller number"));
   EXPECT_THAT(message_of(arange(DType::kFloat64, 3, real(1e308), real(1.7e308))), HasSubstr("second element is inf"));
-  EXPECT_THAT(message_of(arange(DType::kFloat64, 3, complex(1, 2), integer(1))), HasSubstr("1+2j, which is no element of float64: it is complex"));
+  EXPECT_THAT(message_of(arange(DType::kFloat64, 3, complex(1, 2), integer(1))),
+              HasSubstr("1+2j, which is no element of float64: it is complex"));
   EXPECT_THAT(message_of(arange(DType::kComplex64, 3, complex(1, 1e39), integer(1))), HasSubstr("choose complex128"));
   EXPECT_THAT(message_of(arange(DType::kBool, 2, integer(0), integer(2))), HasSubstr("choose 0 or 1"));
-  EXPECT_THAT(message_of(arange(DType::kFloat64, 3, wire::Number(), integer(1))), HasSubstr("arange's start is empty"));
+  EXPECT_THAT(message_of(arange(DType::kFloat64, 3, wire::Number(), integer(1))),
+              HasSubstr("arange's start is empty"));
 }
 
 Result<std::uint64_t> length_of(const wire::Number& start, const wire::Number& stop, const wire::Number& step) {
-  return arange_length(*number_from_wire(start, "start"), *number_from_wire(stop, "stop"), *number_from_wire(step, "step"));
+  return arange_length(*number_from_wire(start, "start"), *number_from_wire(stop, "stop"),
+                       *number_from_wire(step, "step"));
 }
 
 TEST(Arange, LengthsAreExactBetweenIntegersAndBounded) {
   const auto top = std::numeric_limits<std::uint64_t>::max();
   EXPECT_EQ(*length_of(natural(top - 3), natural(top), integer(1)), 3U);
-  EXPECT_EQ(*length_of(natural(top), integer(std::numeric_limits<std::int64_t>::min()), integer(std::numeric_limits<std::int64_t>::min())), 3U);
+  EXPECT_EQ(*length_of(natural(top), integer(std::numeric_limits<std::int64_t>::min()),
+                       integer(std::numeric_limits<std::int64_t>::min())),
+            3U);
   EXPECT_EQ(*length_of(integer(0), integer(-3), integer(1)), 0U);
   EXPECT_EQ(*length_of(integer(0), integer(-3), integer(-1)), 3U);
   EXPECT_EQ(*length_of(real(0), real(1), real(0.1)), 10U);
@@ -116,17 +129,21 @@ TEST(Arange, LengthsAreExactBetweenIntegersAndBounded) {
   EXPECT_EQ(*length_of(real(0), real(5e-324), real(1e300)), 1U) << "a quotient that underflows";
   EXPECT_FALSE(length_of(integer(0), natural(top), integer(1)));
   EXPECT_FALSE(length_of(real(0), real(1e300), real(1e-300)));
-  EXPECT_THAT(length_of(integer(3), integer(5), integer(0)).error().message, HasSubstr("arange from 3 to 5 in steps of 0 never ends"));
-  EXPECT_THAT(length_of(complex(0, 1), integer(5), integer(1)).error().message, HasSubstr("complex numbers have no order"));
+  EXPECT_THAT(length_of(integer(3), integer(5), integer(0)).error().message,
+              HasSubstr("arange from 3 to 5 in steps of 0 never ends"));
+  EXPECT_THAT(length_of(complex(0, 1), integer(5), integer(1)).error().message,
+              HasSubstr("complex numbers have no order"));
 }
 
 TEST(LinspaceFill, RefusesEndsThatMakeNoSense) {
   EXPECT_THAT(message_of(linspace(DType::kFloat64, 3, real(kNaN), integer(1))), HasSubstr("linspace's start is nan"));
-  EXPECT_THAT(message_of(linspace(DType::kFloat64, 3, integer(1), real(kInfinity))), HasSubstr("linspace's stop is inf"));
+  EXPECT_THAT(message_of(linspace(DType::kFloat64, 3, integer(1), real(kInfinity))),
+              HasSubstr("linspace's stop is inf"));
   EXPECT_THAT(message_of(linspace(DType::kFloat64, 3, real(-1e308), real(1e308))), HasSubstr("choose nearer ends"));
   EXPECT_THAT(message_of(linspace(DType::kUint8, 3, real(0.5), real(256))), HasSubstr("linspace's stop is 256"));
   EXPECT_EQ(message_of(linspace(DType::kUint8, 3, real(0.5), real(255.9))), "planned");
-  EXPECT_THAT(message_of(linspace(DType::kInt64, 3, real(0), natural(std::numeric_limits<std::int64_t>::max()))), HasSubstr("stop is 9.2"));
+  EXPECT_THAT(message_of(linspace(DType::kInt64, 3, real(0), natural(std::numeric_limits<std::int64_t>::max()))),
+              HasSubstr("stop is 9.2"));
   EXPECT_THAT(message_of(linspace(DType::kFloat32, 3, real(0), real(1e39))), HasSubstr("choose float64"));
   EXPECT_THAT(message_of(linspace(DType::kFloat64, 3, real(0), complex(1, 1))), HasSubstr("it is complex"));
   EXPECT_THAT(message_of(fill(wire::Fill::LINSPACE, DType::kFloat64, {3})), HasSubstr("needs both its ends"));
@@ -150,9 +167,11 @@ TEST(Eye, LiesInEitherOrder) {
 }
 
 TEST(Eye, IsAMatrix) {
-  EXPECT_THAT(message_of(fill(wire::Fill::EYE, DType::kFloat64, {3})), HasSubstr("of 2 dimensions; a new array of float64, 3 has 1"));
+  EXPECT_THAT(message_of(fill(wire::Fill::EYE, DType::kFloat64, {3})),
+              HasSubstr("of 2 dimensions; a new array of float64, 3 has 1"));
   auto operation = fill(wire::Fill::EYE, DType::kFloat64, {3, 4});
-  for (const std::int64_t extreme : {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()}) {
+  for (const std::int64_t extreme :
+       {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()}) {
     operation.mutable_fill()->set_diagonal(extreme);
     EXPECT_EQ(run_job(operation, {})->output_as<double>(), std::vector<double>(12, 0));
   }

@@ -40,7 +40,8 @@ std::vector<std::uint16_t> all_halves() {
 TEST(Half, EveryOneIsTheFloat32ThatItIs) {
   const auto halves = all_halves();
   std::vector<float> floats(halves.size());
-  widen_halves(reinterpret_cast<const std::byte*>(halves.data()), halves.size(), false, reinterpret_cast<std::byte*>(floats.data()));
+  widen_halves(reinterpret_cast<const std::byte*>(halves.data()), halves.size(), false,
+               reinterpret_cast<std::byte*>(floats.data()));
   for (unsigned i = 0; i < 65536; ++i) {
     const double wanted = value_of(i);
     if (std::isnan(wanted)) {
@@ -58,7 +59,8 @@ class ReadHalves : public ::testing::Test {
   View view_of(const std::vector<std::uint16_t>& halves, Dims shape, Order order, off_t offset) {
     fd_ = UniqueFd(::open((directory_ / "half").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     EXPECT_EQ(::pwrite(fd_.get(), halves.data(), 2 * halves.size(), offset), static_cast<ssize_t>(2 * halves.size()));
-    return {*make_spec(DType::kUint16, std::move(shape), order), "half.npy", nullptr, fd_.get(), static_cast<std::uint64_t>(offset)};
+    return {*make_spec(DType::kUint16, std::move(shape), order), "half.npy", nullptr, fd_.get(),
+            static_cast<std::uint64_t>(offset)};
   }
   static wire::Operation read_file(bool swap) {
     wire::Operation operation;

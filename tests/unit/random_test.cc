@@ -66,8 +66,8 @@ TEST(Philox, GivesNumPysWords) {
     philox_words({{7, 0}, 0}, 0, words);
     // numpy.random.Philox(key=7).random_raw(5)
     EXPECT_EQ((std::vector<std::uint64_t>(words.begin(), words.begin() + 5)),
-              (std::vector<std::uint64_t>{0xdf4034b829e9fba4, 0x4b9d10cdf8e64087, 0x6b8b857e506aac98, 0x67c7c945b1ba6e52,
-                                          0x15352da77ecee8e6}));
+              (std::vector<std::uint64_t>{0xdf4034b829e9fba4, 0x4b9d10cdf8e64087, 0x6b8b857e506aac98,
+                                          0x67c7c945b1ba6e52, 0x15352da77ecee8e6}));
   }
 }
 
@@ -84,7 +84,8 @@ TEST(Philox, AnyPieceOfTheStreamIsTheSameOnEveryInstructionSet) {
       for (const std::size_t blocks : {1, 2, 3, 15, 16, 17, 33, 500}) {
         std::vector<std::uint64_t> piece(4 * blocks);
         philox_words(stream, 5 + first, piece);
-        EXPECT_TRUE(std::equal(piece.begin(), piece.end(), all.begin() + static_cast<std::ptrdiff_t>(4 * first))) << isa;
+        EXPECT_TRUE(std::equal(piece.begin(), piece.end(), all.begin() + static_cast<std::ptrdiff_t>(4 * first)))
+            << isa;
       }
   }
 }
@@ -149,7 +150,8 @@ TEST(Random, EmptyArraysNeedNoBlocks) {
   EXPECT_TRUE(run_job(uniform(DType::kFloat64, {0, 7}), {})->plan.phases.empty());
 }
 
-// The largest distance between the sample's distribution and the exact one, times sqrt(n): above 1.95 in one of 1000 tries.
+// The largest distance between the sample's distribution and the exact one, times sqrt(n): above 1.95 in one of 1000
+// tries.
 template <class Cdf>
 double kolmogorov_smirnov(std::vector<double> sample, Cdf cdf) {
   std::sort(sample.begin(), sample.end());
@@ -200,7 +202,8 @@ TEST(Random, UniformNumbersHaveTheirDistribution) {
 std::vector<std::uint64_t> telling_words() {
   std::vector<std::uint64_t> words;
   for (unsigned bit = 0; bit < 63; ++bit)
-    for (const std::uint64_t low : {0, 1, 3, 12345}) words.push_back((std::uint64_t{1} << bit) + low % (std::uint64_t{1} << bit));
+    for (const std::uint64_t low : {0, 1, 3, 12345})
+      words.push_back((std::uint64_t{1} << bit) + low % (std::uint64_t{1} << bit));
   for (const double p : {0.075, std::exp(-25.0), 0.25, 0.5})
     for (int step = -500; step < 500; ++step) {
       const double word = p * 0x1p64 * (1 + step * 1e-13);
@@ -298,14 +301,15 @@ TEST(RandomIntegers, AreEvenInEveryDType) {
     visit_dtype(row.dtype, [](auto zero) {
       using T = decltype(zero);
       if constexpr (std::is_same_v<T, bool>) {
-        expect_even<std::uint8_t>(run_job(integers<bool>({300'000}, false, true), {})->output_as<std::uint8_t>(), 0, 2);
+        expect_even<std::uint8_t>(run_job(integers<bool>({300'000}, false, true), {})->output_as<std::uint8_t>(), 0,
+                                  2);
       } else if constexpr (std::is_integral_v<T>) {
         using Limits = std::numeric_limits<T>;
         const T least = Limits::is_signed ? static_cast<T>(-50) : T{20};
         for (const int n : {1, 2, 64, 100}) {
           const T most = static_cast<T>(least + n - 1);
-          expect_even<T>(run_job(integers<T>({300'000}, least, most), {}, {.seed = 5})->template output_as<T>(), least,
-                         static_cast<std::size_t>(n));
+          expect_even<T>(run_job(integers<T>({300'000}, least, most), {}, {.seed = 5})->template output_as<T>(),
+                         least, static_cast<std::size_t>(n));
         }
         // All of them, by their uppermost bits.
         auto all = run_job(integers<T>({300'000}, Limits::min(), Limits::max()), {})->template output_as<T>();
@@ -333,7 +337,8 @@ TEST(RandomIntegers, TakeTheStreamsBitsAsDocumented) {
   philox_words({{1, 0}, 0}, 0, words);
   const auto byte = run_job(integers<std::uint8_t>({1000}, 10, 13), {})->output_as<std::uint8_t>();
   const auto small = run_job(integers<std::int32_t>({1000}, -7, 92), {})->output_as<std::int32_t>();
-  const auto wide = run_job(integers<std::uint64_t>({1000}, 5, std::uint64_t{5} << 40), {})->output_as<std::uint64_t>();
+  const auto wide =
+      run_job(integers<std::uint64_t>({1000}, 5, std::uint64_t{5} << 40), {})->output_as<std::uint64_t>();
   __extension__ using Wide = unsigned __int128;
   for (std::size_t i = 0; i < 1000; ++i) {
     const std::uint64_t bits = words[i / 8] >> (8 * (i % 8)) & 0xff;
@@ -348,15 +353,19 @@ TEST(RandomIntegers, TakeTheStreamsBitsAsDocumented) {
 
 TEST(Random, RefusalsSayWhatWouldBeAccepted) {
   const double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
-  EXPECT_THAT(message_of(uniform(DType::kFloat64, {3}, nan, 1)), HasSubstr("the low end of random numbers is nan; give a finite number"));
-  EXPECT_THAT(message_of(uniform(DType::kFloat64, {3}, 0, infinity)), HasSubstr("the high end of random numbers is inf"));
+  EXPECT_THAT(message_of(uniform(DType::kFloat64, {3}, nan, 1)),
+              HasSubstr("the low end of random numbers is nan; give a finite number"));
+  EXPECT_THAT(message_of(uniform(DType::kFloat64, {3}, 0, infinity)),
+              HasSubstr("the high end of random numbers is inf"));
   EXPECT_THAT(message_of(uniform(DType::kFloat64, {3}, 2, 1)), HasSubstr("the high end lies below the low one"));
   EXPECT_THAT(message_of(uniform(DType::kFloat64, {3}, -1e308, 1e308)), HasSubstr("choose nearer ends"));
   EXPECT_THAT(message_of(uniform(DType::kFloat32, {3}, 0, 1e39)), HasSubstr("further apart than float32 can tell"));
-  EXPECT_THAT(message_of(uniform(DType::kInt32, {3})),
-              HasSubstr("uniform random numbers cannot fill a new array of int32, 3: they are made as float32 and float64"));
+  EXPECT_THAT(
+      message_of(uniform(DType::kInt32, {3})),
+      HasSubstr("uniform random numbers cannot fill a new array of int32, 3: they are made as float32 and float64"));
   EXPECT_THAT(message_of(normal(DType::kComplex128, {3})), HasSubstr("float32 and float64"));
-  EXPECT_THAT(message_of(normal(DType::kFloat64, {3}, 0, -1)), HasSubstr("the standard deviation of random numbers is -1; give 0 or more"));
+  EXPECT_THAT(message_of(normal(DType::kFloat64, {3}, 0, -1)),
+              HasSubstr("the standard deviation of random numbers is -1; give 0 or more"));
   EXPECT_THAT(message_of(normal(DType::kFloat64, {3}, infinity, 1)), HasSubstr("mean"));
   EXPECT_THAT(message_of(exponential(DType::kFloat64, {3}, nan)), HasSubstr("scale"));
   EXPECT_THAT(message_of(integers<double>({3}, 1, 2)), HasSubstr("bool and as all integers"));
@@ -367,7 +376,8 @@ TEST(Random, RefusalsSayWhatWouldBeAccepted) {
   operation = integers<bool>({3}, false, true);
   operation.mutable_random()->mutable_integers()->set_most("\x02");
   EXPECT_THAT(message_of(operation), HasSubstr("a bool is the byte 0 or 1"));
-  EXPECT_THAT(message_of(random_of(DType::kFloat64, {3})), HasSubstr("choose uniform, normal, exponential or integers"));
+  EXPECT_THAT(message_of(random_of(DType::kFloat64, {3})),
+              HasSubstr("choose uniform, normal, exponential or integers"));
   operation = uniform(DType::kFloat64, {3, 4});
   to_wire(*make_spec(DType::kFloat64, {3, 4}, Order::kFortran), *operation.mutable_random()->mutable_spec());
   EXPECT_THAT(message_of(operation), HasSubstr("in C order"));

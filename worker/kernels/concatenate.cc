@@ -48,7 +48,8 @@ class Concatenate final : public Kernel {
     joining_ = *join_operands(job_.operation.concatenate(), operands);  // checked by the plan
     size_ = itemsize(joining_.output.dtype);
     for (std::size_t i = 0; i < job_.inputs.size(); ++i)
-      sources_.push_back({&joining_.operands[i], job_.inputs[i].data, joining_.runs[i], is_c_contiguous(joining_.operands[i])});
+      sources_.push_back(
+          {&joining_.operands[i], job_.inputs[i].data, joining_.runs[i], is_c_contiguous(joining_.operands[i])});
   }
 
   Result<void> run(std::size_t, BlockRange blocks, ScalarBytes&) override {

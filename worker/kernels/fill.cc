@@ -138,7 +138,8 @@ void write_eye(const ArraySpec& spec, std::int64_t diagonal, ElementRange range,
   if (diagonal >= spec.shape[1] || diagonal <= -spec.shape[0]) return;
   const std::int64_t shift = is_transposed ? -diagonal : diagonal;
   // Row r has its one at r + shift: element r * (columns + 1) + shift.
-  const std::int64_t first = static_cast<std::int64_t>(range.first), end = first + static_cast<std::int64_t>(range.count);
+  const std::int64_t first = static_cast<std::int64_t>(range.first),
+                     end = first + static_cast<std::int64_t>(range.count);
   const std::int64_t step = columns + 1;
   std::int64_t row = std::max<std::int64_t>(0, -shift);
   if (first - shift > 0) row = std::max(row, (first - shift + step - 1) / step);

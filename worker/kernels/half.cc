@@ -15,7 +15,8 @@ std::uint32_t widen(std::uint32_t half) {
   const std::uint32_t magnitude = half & 0x7fff;
   const std::uint32_t normal = (magnitude << 13) + kBias + (magnitude >= 0x7c00 ? kBias : 0);
   // A denormal is a count of 2^-24.
-  const auto denormal = std::bit_cast<std::uint32_t>(static_cast<float>(static_cast<std::int32_t>(magnitude)) * 0x1p-24F);
+  const auto denormal =
+      std::bit_cast<std::uint32_t>(static_cast<float>(static_cast<std::int32_t>(magnitude)) * 0x1p-24F);
   return sign | (magnitude < 0x400 ? denormal : normal);
 }
 

@@ -1,6 +1,6 @@
-// A round multiplies two of a block's words to 128 bits, which vectors can only do in quarters: that pays where eight lanes
-// share the work, and not below. With narrower vectors the machine's own 64-bit multiplication is faster, with several blocks
-// in flight to hide its latency.
+// A round multiplies two of a block's words to 128 bits, which vectors can only do in quarters: that pays where eight
+// lanes share the work, and not below. With narrower vectors the machine's own 64-bit multiplication is faster, with
+// several blocks in flight to hide its latency.
 #include "worker/kernels/philox.h"
 
 #include <cstddef>
@@ -136,7 +136,9 @@ void write_words(const PhiloxStream& stream, std::uint64_t first_block, std::spa
   const std::uint64_t blocks = words.size() / 4;
   std::uint64_t done = 0;
 #if HWY_TARGET <= HWY_AVX3
-  const auto has_one_high_word = [&] { return static_cast<std::uint64_t>(counter + done) <= ~std::uint64_t{0} - kVectorBlocks; };
+  const auto has_one_high_word = [&] {
+    return static_cast<std::uint64_t>(counter + done) <= ~std::uint64_t{0} - kVectorBlocks;
+  };
   for (; done + kVectorBlocks <= blocks && has_one_high_word(); done += kVectorBlocks)
     vector_blocks(stream, counter + done, words.data() + 4 * done);
 #endif

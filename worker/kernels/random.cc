@@ -17,8 +17,8 @@ __extension__ using Wide = unsigned __int128;
 // Larger outputs leave no room in the caches for what is read next, and are not read from there.
 constexpr std::uint64_t kStreamedBytes = 32 << 20;
 
-// least + (bits * n) / 2^width of each element's bits, in the dtype T. `Bits` are the pieces that a word falls into, the
-// lowest first: as they lie in the memory of a little-endian machine.
+// least + (bits * n) / 2^width of each element's bits, in the dtype T. `Bits` are the pieces that a word falls into,
+// the lowest first: as they lie in the memory of a little-endian machine.
 template <class T, class Bits>
 void write_integers(const std::uint64_t* words, std::size_t count, const IntegerRange& range, T* out) {
   constexpr unsigned kWidth = 8 * sizeof(Bits);

@@ -1,6 +1,6 @@
 // The normal quantile is Wichura's AS 241 (PPND16, Applied Statistics 37, 1988): one rational function of q^2 where
-// |q| = |1/2 - p| <= 0.425, which most numbers need, and two others of sqrt(-log p) in the tails. A strip is gone through
-// twice: the middle for everyone, then the tails' numbers, packed together.
+// |q| = |1/2 - p| <= 0.425, which most numbers need, and two others of sqrt(-log p) in the tails. A strip is gone
+// through twice: the middle for everyone, then the tails' numbers, packed together.
 //
 // Nothing is fused, and logarithms are made here from arithmetic, since the machine's libraries differ between CPUs.
 #include "worker/kernels/random_loops.h"
@@ -29,27 +29,39 @@ constexpr Coefficients kMiddleAbove{3.3871328727963666080e0,  1.3314166789178437
                                     1.3731693765509461125e+4, 4.5921953931549871457e+4, 6.7265770927008700853e+4,
                                     3.3430575583588128105e+4, 2.5090809287301226727e+3};
 constexpr Coefficients kMiddleBelow{1.0,
-                                    4.2313330701600911252e+1, 6.8718700749205790830e+2, 5.3941960214247511077e+3,
-                                    2.1213794301586595867e+4, 3.9307895800092710610e+4, 2.8729085735721942674e+4,
+                                    4.2313330701600911252e+1,
+                                    6.8718700749205790830e+2,
+                                    5.3941960214247511077e+3,
+                                    2.1213794301586595867e+4,
+                                    3.9307895800092710610e+4,
+                                    2.8729085735721942674e+4,
                                     5.2264952788528545610e+3};
-constexpr Coefficients kTailAbove{1.42343711074968357734e0, 4.63033784615654529590e0,  5.76949722146069140550e0,
-                                  3.64784832476320460504e0, 1.27045825245236838258e0,  2.41780725177450611770e-1,
+constexpr Coefficients kTailAbove{1.42343711074968357734e0,  4.63033784615654529590e0, 5.76949722146069140550e0,
+                                  3.64784832476320460504e0,  1.27045825245236838258e0, 2.41780725177450611770e-1,
                                   2.27238449892691845833e-2, 7.74545014278341407640e-4};
 constexpr Coefficients kTailBelow{1.0,
-                                  2.05319162663775882187e0, 1.67638483018380384940e0, 6.89767334985100004550e-1,
-                                  1.48103976427480074590e-1, 1.51986665636164571966e-2, 5.47593808499534494600e-4,
+                                  2.05319162663775882187e0,
+                                  1.67638483018380384940e0,
+                                  6.89767334985100004550e-1,
+                                  1.48103976427480074590e-1,
+                                  1.51986665636164571966e-2,
+                                  5.47593808499534494600e-4,
                                   1.05075007164441684324e-9};
 constexpr Coefficients kFarAbove{6.65790464350110377720e0,  5.46378491116411436990e0,  1.78482653991729133580e0,
                                  2.96560571828504891230e-1, 2.65321895265761230930e-2, 1.24266094738807843860e-3,
                                  2.71155556874348757815e-5, 2.01033439929228813265e-7};
 constexpr Coefficients kFarBelow{1.0,
-                                 5.99832206555887937690e-1, 1.36929880922735805310e-1, 1.48753612908506148525e-2,
-                                 7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7,
+                                 5.99832206555887937690e-1,
+                                 1.36929880922735805310e-1,
+                                 1.48753612908506148525e-2,
+                                 7.86869131145613259100e-4,
+                                 1.84631831751005468180e-5,
+                                 1.42151175831644588870e-7,
                                  2.04426310338993978564e-15};
-constexpr double kMiddle = 0.425;              // |q| up to which the first one holds
-constexpr double kMiddleSquare = 0.180625;     // kMiddle^2
+constexpr double kMiddle = 0.425;           // |q| up to which the first one holds
+constexpr double kMiddleSquare = 0.180625;  // kMiddle^2
 constexpr double kTailCentre = 1.6;
-constexpr double kFar = 5;                     // sqrt(-log p) from which the third one holds
+constexpr double kFar = 5;  // sqrt(-log p) from which the third one holds
 
 // log 2 in two parts; the first has 32 bits, so that its products with exponents are exact.
 constexpr double kLog2High = 0x1.62e42feep-1, kLog2Low = 0x1.a39ef35793c76p-33;
@@ -84,7 +96,8 @@ HWY_INLINE V polynomial(const quantile::Coefficients& coefficients, V x) {
   return sum;
 }
 
-// log(1 + f) = 2 artanh(f / (2 + f)), for 1 + f between sqrt(1/2) and sqrt(2): the series, to the last term that counts.
+// log(1 + f) = 2 artanh(f / (2 + f)), for 1 + f between sqrt(1/2) and sqrt(2): the series, to the last term that
+// counts.
 HWY_INLINE V log_near_one(V f, V& correction) {
   const V s = hn::Div(f, hn::Add(set(2), f));
   const V square = hn::Mul(s, s);
@@ -263,7 +276,8 @@ HWY_EXPORT(write_exponential);
 
 }  // namespace
 
-void uniform_float64(const std::uint64_t* words, std::size_t count, double low, double range, bool stream, double* out) {
+void uniform_float64(const std::uint64_t* words, std::size_t count, double low, double range, bool stream,
+                     double* out) {
   HWY_DYNAMIC_DISPATCH(write_uniform_float64)(words, count, low, range, stream, out);
 }
 void uniform_float32(const std::uint64_t* words, std::size_t count, float low, float range, float* out) {
