@@ -166,21 +166,24 @@ Array Session::import_npy(std::string_view name, const std::filesystem::path& fi
   wire::Request request;
   wire::SubmitJob& submit = *request.mutable_submit_job();
   set_output(name, submit);
-  submit.mutable_operation()->mutable_read_file()->set_swap_bytes(source.header.swapped);
+  wire::ReadFile& read = *submit.mutable_operation()->mutable_read_file();
+  read.set_swap_bytes(source.header.swapped);
+  read.set_is_half(source.header.is_half);
   submit.add_inputs()->set_id(attached.info().id);
   return submit_request(state_->server, request).wait(progress).output;
 }
 
 Array Session::attach_npy(std::string_view name, const std::filesystem::path& file, bool writable) {
   NpyFile source = open_file(file, writable);
-  if (source.header.swapped)
+  if (source.header.swapped || source.header.is_half)
     throw Failure(ErrorCode::kBadData,
-                  fmt::format("'{}' holds elements in the other byte order and cannot be used in place: import it, which converts them", file.native()));
+                  fmt::format("'{}' holds {} and cannot be used in place; import it instead, which converts them: 'parcompute-client array import'",
+                              file.native(), source.header.is_half ? "float16 elements" : "elements in the other byte order"));
   ArraySpec in_file = source.header.spec;
   in_file.offset = source.header.data_offset;
   if (!is_aligned(in_file))
     throw Failure(ErrorCode::kBadData,
-                  fmt::format("the data of '{}' begin at byte {}, which is not aligned for {}: import it, which copies them", file.native(),
+                  fmt::format("the data of '{}' begin at byte {}, which is not aligned for {}; import it instead, which copies them: 'parcompute-client array import'", file.native(),
                               source.header.data_offset, parcompute::name(in_file.dtype)));
   const wire::ArrayInfo info = attach_file(*state_->server, name, file, source, writable);
   return make_array(info, std::move(source.fd), state_->server);

@@ -13,6 +13,7 @@ namespace {
 using K = wire::Operation::KindCase;
 constexpr std::array<OperationRow, 7> kOperations{{
 constexpr std::array<OperationRow, 9> kOperations{{
+constexpr std::array<OperationRow, 8> kOperations{{
     {K::kReduce, "reduce", 1, 1, plan_reduce},
     {K::kMatmul, "matmul", 2, 2, plan_product},
     {K::kMandelbrot, "mandelbrot", 0, 0, plan_mandelbrot},
@@ -23,6 +24,8 @@ constexpr std::array<OperationRow, 9> kOperations{{
     {K::kDot, "dot", 2, 2, plan_product},
     {K::kVecdot, "vecdot", 2, 2, plan_product},
     {K::kOuter, "outer", 2, 2, plan_product},
+    {K::kRandom, "random", 0, 0, plan_random},
+    {K::kConcatenate, "concatenate", 1, kMaxInputs, plan_concatenate},
 }};
 
 // "2", "1 to 14"

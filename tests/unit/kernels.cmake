@@ -24,3 +24,9 @@ target_link_libraries(products_test PRIVATE parcompute_kernels GTest::gmock GTes
 target_compile_definitions(products_test PRIVATE
   PARCOMPUTE_PRODUCTS_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/products_oracle.py")
 gtest_discover_tests(products_test PROPERTIES TIMEOUT 300)
+# Making arrays, and joining them.
+add_executable(create_test concatenate_test.cc create_numpy_test.cc fill_test.cc random_test.cc half_test.cc)
+target_link_libraries(create_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
+target_compile_definitions(create_test PRIVATE
+  PARCOMPUTE_CREATE_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/create_oracle.py")
+gtest_discover_tests(create_test PROPERTIES TIMEOUT 300)

@@ -17,5 +17,7 @@ std::unique_ptr<Kernel> make_evaluate(KernelJob job);
 
 // A kernel around a row's own, which makes its result in scratch memory; the last phase stores it.
 std::unique_ptr<Kernel> make_store(KernelJob job, const KernelRow& row);
+std::unique_ptr<Kernel> make_random(KernelJob job);
+std::unique_ptr<Kernel> make_concatenate(KernelJob job);
 
 }  // namespace parcompute

@@ -9,6 +9,7 @@ namespace {
 using K = wire::Operation::KindCase;
 constexpr std::array<KernelRow, 7> kKernels{{
 constexpr std::array<KernelRow, 9> kKernels{{
+constexpr std::array<KernelRow, 8> kKernels{{
     {K::kReduce, make_reduce},
     {K::kMatmul, make_product},
     {K::kMandelbrot, make_mandelbrot},
@@ -19,6 +20,8 @@ constexpr std::array<KernelRow, 9> kKernels{{
     {K::kDot, make_product},
     {K::kVecdot, make_product},
     {K::kOuter, make_product},
+    {K::kRandom, make_random},
+    {K::kConcatenate, make_concatenate},
 }};
 
 }  // namespace
