@@ -4,6 +4,7 @@
 
 #include "common/base/checked.h"
 #include "common/operation/operation.h"
+#include "common/operation/order_plan.h"
 #include "common/operation/plans.h"
 #include "proto/limits.h"
 
@@ -11,13 +12,23 @@ namespace parcompute {
 namespace {
 
 using K = wire::Operation::KindCase;
-constexpr std::array<OperationRow, 6> kOperations{{
+constexpr std::array<OperationRow, 16> kOperations{{
     {K::kReduce, "reduce", 1, 1, plan_reduce},
     {K::kMatmul, "matmul", 2, 2, plan_matmul},
     {K::kMandelbrot, "mandelbrot", 0, 0, plan_mandelbrot},
     {K::kFill, "fill", 0, 0, plan_fill},
     {K::kReadFile, "read_file", 1, 1, plan_read_file},
     {K::kNop, "nop", 0, 0, plan_nop},
+    {K::kSort, "sort", 1, 1, plan_sort},
+    {K::kArgsort, "argsort", 1, 1, plan_argsort},
+    {K::kScan, "scan", 1, 1, plan_scan},
+    {K::kCompress, "compress", 2, 2, plan_compress},
+    {K::kTake, "take", 2, 2, plan_take},
+    {K::kUnique, "unique", 1, 1, plan_unique},
+    {K::kSearchsorted, "searchsorted", 2, 2, plan_searchsorted},
+    {K::kBincount, "bincount", 1, 2, plan_bincount},
+    {K::kHistogram, "histogram", 1, 3, plan_histogram},
+    {K::kPercentile, "percentile", 1, 1, plan_percentile},
 }};
 
 // "2", "1 to 14"

@@ -6,3 +6,10 @@ target_link_libraries(kernels_test PRIVATE parcompute_kernels GTest::gmock GTest
 target_compile_definitions(kernels_test PRIVATE
   PARCOMPUTE_KERNEL_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/kernel_oracle.py")
 gtest_discover_tests(kernels_test PROPERTIES TIMEOUT 300)
+
+# Sorting, scanning, selecting and counting.
+add_executable(order_test order_numpy_test.cc)
+target_link_libraries(order_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
+target_compile_definitions(order_test PRIVATE
+  PARCOMPUTE_ORDER_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/order_oracle.py")
+gtest_discover_tests(order_test PROPERTIES TIMEOUT 300)
