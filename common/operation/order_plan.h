@@ -70,7 +70,7 @@ struct SortShape {
 // What two copies of fill a core's second cache.
 inline constexpr std::uint64_t kSortBlockBytes = 512 * 1024;
 // A row has at most so many runs: a piece is gathered from all of them.
-inline constexpr std::uint64_t kMostRuns = 512;
+inline constexpr std::uint64_t kMostRuns = 1024;
 SortShape shape_sort(std::uint64_t rows, std::uint64_t length, std::uint64_t item_bytes);
 
 // Bytes of an item. Sort: the key itself, or (complex) key and index. Argsort: key and index, 32 bits each where they fit.

@@ -8,7 +8,7 @@ target_compile_definitions(kernels_test PRIVATE
 gtest_discover_tests(kernels_test PROPERTIES TIMEOUT 300)
 
 # Sorting, scanning, selecting and counting.
-add_executable(order_test order_numpy_test.cc)
+add_executable(order_test bins_test.cc order_numpy_test.cc scan_test.cc select_test.cc sort_test.cc)
 target_link_libraries(order_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
 target_compile_definitions(order_test PRIVATE
   PARCOMPUTE_ORDER_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/order_oracle.py")

@@ -54,8 +54,7 @@ class RowSorter {
   std::span<const Item> sorted_row(std::uint64_t row) {
     make_room(shape_.length);
     load_(row, 0, shape_.length, items_.data());
-    sort_items(std::span(items_.data(), shape_.length), spare_.data());
-    return {items_.data(), shape_.length};
+    return {sort_items(std::span(items_.data(), shape_.length), spare_.data()), shape_.length};
   }
 
   // Phase 0 of long rows.
@@ -66,8 +65,7 @@ class RowSorter {
     make_room(count);
     Item* const run = scratch_ + row * shape_.length + first;
     load_(row, first, count, items_.data());
-    sort_items(std::span(items_.data(), count), spare_.data());
-    std::copy_n(items_.data(), count, run);
+    std::copy_n(sort_items(std::span(items_.data(), count), spare_.data()), count, run);
   }
 
   // Phase 1 of long rows: items [block % pieces * piece, + piece) of the sorted row. Valid until the next call.
@@ -81,8 +79,7 @@ class RowSorter {
     Item* to = items_.data();
     for (std::size_t r = 0; r < begin_.size(); ++r)
       to = std::copy(runs.runs()[r].data() + begin_[r], runs.runs()[r].data() + end[r], to);
-    sort_items(std::span(items_.data(), count), spare_.data());
-    return {items_.data(), count};
+    return {sort_items(std::span(items_.data(), count), spare_.data(), Spread::kNarrow), count};
   }
 
   // Item `rank` of a sorted long row, after phase 0.

@@ -98,18 +98,18 @@ IndexedPair complex_key(std::complex<T> x, std::uint64_t index) {
   return {equal_key(re), equal_key(im), index};
 }
 
-// Byte `digit` of an item's key, from the least significant, and the order by keys alone.
+// The order by keys alone, and the key as one number where it is one.
 template <class Item>
 struct ItemTraits {  // keys
-  static constexpr unsigned kDigits = sizeof(Item);
-  static unsigned digit(Item x, unsigned at) { return static_cast<unsigned>(x >> (8 * at)) & 255; }
+  using Key = Item;
+  static Key key(Item x) { return x; }
   static bool less(Item a, Item b) { return a < b; }
   static Item reversed(Item x) { return static_cast<Item>(~x); }
 };
 template <class Item>
 struct IndexedTraits {
-  static constexpr unsigned kDigits = sizeof(Item::key);
-  static unsigned digit(const Item& x, unsigned at) { return static_cast<unsigned>(x.key >> (8 * at)) & 255; }
+  using Key = decltype(Item::key);
+  static Key key(const Item& x) { return x.key; }
   static bool less(const Item& a, const Item& b) { return a.key < b.key; }
   static Item reversed(Item x) {
     x.key = ~x.key;
@@ -122,10 +122,6 @@ template <>
 struct ItemTraits<Indexed64> : IndexedTraits<Indexed64> {};
 template <>
 struct ItemTraits<IndexedPair> {
-  static constexpr unsigned kDigits = 16;
-  static unsigned digit(const IndexedPair& x, unsigned at) {
-    return static_cast<unsigned>((at < 8 ? x.low : x.high) >> (8 * (at & 7))) & 255;
-  }
   static bool less(const IndexedPair& a, const IndexedPair& b) {
     return a.high != b.high ? a.high < b.high : a.low < b.low;
   }
