@@ -4,6 +4,7 @@
 
 #include "common/base/checked.h"
 #include "common/operation/operation.h"
+#include "common/operation/order_plan.h"
 #include "common/operation/plans.h"
 #include "proto/limits.h"
 
@@ -14,6 +15,7 @@ using K = wire::Operation::KindCase;
 constexpr std::array<OperationRow, 7> kOperations{{
 constexpr std::array<OperationRow, 9> kOperations{{
 constexpr std::array<OperationRow, 8> kOperations{{
+constexpr std::array<OperationRow, 16> kOperations{{
     {K::kReduce, "reduce", 1, 1, plan_reduce},
     {K::kMatmul, "matmul", 2, 2, plan_product},
     {K::kMandelbrot, "mandelbrot", 0, 0, plan_mandelbrot},
@@ -26,6 +28,16 @@ constexpr std::array<OperationRow, 8> kOperations{{
     {K::kOuter, "outer", 2, 2, plan_product},
     {K::kRandom, "random", 0, 0, plan_random},
     {K::kConcatenate, "concatenate", 1, kMaxInputs, plan_concatenate},
+    {K::kSort, "sort", 1, 1, plan_sort},
+    {K::kArgsort, "argsort", 1, 1, plan_argsort},
+    {K::kScan, "scan", 1, 1, plan_scan},
+    {K::kCompress, "compress", 2, 2, plan_compress},
+    {K::kTake, "take", 2, 2, plan_take},
+    {K::kUnique, "unique", 1, 1, plan_unique},
+    {K::kSearchsorted, "searchsorted", 2, 2, plan_searchsorted},
+    {K::kBincount, "bincount", 1, 2, plan_bincount},
+    {K::kHistogram, "histogram", 1, 3, plan_histogram},
+    {K::kPercentile, "percentile", 1, 1, plan_percentile},
 }};
 
 // "2", "1 to 14"

@@ -25,6 +25,7 @@ TEST(OperationRegistry, HasARowForEveryFieldOfTheProtoInOrder) {
   EXPECT_EQ(number, wire::Operation::kEvaluateFieldNumber) << "the proto's last operation has no row";
   EXPECT_EQ(number, wire::Operation::kOuterFieldNumber) << "the proto's last operation has no row";
   EXPECT_EQ(number, wire::Operation::kConcatenateFieldNumber) << "the proto's last operation has no row";
+  EXPECT_EQ(number, wire::Operation::kPercentileFieldNumber) << "the proto's last operation has no row";
 }
 
 TEST(OperationRegistry, RefusesAnOperationWithoutAKindAndAWrongNumberOfOperands) {

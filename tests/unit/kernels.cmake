@@ -30,3 +30,9 @@ target_link_libraries(create_test PRIVATE parcompute_kernels GTest::gmock GTest:
 target_compile_definitions(create_test PRIVATE
   PARCOMPUTE_CREATE_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/create_oracle.py")
 gtest_discover_tests(create_test PROPERTIES TIMEOUT 300)
+# Sorting, scanning, selecting and counting.
+add_executable(order_test bins_test.cc order_numpy_test.cc scan_test.cc select_test.cc sort_test.cc)
+target_link_libraries(order_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
+target_compile_definitions(order_test PRIVATE
+  PARCOMPUTE_ORDER_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/order_oracle.py")
+gtest_discover_tests(order_test PROPERTIES TIMEOUT 300)

@@ -19,5 +19,15 @@ std::unique_ptr<Kernel> make_evaluate(KernelJob job);
 std::unique_ptr<Kernel> make_store(KernelJob job, const KernelRow& row);
 std::unique_ptr<Kernel> make_random(KernelJob job);
 std::unique_ptr<Kernel> make_concatenate(KernelJob job);
+std::unique_ptr<Kernel> make_sort(KernelJob job);
+std::unique_ptr<Kernel> make_argsort(KernelJob job);
+std::unique_ptr<Kernel> make_scan(KernelJob job);
+std::unique_ptr<Kernel> make_compress(KernelJob job);
+std::unique_ptr<Kernel> make_take(KernelJob job);
+std::unique_ptr<Kernel> make_unique(KernelJob job);
+std::unique_ptr<Kernel> make_searchsorted(KernelJob job);
+std::unique_ptr<Kernel> make_bincount(KernelJob job);
+std::unique_ptr<Kernel> make_histogram(KernelJob job);
+std::unique_ptr<Kernel> make_percentile(KernelJob job);
 
 }  // namespace parcompute

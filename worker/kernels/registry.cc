@@ -10,6 +10,7 @@ using K = wire::Operation::KindCase;
 constexpr std::array<KernelRow, 7> kKernels{{
 constexpr std::array<KernelRow, 9> kKernels{{
 constexpr std::array<KernelRow, 8> kKernels{{
+constexpr std::array<KernelRow, 16> kKernels{{
     {K::kReduce, make_reduce},
     {K::kMatmul, make_product},
     {K::kMandelbrot, make_mandelbrot},
@@ -22,6 +23,16 @@ constexpr std::array<KernelRow, 8> kKernels{{
     {K::kOuter, make_product},
     {K::kRandom, make_random},
     {K::kConcatenate, make_concatenate},
+    {K::kSort, make_sort},
+    {K::kArgsort, make_argsort},
+    {K::kScan, make_scan},
+    {K::kCompress, make_compress},
+    {K::kTake, make_take},
+    {K::kUnique, make_unique},
+    {K::kSearchsorted, make_searchsorted},
+    {K::kBincount, make_bincount},
+    {K::kHistogram, make_histogram},
+    {K::kPercentile, make_percentile},
 }};
 
 }  // namespace
