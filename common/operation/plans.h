@@ -20,13 +20,13 @@ Result<Plan> plan_fill(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_read_file(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_nop(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_evaluate(const wire::Operation& operation, Operands inputs);
+Result<Plan> plan_random(const wire::Operation& operation, Operands inputs);
+Result<Plan> plan_concatenate(const wire::Operation& operation, Operands inputs);
 
 // Turns a plan for a new output into one for an existing view: directly where it is as a new one would be, else stored.
 Result<void> redirect(Plan& plan, std::string_view operation, const OperandInfo& into, Operands inputs);
 // The phase that stores a result: block b covers the elements [b, b + 1) * kStoreBlockElements, in C order.
 inline constexpr std::uint64_t kStoreBlockElements = 32 * 1024;
-Result<Plan> plan_random(const wire::Operation& operation, Operands inputs);
-Result<Plan> plan_concatenate(const wire::Operation& operation, Operands inputs);
 
 // reduce: block b covers the elements [b, b + 1) * reduce_block_elements(dtype), in the order they lie in
 // memory where the operand is dense and in C order where it is not. Sized in bytes so that a block streams

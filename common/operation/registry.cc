@@ -12,10 +12,7 @@ namespace parcompute {
 namespace {
 
 using K = wire::Operation::KindCase;
-constexpr std::array<OperationRow, 7> kOperations{{
-constexpr std::array<OperationRow, 9> kOperations{{
-constexpr std::array<OperationRow, 8> kOperations{{
-constexpr std::array<OperationRow, 16> kOperations{{
+constexpr std::array<OperationRow, 22> kOperations{{
     {K::kReduce, "reduce", 1, 1, plan_reduce},
     {K::kMatmul, "matmul", 2, 2, plan_product},
     {K::kMandelbrot, "mandelbrot", 0, 0, plan_mandelbrot},

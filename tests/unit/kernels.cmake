@@ -7,11 +7,6 @@ target_compile_definitions(kernels_test PRIVATE
   PARCOMPUTE_KERNEL_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/kernel_oracle.py")
 gtest_discover_tests(kernels_test PROPERTIES TIMEOUT 300)
 
-# Products of arrays, and the dtypes that they promote to.
-add_executable(products_test promotion_test.cc)
-target_link_libraries(products_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
-gtest_discover_tests(products_test PROPERTIES TIMEOUT 300)
-
 # The loops of expressions.
 pkg_check_modules(MPFR REQUIRED IMPORTED_TARGET mpfr)
 add_executable(loops_test loops_math_test.cc loops_numpy_test.cc loops_test.cc)
@@ -19,17 +14,21 @@ target_link_libraries(loops_test PRIVATE parcompute_kernels PkgConfig::MPFR GTes
 target_compile_definitions(loops_test PRIVATE
   PARCOMPUTE_LOOPS_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/loops_oracle.py")
 gtest_discover_tests(loops_test PROPERTIES TIMEOUT 300)
+
+# Products of arrays, and the dtypes that they promote to.
 add_executable(products_test matmul_test.cc products_numpy_test.cc products_test.cc promotion_test.cc)
 target_link_libraries(products_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
 target_compile_definitions(products_test PRIVATE
   PARCOMPUTE_PRODUCTS_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/products_oracle.py")
 gtest_discover_tests(products_test PROPERTIES TIMEOUT 300)
+
 # Making arrays, and joining them.
 add_executable(create_test concatenate_test.cc create_numpy_test.cc fill_test.cc random_test.cc half_test.cc)
 target_link_libraries(create_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
 target_compile_definitions(create_test PRIVATE
   PARCOMPUTE_CREATE_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/create_oracle.py")
 gtest_discover_tests(create_test PROPERTIES TIMEOUT 300)
+
 # Sorting, scanning, selecting and counting.
 add_executable(order_test bins_test.cc order_numpy_test.cc scan_test.cc select_test.cc sort_test.cc)
 target_link_libraries(order_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)

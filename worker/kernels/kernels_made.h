@@ -14,9 +14,6 @@ std::unique_ptr<Kernel> make_fill(KernelJob job);
 std::unique_ptr<Kernel> make_read_file(KernelJob job);
 std::unique_ptr<Kernel> make_nop(KernelJob job);
 std::unique_ptr<Kernel> make_evaluate(KernelJob job);
-
-// A kernel around a row's own, which makes its result in scratch memory; the last phase stores it.
-std::unique_ptr<Kernel> make_store(KernelJob job, const KernelRow& row);
 std::unique_ptr<Kernel> make_random(KernelJob job);
 std::unique_ptr<Kernel> make_concatenate(KernelJob job);
 std::unique_ptr<Kernel> make_sort(KernelJob job);
@@ -29,5 +26,8 @@ std::unique_ptr<Kernel> make_searchsorted(KernelJob job);
 std::unique_ptr<Kernel> make_bincount(KernelJob job);
 std::unique_ptr<Kernel> make_histogram(KernelJob job);
 std::unique_ptr<Kernel> make_percentile(KernelJob job);
+
+// A kernel around a row's own, which makes its result in scratch memory; the last phase stores it.
+std::unique_ptr<Kernel> make_store(KernelJob job, const KernelRow& row);
 
 }  // namespace parcompute

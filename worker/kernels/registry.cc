@@ -7,10 +7,7 @@ namespace parcompute {
 namespace {
 
 using K = wire::Operation::KindCase;
-constexpr std::array<KernelRow, 7> kKernels{{
-constexpr std::array<KernelRow, 9> kKernels{{
-constexpr std::array<KernelRow, 8> kKernels{{
-constexpr std::array<KernelRow, 16> kKernels{{
+constexpr std::array<KernelRow, 22> kKernels{{
     {K::kReduce, make_reduce},
     {K::kMatmul, make_product},
     {K::kMandelbrot, make_mandelbrot},
