@@ -206,18 +206,24 @@ T slow(T x, More... more) {
   return static_cast<T>(F::exact(static_cast<long double>(x), static_cast<long double>(more)...));
 }
 
-// The lanes of y where `which` is true are computed again.
-template <class F, class T, class M>
-HWY_NOINLINE Vector<T> mended(M which, Vector<T> x, Vector<T> y) {
+// The lanes of `result` where `which` is true are computed again.
+template <class F, class T, class M, class... Arguments>
+HWY_NOINLINE Vector<T> mended(M which, Vector<T> result, Arguments... arguments) {
   const Tag<T> d;
   constexpr std::size_t kLanes = hn::MaxLanes(d);
-  HWY_ALIGN T xs[kLanes], ys[kLanes], marks[kLanes];
-  hn::Store(x, d, xs);
-  hn::Store(y, d, ys);
+  HWY_ALIGN T lanes[kLanes], marks[kLanes], of[sizeof...(Arguments)][kLanes];
+  hn::Store(result, d, lanes);
   hn::Store(hn::IfThenElseZero(which, hn::Set(d, T{1})), d, marks);
-  for (std::size_t i = 0; i < kLanes; ++i)
-    if (marks[i] != 0) ys[i] = slow<F>(xs[i]);
-  return hn::Load(d, ys);
+  std::size_t k = 0;
+  (hn::Store(arguments, d, of[k++]), ...);
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    if (marks[i] == 0) continue;
+    if constexpr (sizeof...(Arguments) == 1)
+      lanes[i] = slow<F>(of[0][i]);
+    else
+      lanes[i] = slow<F>(of[0][i], of[1][i]);
+  }
+  return hn::Load(d, lanes);
 }
 
 template <class T>
@@ -237,15 +243,23 @@ HWY_INLINE Vector<T> apply(Vector<T> x) {
     auto which = hn::Gt(x, hn::Set(d, kGuards.high));
     if constexpr (kGuards.low > -kInfinity) which = hn::Or(which, hn::Lt(x, hn::Set(d, kGuards.low)));
     if constexpr (kGuards.small > 0) which = hn::Or(which, hn::Lt(hn::Abs(x), hn::Set(d, kGuards.small)));
-    if (HWY_UNLIKELY(!hn::AllFalse(d, which))) y = mended<F, T>(which, x, y);
+    if (HWY_UNLIKELY(!hn::AllFalse(d, which))) y = mended<F, T>(which, y, x);
   }
   return canonical<T>(y);
 }
 
 template <class F, class T>
 HWY_INLINE Vector<T> apply(Vector<T> x, Vector<T> y) {
-  if (!has_fma()) return canonical<T>(hn::Set(Tag<T>(), slow<F>(hn::GetLane(x), hn::GetLane(y))));
-  return canonical<T>(from_raw<T>(F::quick(raw_of<T>(x), raw_of<T>(y))));
+  const Tag<T> d;
+  if (!has_fma()) return canonical<T>(hn::Set(d, slow<F>(hn::GetLane(x), hn::GetLane(y))));
+  Vector<T> z = from_raw<T>(F::quick(raw_of<T>(x), raw_of<T>(y)));
+  if constexpr (std::is_same_v<F, Power>) {
+    // SLEEF's power becomes infinite a little too early.
+    constexpr T kMost = sizeof(T) == 8 ? T(1.79e308) : T(3.4e38F);
+    const auto which = hn::Gt(hn::Abs(z), hn::Set(d, kMost));
+    if (HWY_UNLIKELY(!hn::AllFalse(d, which))) z = mended<F, T>(which, z, x, y);
+  }
+  return canonical<T>(z);
 }
 
 // ---- strips ----
