@@ -24,15 +24,10 @@ template <class T>
 HWY_INLINE T canonical(T x) {
   return x == x ? x : std::numeric_limits<T>::quiet_NaN();
 }
-template <class T>
-HWY_INLINE Complex<T> made(T re, T im) {
-  return {canonical(re), canonical(im)};
-}
-
 struct Negative {
   template <class T>
-  HWY_INLINE Complex<T> operator()(Complex<T> z) const {
-    return {-z.re, -z.im};
+  HWY_INLINE T operator()(T x) const {
+    return -x;
   }
 };
 struct Conjugate {
@@ -55,8 +50,8 @@ struct Imag {
 };
 struct Rint {
   template <class T>
-  HWY_INLINE Complex<T> operator()(Complex<T> z) const {
-    return made(std::rint(z.re), std::rint(z.im));
+  HWY_INLINE T operator()(T x) const {
+    return canonical(std::rint(x));
   }
 };
 struct Isnan {
@@ -82,16 +77,34 @@ struct Isfinite {
 
 struct Add {
   template <class T>
-  HWY_INLINE Complex<T> operator()(Complex<T> a, Complex<T> b) const {
-    return made(a.re + b.re, a.im + b.im);
+  HWY_INLINE T operator()(T a, T b) const {
+    return canonical(a + b);
   }
 };
 struct Subtract {
   template <class T>
-  HWY_INLINE Complex<T> operator()(Complex<T> a, Complex<T> b) const {
-    return made(a.re - b.re, a.im - b.im);
+  HWY_INLINE T operator()(T a, T b) const {
+    return canonical(a - b);
   }
 };
+
+// What acts on the parts alone: a loop over twice as many reals.
+template <class T, class F>
+LoopFault unary_by_parts(const Strip& strip) {
+  if (strip.is_single[0]) {
+    unary_by_parts<T, F>({.in = {strip.in[0]}, .out = strip.out, .count = std::min<std::size_t>(strip.count, 1)});
+    if (strip.count > 1) fill_with_first<Complex<T>>(strip);
+    return LoopFault::kNone;
+  }
+  return unary<T, T, F>({.in = {strip.in[0]}, .out = strip.out, .count = 2 * strip.count});
+}
+template <class T, class F>
+LoopFault binary_by_parts(const Strip& strip) {
+  return in_dense_parts<Complex<T>, Complex<T>>(strip, [](const void* a, const void* b, void* out, std::size_t count) {
+    return binary<T, T, F>({.in = {a, b}, .out = out, .count = 2 * count});
+  });
+}
+
 // ---- products ----
 
 // Written out: of the plain formula g++ 12 makes vectors of fused multiply-adds, -ffp-contract=off or not (its pattern
@@ -101,7 +114,7 @@ template <class T>
 HWY_INLINE void products_dense(const void* a, const void* b, void* out, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto x = load<Complex<T>>(a, i), y = load<Complex<T>>(b, i);
-    store(out, i, made(x.re * y.re - x.im * y.im, x.re * y.im + x.im * y.re));
+    store(out, i, Complex<T>{canonical(x.re * y.re - x.im * y.im), canonical(x.re * y.im + x.im * y.re)});
   }
 }
 #else
@@ -216,17 +229,17 @@ Loop complex_loop(Op op) {
   using Z = Complex<T>;
   using B = std::uint8_t;
   switch (op) {
-    case Op::kNegative: return unary<Z, Z, Negative>;
+    case Op::kNegative: return unary_by_parts<T, Negative>;
     case Op::kSquare: return square<T>;
     case Op::kConjugate: return unary<Z, Z, Conjugate>;
     case Op::kReal: return unary<T, Z, Real>;
     case Op::kImag: return unary<T, Z, Imag>;
-    case Op::kRint: return unary<Z, Z, Rint>;
+    case Op::kRint: return unary_by_parts<T, Rint>;
     case Op::kIsnan: return unary<B, Z, Isnan>;
     case Op::kIsinf: return unary<B, Z, Isinf>;
     case Op::kIsfinite: return unary<B, Z, Isfinite>;
-    case Op::kAdd: return binary<Z, Z, Add>;
-    case Op::kSubtract: return binary<Z, Z, Subtract>;
+    case Op::kAdd: return binary_by_parts<T, Add>;
+    case Op::kSubtract: return binary_by_parts<T, Subtract>;
     case Op::kMultiply: return multiply<T>;
     case Op::kMinimum: return slow_binary<Z, Z, Minimum>;
     case Op::kMaximum: return slow_binary<Z, Z, Maximum>;
