@@ -1,4 +1,4 @@
-// Functions of float32 and float64: SLEEF's deterministic family ("finz", made of fused multiply-adds), which gives the same
+// Functions of float32 and float64 (but for float64's sine and cosine, loops_sine-inl.h): SLEEF's deterministic family ("finz", made of fused multiply-adds), which gives the same
 // bits for vectors of 8, 4, 2 and 1; N. Shibata and F. Petrogalli, "SLEEF: A Portable Vectorized Library of C Standard
 // Mathematical Functions", IEEE TPDS 31 (2020). Every result is within 1 ULP of the exact value; where SLEEF's is not
 // (kGuards has the ranges), it is the C library's of long double, rounded: within 0.51 ULP, and one code for all CPUs.
@@ -17,6 +17,7 @@
 //
 #include <hwy/highway.h>
 
+#include "worker/kernels/loops_sine-inl.h"
 #include "worker/kernels/loops_strip-inl.h"
 
 // SLEEF's names carry the vector type and the instruction set. sleef.h declares only the sets that the whole file is compiled for,
@@ -231,8 +232,52 @@ HWY_INLINE Vector<T> canonical(Vector<T> x) {
   return hn::IfThenElse(hn::IsNaN(x), hn::Set(Tag<T>(), std::numeric_limits<T>::quiet_NaN()), x);
 }
 
+// ---- sine and cosine of float64: our own, SLEEF's far out ----
+
+template <class F, class T>
+constexpr bool kIsSine = sizeof(T) == 8 && (std::is_same_v<F, Sin> || std::is_same_v<F, Cos>);
+template <class F>
+constexpr std::uint64_t kTurnsOf = std::is_same_v<F, Sin> ? 0 : 1;
+
+#if PARCOMPUTE_SLEEF_VECTORS
+template <class F>
+HWY_INLINE Vector<double> near_sine(Vector<double> x) {
+  return sine<SineVectors, kTurnsOf<F>>(x);
+}
+#else
+#if HWY_ARCH_X86
+template <class F>
+__attribute__((target("fma"))) double near_sine_with_fma(double x) {
+  return sine<SineNumbers, kTurnsOf<F>>(x);
+}
+#else
+template <class F>
+double near_sine_with_fma(double x) {
+  return sine<SineNumbers, kTurnsOf<F>>(x);
+}
+#endif
+template <class F>
+HWY_INLINE Vector<double> near_sine(Vector<double> v) {
+  const double x = hn::GetLane(v);
+  return hn::Set(Tag<double>(), has_fma() ? near_sine_with_fma<F>(x) : sine<SineNumbers, kTurnsOf<F>>(x));
+}
+#endif
+
+template <class F>
+HWY_INLINE Vector<double> apply_sine(Vector<double> x) {
+  const Tag<double> d;
+  Vector<double> y = near_sine<F>(x);
+  const auto far = hn::Not(hn::Lt(hn::Abs(x), hn::Set(d, kSineLimit)));
+  if (HWY_UNLIKELY(!hn::AllFalse(d, far)))
+    y = has_fma() ? hn::IfThenElse(far, from_raw<double>(F::quick(raw_of<double>(x))), y) : mended<F, double>(far, y, x);
+  return canonical<double>(y);
+}
+
+// ---- one vector ----
+
 template <class F, class T>
 HWY_INLINE Vector<T> apply(Vector<T> x) {
+  if constexpr (kIsSine<F, T>) return apply_sine<F>(x);
   const Tag<T> d;
   constexpr Guards<T> kGuards = guards_of<F, T>();
   constexpr T kInfinity = std::numeric_limits<T>::infinity();
