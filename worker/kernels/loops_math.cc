@@ -263,10 +263,10 @@ HWY_INLINE Vector<double> near_sine(Vector<double> v) {
 }
 #endif
 
+// y but for the lanes where x is far out.
 template <class F>
-HWY_INLINE Vector<double> apply_sine(Vector<double> x) {
+HWY_INLINE Vector<double> with_far_sines(Vector<double> x, Vector<double> y) {
   const Tag<double> d;
-  Vector<double> y = near_sine<F>(x);
   const auto far = hn::Not(hn::Lt(hn::Abs(x), hn::Set(d, kSineLimit)));
   if (HWY_UNLIKELY(!hn::AllFalse(d, far)))
     y = has_fma() ? hn::IfThenElse(far, from_raw<double>(F::quick(raw_of<double>(x))), y) : mended<F, double>(far, y, x);
@@ -277,7 +277,7 @@ HWY_INLINE Vector<double> apply_sine(Vector<double> x) {
 
 template <class F, class T>
 HWY_INLINE Vector<T> apply(Vector<T> x) {
-  if constexpr (kIsSine<F, T>) return apply_sine<F>(x);
+  if constexpr (kIsSine<F, T>) return with_far_sines<F>(x, near_sine<F>(x));
   const Tag<T> d;
   constexpr Guards<T> kGuards = guards_of<F, T>();
   constexpr T kInfinity = std::numeric_limits<T>::infinity();
@@ -350,6 +350,17 @@ LoopFault unary_math(const Strip& strip) {
   if (strip.count == 0) return LoopFault::kNone;
   const std::size_t count = strip.is_single[0] ? 1 : strip.count;
   std::size_t i = 0;
+#if PARCOMPUTE_SLEEF_VECTORS
+  if constexpr (kIsSine<F, T>) {
+    using Pairs = SinePairs<SineVectors>;
+    for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
+      const Pairs::V x{load_vector<T>(strip.in[0], i), load_vector<T>(strip.in[0], i + kLanes)};
+      const Pairs::V y = sine<Pairs, kTurnsOf<F>>(x);
+      store_vector<T>(with_far_sines<F>(x.first, y.first), strip.out, i);
+      store_vector<T>(with_far_sines<F>(x.second, y.second), strip.out, i + kLanes);
+    }
+  }
+#endif
   for (; i + kLanes <= count; i += kLanes)
     store_vector<T>(apply<F, T>(load_vector<T>(strip.in[0], i)), strip.out, i);
   if (i < count)

@@ -74,6 +74,33 @@ struct SineNumbers {
   }
 };
 
+// And on two at once: one's operations fill the time that the other's wait for their operands.
+template <class O>
+struct SinePairs {
+  struct V {
+    typename O::V first, second;
+  };
+
+  static HWY_INLINE V set(double x) { return {O::set(x), O::set(x)}; }
+  static HWY_INLINE V add(V a, V b) { return {O::add(a.first, b.first), O::add(a.second, b.second)}; }
+  static HWY_INLINE V sub(V a, V b) { return {O::sub(a.first, b.first), O::sub(a.second, b.second)}; }
+  static HWY_INLINE V mul(V a, V b) { return {O::mul(a.first, b.first), O::mul(a.second, b.second)}; }
+  static HWY_INLINE V fma(V a, V b, V c) {
+    return {O::fma(a.first, b.first, c.first), O::fma(a.second, b.second, c.second)};
+  }
+  static HWY_INLINE V fnma(V a, V b, V c) {
+    return {O::fnma(a.first, b.first, c.first), O::fnma(a.second, b.second, c.second)};
+  }
+  static HWY_INLINE V tiny_or(V x, double bound, V y) {
+    return {O::tiny_or(x.first, bound, y.first), O::tiny_or(x.second, bound, y.second)};
+  }
+  template <std::uint64_t kTurns>
+  static HWY_INLINE V choose(V turns, V even, V odd) {
+    return {O::template choose<kTurns>(turns.first, even.first, odd.first),
+            O::template choose<kTurns>(turns.second, even.second, odd.second)};
+  }
+};
+
 // sin(x + kTurns pi/2).
 template <class O, std::uint64_t kTurns, class V = typename O::V>
 HWY_INLINE V sine(V x) {
