@@ -22,7 +22,8 @@ std::vector<std::byte> elements(DType dtype, std::uint64_t seed) {
   std::vector<double> values(kCount);
   for (double& x : values) {
     const double unit = static_cast<double>(random() >> 11) * 0x1p-53;
-    x = info(dtype).kind == Kind::kFloat || info(dtype).kind == Kind::kComplex ? 0.5 + 19.5 * unit : 1 + std::floor(99 * unit);
+    x = info(dtype).kind == Kind::kFloat || info(dtype).kind == Kind::kComplex ? 0.5 + 19.5 * unit
+                                                                               : 1 + std::floor(99 * unit);
   }
   if (dtype == DType::kBool)
     for (double& x : values) x = x > 50 ? 1 : 0;
@@ -31,19 +32,20 @@ std::vector<std::byte> elements(DType dtype, std::uint64_t seed) {
   return bytes;
 }
 
-void run(benchmark::State& state, std::string_view isa, Loop (*find)(int, int), int first, int second, DType in, DType condition,
-         std::size_t out_size, bool single) {
+void run(benchmark::State& state, std::string_view isa, Loop (*find)(int, int), int first, int second, DType in,
+         DType condition, std::size_t out_size, bool single) {
   if (!select_instruction_set(isa)) return state.SkipWithError("no such instruction set here");
   const Loop loop = find(first, second);
   const auto a = elements(condition, 1), b = elements(in, 2), c = elements(in, 3);
   std::vector<std::byte> out(kCount * out_size);
-  const Strip strip{.in = {a.data(), b.data(), c.data()}, .is_single = {false, single, false}, .out = out.data(), .count = kCount};
+  const Strip strip{
+      .in = {a.data(), b.data(), c.data()}, .is_single = {false, single, false}, .out = out.data(), .count = kCount};
   for (auto _ : state) {
     loop(strip);
     benchmark::ClobberMemory();
   }
-  state.counters["ns_per_element"] = benchmark::Counter(
-      static_cast<double>(state.iterations()) * kCount * 1e-9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["ns_per_element"] = benchmark::Counter(static_cast<double>(state.iterations()) * kCount * 1e-9,
+                                                        benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
   (void)select_instruction_set("");
 }
 
@@ -55,7 +57,8 @@ Loop find_conversion(int from, int to) {
 }
 
 void add_all() {
-  const std::vector<DType> dtypes{DType::kFloat64, DType::kFloat32, DType::kInt64, DType::kInt32, DType::kUint8, DType::kComplex128};
+  const std::vector<DType> dtypes{DType::kFloat64, DType::kFloat32, DType::kInt64,
+                                  DType::kInt32,   DType::kUint8,   DType::kComplex128};
   for (const std::string_view isa : available_instruction_sets()) {
     const auto named = [&](const std::string& text) { return text + "/" + std::string(isa); };
     for (const OpInfo& row : kOps)
@@ -65,15 +68,16 @@ void add_all() {
         for (const bool single : {false, true}) {
           if (single && row.operands != 2) continue;
           benchmark::RegisterBenchmark(
-              named(std::string(row.name) + "/" + std::string(name(dtype)) + (single ? "/single" : "")).c_str(), run, isa, find_op,
-              static_cast<int>(row.op), static_cast<int>(dtype), dtype, first, itemsize(result_dtype(row.op, dtype)), single);
+              named(std::string(row.name) + "/" + std::string(name(dtype)) + (single ? "/single" : "")).c_str(), run,
+              isa, find_op, static_cast<int>(row.op), static_cast<int>(dtype), dtype, first,
+              itemsize(result_dtype(row.op, dtype)), single);
         }
       }
     for (const DTypeInfo& from : kDTypes)
       for (const DTypeInfo& to : kDTypes)
-        benchmark::RegisterBenchmark(named("cast/" + std::string(from.name) + "/" + std::string(to.name)).c_str(), run, isa,
-                                     find_conversion, static_cast<int>(from.dtype), static_cast<int>(to.dtype), from.dtype,
-                                     from.dtype, std::size_t{to.itemsize}, false);
+        benchmark::RegisterBenchmark(named("cast/" + std::string(from.name) + "/" + std::string(to.name)).c_str(), run,
+                                     isa, find_conversion, static_cast<int>(from.dtype), static_cast<int>(to.dtype),
+                                     from.dtype, from.dtype, std::size_t{to.itemsize}, false);
   }
 }
 

@@ -2,8 +2,9 @@
 
     loops_oracle.py FILE SEED
 
-The file is a sequence of records, little endian: a kind ("loop" or "cast"), the op's name (or "cast") in 16 bytes, the number of the
-operands' dtype and of the result's, the number of operands and of elements, the operands' bytes, the answer's bytes.
+The file is a sequence of records, little endian: a kind ("loop" or "cast"), the op's name (or "cast") in 16 bytes, the
+number of the operands' dtype and of the result's, the number of operands and of elements, the operands' bytes, the
+answer's.
 Functions that NumPy computes to the last bit by definition alone; loops_math_test.cc has the others.
 """
 
@@ -76,14 +77,16 @@ def specials(dtype):
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
         bits = info.bits
-        wanted = [0, 1, 2, 3, 7, 10, bits - 1, bits, bits + 1, -1, -2, -3, -bits, info.min, info.min + 1, info.max, info.max - 1,
-                  2**31, 2**31 - 1, -2**31, 2**32, 2**32 - 1, 2**16, 2**15, 255, 256, 127, 128, -128, -129]
+        wanted = [0, 1, 2, 3, 7, 10, bits - 1, bits, bits + 1, -1, -2, -3, -bits, info.min, info.min + 1, info.max,
+                  info.max - 1, 2**31, 2**31 - 1, -2**31, 2**32, 2**32 - 1, 2**16, 2**15, 255, 256, 127, 128,
+                  -128, -129]
         return np.array([x for x in wanted if info.min <= x <= info.max], dtype)
     if dtype.kind == "f":
         info = np.finfo(dtype)
-        wanted = [0.0, 1, 0.5, 1.5, 2, 2.5, 3, 7, 10, 100, 0.1, 1 / 3, 127.9, 128, 255.5, 256, 32768, 65536, 2.0**23 + 1, 2.0**31,
-                  2.0**31 - 1, 2.0**31 + 0.5, 2.0**32, 2.0**52 + 1, 2.0**53, 2.0**63, 2.0**64, 1e20, float(info.max),
-                  float(info.tiny), float(info.smallest_subnormal), float(info.tiny) / 3, float(info.eps), np.inf, np.nan]
+        wanted = [0.0, 1, 0.5, 1.5, 2, 2.5, 3, 7, 10, 100, 0.1, 1 / 3, 127.9, 128, 255.5, 256, 32768, 65536, 2.0**23 + 1,
+                  2.0**31, 2.0**31 - 1, 2.0**31 + 0.5, 2.0**32, 2.0**52 + 1, 2.0**53, 2.0**63, 2.0**64, 1e20,
+                  float(info.max), float(info.tiny), float(info.smallest_subnormal), float(info.tiny) / 3, float(info.eps),
+                  np.inf, np.nan]
         values = np.array(wanted).astype(dtype)
         return np.concatenate([values, -values])
     part = specials(np.dtype("f4" if dtype.itemsize == 8 else "f8"))

@@ -1,5 +1,6 @@
-// Casts: NumPy's astype on x86-64, every case of which is written out, so that no machine's conversion of what does not fit
-// is asked.
+// Casts: NumPy's astype on x86-64, every case of which is written out, so that no machine's conversion of what does not
+// fit is asked. (Of what fits no integer, NumPy's vectors make other numbers than its scalar code, by where in an array
+// an element stands; this is the scalar code's: cvttsd2si and what compilers put around it.)
 #include <limits>
 
 #include "worker/kernels/loops.h"
@@ -98,8 +99,8 @@ LoopFault cast_parts(const Strip& strip) {
   return unary<To, From, Cast<To>>({.in = {strip.in[0]}, .out = strip.out, .count = 2 * strip.count});
 }
 
-// One loop for all casts that do the same to the bits: integers' signs matter only where they grow, become floats, or come
-// from floats that do not fit.
+// One loop for all casts that do the same to the bits: integers' signs matter only where they grow, become floats, or
+// come from floats that do not fit.
 template <class To, class From>
 constexpr auto make_cast() {
   if constexpr (std::is_same_v<To, From> && !std::is_same_v<To, Bool>) {
@@ -112,8 +113,7 @@ constexpr auto make_cast() {
       return &unary<UnsignedTo, std::make_unsigned_t<From>, Cast<UnsignedTo>>;
     else
       return &unary<UnsignedTo, From, Cast<UnsignedTo>>;
-  } else if constexpr (std::is_integral_v<To> &&
-                       (std::is_same_v<From, Bool> || sizeof(To) < 4)) {
+  } else if constexpr (std::is_integral_v<To> && (std::is_same_v<From, Bool> || sizeof(To) < 4)) {
     using UnsignedTo = std::make_unsigned_t<To>;
     return &unary<UnsignedTo, From, Cast<UnsignedTo>>;
   } else if constexpr (std::is_same_v<To, Bool> && std::is_integral_v<From>) {

@@ -153,11 +153,10 @@ HWY_INLINE void products_dense(const void* a, const void* b, void* out, std::siz
 
 template <class T>
 LoopFault multiply(const Strip& strip) {
-  return in_dense_parts<Complex<T>, Complex<T>>(
-      strip, [](const void* a, const void* b, void* out, std::size_t count) {
-        products_dense<T>(a, b, out, count);
-        return LoopFault::kNone;
-      });
+  return in_dense_parts<Complex<T>, Complex<T>>(strip, [](const void* a, const void* b, void* out, std::size_t count) {
+    products_dense<T>(a, b, out, count);
+    return LoopFault::kNone;
+  });
 }
 
 template <class T>
@@ -198,7 +197,8 @@ struct LessEqual {
   }
 };
 
-// The first operand unless the other is beyond it (or, for minimum and maximum, has a NaN; for fmin and fmax, has none).
+// The first operand unless the other is beyond it (or, for minimum and maximum, has a NaN; for fmin and fmax, has
+// none).
 struct Minimum {
   template <class T>
   HWY_INLINE Complex<T> operator()(Complex<T> a, Complex<T> b) const {

@@ -1,6 +1,6 @@
-// Complex functions, element by element: the C library's, NumPy's definitions of what C has not, and division. One code for
-// every instruction set, compiled for CPUs without FMA: nothing is fused. (The C library chooses its own code by the CPU, so that
-// one without FMA may differ in a last bit of a function.)
+// Complex functions, element by element: the C library's, NumPy's definitions of what C has not, and division. One code
+// for every instruction set, compiled for CPUs without FMA: nothing is fused. (The C library chooses its own code by
+// the CPU, so that one without FMA may differ in a last bit of a function.)
 #include <cmath>
 #include <complex>
 #include <cstring>
@@ -93,21 +93,96 @@ struct Sign {
   }
 };
 
-struct Sqrt { template <class T> Std<T> operator()(Std<T> z) const { return std::sqrt(z); } };
-struct Exp { template <class T> Std<T> operator()(Std<T> z) const { return std::exp(z); } };
-struct Log { template <class T> Std<T> operator()(Std<T> z) const { return std::log(z); } };
-struct Sin { template <class T> Std<T> operator()(Std<T> z) const { return std::sin(z); } };
-struct Cos { template <class T> Std<T> operator()(Std<T> z) const { return std::cos(z); } };
-struct Tan { template <class T> Std<T> operator()(Std<T> z) const { return std::tan(z); } };
-struct Arcsin { template <class T> Std<T> operator()(Std<T> z) const { return std::asin(z); } };
-struct Arccos { template <class T> Std<T> operator()(Std<T> z) const { return std::acos(z); } };
-struct Arctan { template <class T> Std<T> operator()(Std<T> z) const { return std::atan(z); } };
-struct Sinh { template <class T> Std<T> operator()(Std<T> z) const { return std::sinh(z); } };
-struct Cosh { template <class T> Std<T> operator()(Std<T> z) const { return std::cosh(z); } };
-struct Tanh { template <class T> Std<T> operator()(Std<T> z) const { return std::tanh(z); } };
-struct Arcsinh { template <class T> Std<T> operator()(Std<T> z) const { return std::asinh(z); } };
-struct Arccosh { template <class T> Std<T> operator()(Std<T> z) const { return std::acosh(z); } };
-struct Arctanh { template <class T> Std<T> operator()(Std<T> z) const { return std::atanh(z); } };
+struct Sqrt {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::sqrt(z);
+  }
+};
+struct Exp {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::exp(z);
+  }
+};
+struct Log {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::log(z);
+  }
+};
+struct Sin {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::sin(z);
+  }
+};
+struct Cos {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::cos(z);
+  }
+};
+struct Tan {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::tan(z);
+  }
+};
+struct Arcsin {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::asin(z);
+  }
+};
+struct Arccos {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::acos(z);
+  }
+};
+struct Arctan {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::atan(z);
+  }
+};
+struct Sinh {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::sinh(z);
+  }
+};
+struct Cosh {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::cosh(z);
+  }
+};
+struct Tanh {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::tanh(z);
+  }
+};
+struct Arcsinh {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::asinh(z);
+  }
+};
+struct Arccosh {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::acosh(z);
+  }
+};
+struct Arctanh {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::atanh(z);
+  }
+};
 
 struct Exp2 {
   template <class T>

@@ -1,4 +1,5 @@
-// Arithmetic of float32 and float64: IEEE's, and NumPy's own rules for floor_divide, remainder and the four of minimum's kind.
+// Arithmetic of float32 and float64: IEEE's, and NumPy's own rules for floor_divide, remainder and minimum's kind.
+// minimum and its three kin order -0 before +0, which NumPy leaves to the machine.
 //
 // A NaN that was computed is the positive quiet one: which operand's NaN an addition hands on depends on the order that
 // a compiler put them in. What moves bits (negative, absolute, copysign) leaves a NaN's payload alone.
@@ -201,7 +202,8 @@ struct Fmax {
 
 // ---- division with a rest ----
 //
-// Three functions of (a, b, fmod(a, b)), for b other than 0, without branches. fmod itself is exact, whoever computes it.
+// Three functions of (a, b, fmod(a, b)), for b other than 0, without branches. fmod itself is exact, whoever computes
+// it.
 
 struct Fmod {
   template <class T>
@@ -213,8 +215,8 @@ struct Fmod {
     return std::numeric_limits<T>::quiet_NaN();
   }
 };
-// NumPy's npy_divmod: fmod moved to the divisor's sign, and the quotient that belongs to it, as near to a whole number as
-// the division said.
+// NumPy's npy_divmod: fmod moved to the divisor's sign, and the quotient that belongs to it, as near to a whole number
+// as the division said.
 struct FloorDivide {
   template <class T>
   HWY_INLINE T operator()(T a, T b, T rest) const {
@@ -242,8 +244,8 @@ struct Remainder {
 };
 
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
-// The rounded quotient's whole part is the true one's or one more, so that a - whole * b, computed in one rounding, is exact: a
-// multiple of the smaller operand's last place, smaller than b. One more shows by the sign.
+// The rounded quotient's whole part is the true one's or one more, so that a - whole * b, computed in one rounding, is
+// exact: a multiple of the smaller operand's last place, not above b. One more shows by the sign.
 template <class T>
 constexpr bool kHasQuickFmod = true;
 

@@ -1,11 +1,12 @@
-// Sine and cosine of float64 for |x| < kSineLimit, several times as quick as SLEEF's and within 0.75 ULP. Included by loops_math.cc
-// for every instruction set.
+// Sine and cosine of float64 for |x| < kSineLimit, in two fifths of SLEEF's time and within 0.75 ULP. Included by
+// loops_math.cc for every instruction set.
 //
-// x = n pi/2 + r + r_low, |r| <= pi/4: Cody and Waite's reduction with pi/2 in three parts (Software Manual for the Elementary
-// Functions, 1980). With fused multiply-adds the first difference is exact (a multiple of 2^-53 below 1), the second
-// part's product and difference keep their rounding errors (Dekker, Knuth), and the third reaches beyond 2^-160: below the limit no
-// double comes nearer to a multiple of pi/2 than about 2^-60. Then both series in r, of which n's parity chooses one.
-// The coefficients interpolate sin and cos at Chebyshev's nodes (relative error below 2^-55).
+// x = n pi/2 + r + r_low, |r| <= pi/4: Cody and Waite's reduction with pi/2 in three parts (Software Manual for the
+// Elementary Functions, 1980). With fused multiply-adds the first difference is exact (a multiple of 2^-53 below 1),
+// the second part's product and difference keep their rounding errors (Dekker, Knuth), and the third reaches beyond
+// 2^-160: below the limit no double comes nearer to a multiple of pi/2 than about 2^-60. Then both series in r, of
+// which n's parity chooses one. The coefficients interpolate sin and cos at Chebyshev's nodes (relative error below
+// 2^-55).
 //
 // Every operation is IEEE's, fused ones included, so that vectors of any width and single numbers give the same bits.
 #if defined(PARCOMPUTE_LOOPS_SINE_INL_H) == defined(HWY_TARGET_TOGGLE)
