@@ -1,6 +1,8 @@
-// BinCounts: counts, or sums of weights, of the bins that elements fall into (BinShape in common/operation/order_plan.h).
+// BinCounts: counts, or sums of weights, of the bins that elements fall into (BinShape in
+// common/operation/order_plan.h).
 //
-// A part's elements are added in their order, the parts in theirs: sums of weights are the same bits however the blocks run.
+// A part's elements are added in their order, the parts in theirs: sums of weights are the same bits however the
+// blocks run.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +31,8 @@ class BinCounts final : public Kernel {
         shape_(shape_bins(element_count(job_.inputs[0].spec), bins)),
         reader_(job_.inputs[0], flat_rows(job_.inputs[0])),
         locate_(std::move(locate)) {
-    if constexpr (std::is_floating_point_v<Count>) weights_.emplace(job_.inputs.back(), flat_rows(job_.inputs.back()));
+    if constexpr (std::is_floating_point_v<Count>)
+      weights_.emplace(job_.inputs.back(), flat_rows(job_.inputs.back()));
   }
 
   Result<void> run(std::size_t phase, BlockRange blocks, ScalarBytes&) override {
