@@ -29,11 +29,11 @@ Result<Plan> plan_percentile(const wire::Operation& operation, Operands inputs);
 // ---- rows ----
 
 struct Rows {
-  ArraySpec spec;             // the operand with the axis moved to the end: row r is its elements [r, r + 1) * length in C order
-  Dims shape;                 // of a result with one element for each of the operand's
+  ArraySpec spec;  // the operand with the axis moved to the end: row r is its elements [r, r + 1) * length in C order
+  Dims shape;      // of a result with one element for each of the operand's
   std::uint64_t rows = 0;
   std::uint64_t length = 0;
-  std::uint64_t inner = 1;    // elements of a dense result between neighbours of a row
+  std::uint64_t inner = 1;  // elements of a dense result between neighbours of a row
 
   std::uint64_t elements() const { return rows * length; }
   // Where element i of row r lies in a dense array of `shape`.
@@ -53,8 +53,8 @@ std::optional<std::int32_t> axis_of(const Message& message) {
 // ---- sort and what stands on it ----
 
 // An array is sorted as items: ordered integers made of elements, with their index where it matters. Short rows are
-// sorted whole, several to a block. A long row is cut into runs, sorted in scratch memory (phase 0), and into pieces of
-// the sorted row, each made of its share of every run (phase 1): two passes over memory, whatever the length.
+// sorted whole, several to a block. A long row is cut into runs, sorted in scratch memory (phase 0), and into pieces
+// of the sorted row, each made of its share of every run (phase 1): two passes over memory, whatever the length.
 struct SortShape {
   std::uint64_t rows = 0, length = 0, item_bytes = 0;
   std::uint64_t rows_per_block = 0;  // of short rows; 0: the rows are long
@@ -73,7 +73,8 @@ inline constexpr std::uint64_t kSortBlockBytes = 512 * 1024;
 inline constexpr std::uint64_t kMostRuns = 1024;
 SortShape shape_sort(std::uint64_t rows, std::uint64_t length, std::uint64_t item_bytes);
 
-// Bytes of an item. Sort: the key itself, or (complex) key and index. Argsort: key and index, 32 bits each where they fit.
+// Bytes of an item. Sort: the key itself, or (complex) key and index. Argsort: key and index, 32 bits each where they
+// fit.
 std::uint64_t sort_item_bytes(DType dtype);
 std::uint64_t argsort_item_bytes(DType dtype, std::uint64_t length);
 
@@ -88,8 +89,8 @@ inline constexpr std::uint64_t kPercentilesPerBlock = 4;
 
 // ---- scan ----
 
-// Short rows: several to a block, one phase. Long ones: totals of parts (phase 0), what comes before each part (phase 1,
-// one block for each row), and the scan itself (phase 2).
+// Short rows: several to a block, one phase. Long ones: totals of parts (phase 0), what comes before each part (phase
+// 1, one block for each row), and the scan itself (phase 2).
 struct ScanShape {
   std::uint64_t rows = 0, length = 0;
   std::uint64_t rows_per_block = 0;  // 0: the rows are long
@@ -107,8 +108,8 @@ DType scan_result_dtype(DType dtype);
 
 // ---- compress and take ----
 
-// The mask in blocks of `per_block` elements; an element of the mask stands for `inner` elements of the operand, which are
-// copied in `inner_parts` parts of `inner_part` elements.
+// The mask in blocks of `per_block` elements; an element of the mask stands for `inner` elements of the operand,
+// which are copied in `inner_parts` parts of `inner_part` elements.
 struct CompressShape {
   std::uint64_t mask = 0, inner = 0;
   std::uint64_t per_block = 0, mask_blocks = 0;
@@ -119,8 +120,8 @@ CompressShape shape_compress(const ArraySpec& a, const ArraySpec& mask);
 // The result is outer x indices x inner.
 struct TakeShape {
   std::uint64_t outer = 1, indices = 1, inner = 1;
-  std::uint64_t length = 0;    // along the axis
-  std::uint64_t per_block = 0; // (outer, index) pairs
+  std::uint64_t length = 0;     // along the axis
+  std::uint64_t per_block = 0;  // (outer, index) pairs
   std::optional<std::size_t> axis;
 };
 TakeShape shape_take(const ArraySpec& a, const ArraySpec& indices, std::optional<std::int32_t> axis);
@@ -129,8 +130,8 @@ TakeShape shape_take(const ArraySpec& a, const ArraySpec& indices, std::optional
 
 inline constexpr std::uint64_t kSearchBlock = 16 * 1024;
 
-// Counts of bins: `parts` of the operand are counted apart, in scratch (phase 0), and added up in order of the parts (phase 1).
-// One part alone counts into the result, in one phase.
+// Counts of bins: `parts` of the operand are counted apart, in scratch (phase 0), and added up in order of the parts
+// (phase 1). One part alone counts into the result, in one phase.
 struct BinShape {
   std::uint64_t elements = 0, bins = 0;
   std::uint64_t part = 0, parts = 0;

@@ -37,7 +37,8 @@ Result<Plan> plan_scan(const wire::Operation& operation, Operands inputs) {
   const auto rows = rows_along(what, a, axis_of(scan));
   if (!rows) return fail(rows.error());
   auto output = make_spec(scan_result_dtype(a.spec.dtype), rows->shape);
-  if (!output) return fail(output.error().code, fmt::format("{} of {}: {}", what, format_operand(a), output.error().message));
+  if (!output)
+    return fail(output.error().code, fmt::format("{} of {}: {}", what, format_operand(a), output.error().message));
   Plan plan;
   plan.bytes_read = byte_count(a.spec);
   plan.bytes_written = byte_count(*output);

@@ -35,18 +35,21 @@ CompressShape shape_compress(const ArraySpec& a, const ArraySpec& mask) {
 Result<Plan> plan_compress(const wire::Operation&, Operands inputs) {
   const OperandInfo &a = inputs[0], &mask = inputs[1];
   if (mask.spec.dtype != DType::kBool)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("compress of {} by {}: the mask's dtype must be bool; compare first, as in 'm != 0'",
-                                                         format_operand(a), format_operand(mask)));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("compress of {} by {}: the mask's dtype must be bool; compare first, as in 'm != 0'",
+                            format_operand(a), format_operand(mask)));
   const bool fits = mask.spec.ndim() <= a.spec.ndim() && mask.spec.ndim() > 0 &&
                     std::equal(mask.spec.shape.begin(), mask.spec.shape.end(), a.spec.shape.begin());
   if (!fits)
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("compress of {} by {}: the mask's shape must be that of the array, or of its first dimensions",
-                            format_operand(a), format_operand(mask)));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("compress of {} by {}: the mask's shape must be that of the array, or of its first dimensions",
+                    format_operand(a), format_operand(mask)));
   Dims shape{static_cast<std::int64_t>(element_count(mask.spec))};
   shape.insert(shape.end(), a.spec.shape.begin() + static_cast<std::ptrdiff_t>(mask.spec.ndim()), a.spec.shape.end());
   auto output = make_spec(a.spec.dtype, shape);
-  if (!output) return fail(output.error().code, fmt::format("compress of {}: {}", format_operand(a), output.error().message));
+  if (!output)
+    return fail(output.error().code, fmt::format("compress of {}: {}", format_operand(a), output.error().message));
   Plan plan;
   plan.bytes_read = byte_count(a.spec) + byte_count(mask.spec);
   plan.bytes_written = byte_count(*output);
@@ -86,8 +89,9 @@ Result<Plan> plan_take(const wire::Operation& operation, Operands inputs) {
   if (const auto rows = rows_along("take", a, axis); !rows) return fail(rows.error());
   const Kind kind = info(indices.spec.dtype).kind;
   if (kind != Kind::kSigned && kind != Kind::kUnsigned)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("take from {} at {}: indices are integers; cast them with an expression first",
-                                                         format_operand(a), format_operand(indices)));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("take from {} at {}: indices are integers; cast them with an expression first",
+                            format_operand(a), format_operand(indices)));
   Dims shape;
   const TakeShape take = shape_take(a.spec, indices.spec, axis);
   const auto split = static_cast<std::ptrdiff_t>(take.axis.value_or(0));
@@ -95,14 +99,17 @@ Result<Plan> plan_take(const wire::Operation& operation, Operands inputs) {
   shape.insert(shape.end(), indices.spec.shape.begin(), indices.spec.shape.end());
   if (axis) shape.insert(shape.end(), a.spec.shape.begin() + split + 1, a.spec.shape.end());
   auto output = make_spec(a.spec.dtype, shape);
-  if (!output) return fail(output.error().code, fmt::format("take from {}: {}", format_operand(a), output.error().message));
+  if (!output)
+    return fail(output.error().code, fmt::format("take from {}: {}", format_operand(a), output.error().message));
   if (element_count(*output) != 0 && take.length == 0)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("take from {}: there is nothing to take from", format_operand(a)));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("take from {}: there is nothing to take from", format_operand(a)));
   Plan plan;
   plan.bytes_read = byte_count(*output) + byte_count(indices.spec);
   plan.bytes_written = byte_count(*output);
   if (element_count(*output) != 0)
-    plan.phases.push_back({ceil_div(take.outer * take.indices, take.per_block), 5 * static_cast<double>(take.per_block)});
+    plan.phases.push_back(
+        {ceil_div(take.outer * take.indices, take.per_block), 5 * static_cast<double>(take.per_block)});
   plan.output = *std::move(output);
   return plan;
 }

@@ -16,11 +16,13 @@ double block_ns(const SortShape& shape, std::uint64_t items) {
   return 1000 + kSortNsPerItem * static_cast<double>(items) * (shape.item_bytes > 8 ? 2 : 1);
 }
 
-Result<void> check_scratch(std::string_view what, const OperandInfo& operand, std::uint64_t elements, std::uint64_t bytes) {
+Result<void> check_scratch(std::string_view what, const OperandInfo& operand, std::uint64_t elements,
+                           std::uint64_t bytes) {
   const auto total = checked_mul(elements, bytes);
   if (!total || *total > std::uint64_t{1} << 62)
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} of {} would need more scratch memory than can be addressed", what, format_operand(operand)));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{} of {} would need more scratch memory than can be addressed", what, format_operand(operand)));
   return {};
 }
 
@@ -34,12 +36,14 @@ void add_sort_phases(const SortShape& shape, Plan& plan) {
   plan.scratch_bytes = shape.scratch_bytes();
 }
 
-Result<Plan> plan_order(std::string_view what, const OperandInfo& a, std::optional<std::int32_t> axis, bool of_indices) {
+Result<Plan> plan_order(std::string_view what, const OperandInfo& a, std::optional<std::int32_t> axis,
+                        bool of_indices) {
   const auto rows = rows_along(what, a, axis);
   if (!rows) return fail(rows.error());
   const DType dtype = a.spec.dtype;
   auto output = make_spec(of_indices ? DType::kInt64 : dtype, rows->shape);
-  if (!output) return fail(output.error().code, fmt::format("{} of {}: {}", what, format_operand(a), output.error().message));
+  if (!output)
+    return fail(output.error().code, fmt::format("{} of {}: {}", what, format_operand(a), output.error().message));
   const std::uint64_t item_bytes = of_indices ? argsort_item_bytes(dtype, rows->length) : sort_item_bytes(dtype);
   if (auto ok = check_scratch(what, a, rows->elements(), item_bytes); !ok) return fail(ok.error());
   Plan plan;
@@ -149,16 +153,20 @@ Result<Plan> plan_percentile(const wire::Operation& operation, Operands inputs) 
   const auto rows = rows_along("percentile", a, axis_of(message));
   if (!rows) return fail(rows.error());
   if (info(a.spec.dtype).kind == Kind::kComplex || a.spec.dtype == DType::kBool)
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("percentile of {} is not served; it takes integers, float32 and float64", format_operand(a)));
+    return fail(
+        ErrorCode::kUnsupported,
+        fmt::format("percentile of {} is not served; it takes integers, float32 and float64", format_operand(a)));
   if (message.q_size() == 0 || (message.drop_q() && message.q_size() != 1))
-    return fail(ErrorCode::kInvalidArgument, fmt::format("percentile of {} came with {} values of q; it takes {}",
-                                                         format_operand(a), message.q_size(), message.drop_q() ? "one" : "one or more"));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("percentile of {} came with {} values of q; it takes {}", format_operand(a),
+                            message.q_size(), message.drop_q() ? "one" : "one or more"));
   for (const double q : message.q())
     if (!(q >= 0 && q <= 100))
-      return fail(ErrorCode::kInvalidArgument, fmt::format("percentile {} of {}: q lies from 0 to 100", q, format_operand(a)));
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("percentile {} of {}: q lies from 0 to 100", q, format_operand(a)));
   if (rows->length == 0)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("percentile of {}: there is none of no elements", format_operand(a)));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("percentile of {}: there is none of no elements", format_operand(a)));
   Dims shape;
   if (!message.drop_q()) shape.push_back(message.q_size());
   if (message.has_axis()) shape.insert(shape.end(), rows->spec.shape.begin(), rows->spec.shape.end() - 1);

@@ -1,5 +1,6 @@
-// sort, argsort and scan of one array by several kernels in as many threads, as a pool of workers would run them, beside the
-// same by one. NumPy's own time: python3 -c "import numpy, time; a = numpy.random.default_rng(1).standard_normal(50_000_000); ...".
+// sort, argsort and scan of one array by several kernels in as many threads, as a pool of workers would run them,
+// beside the same by one. NumPy's own time: python3 -c "import numpy, time; a =
+// numpy.random.default_rng(1).standard_normal(50_000_000); ...".
 //
 //     order_bench [elements] [threads]
 #include <sys/mman.h>
@@ -25,7 +26,8 @@ using testing::kernel_row;
 class Pages {
  public:
   explicit Pages(std::size_t bytes) : bytes_(std::max<std::size_t>(bytes, 1)) {
-    data_ = static_cast<std::byte*>(::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
+    data_ = static_cast<std::byte*>(
+        ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
   }
   Pages(const Pages&) = delete;
   Pages& operator=(const Pages&) = delete;
@@ -51,7 +53,8 @@ double cpu_seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-void measure(std::string_view what, const wire::Operation& operation, const std::vector<View>& inputs, std::size_t threads) {
+void measure(std::string_view what, const wire::Operation& operation, const std::vector<View>& inputs,
+             std::size_t threads) {
   std::vector<OperandInfo> operands;
   for (const View& input : inputs) operands.push_back({input.spec, input.label});
   const auto plan = plan_operation(operation, operands);
@@ -71,11 +74,13 @@ void measure(std::string_view what, const wire::Operation& operation, const std:
         std::vector<std::jthread> pool;
         for (std::size_t t = 0; t < threads; ++t)
           pool.emplace_back([&] {
-            const auto kernel = kernel_row(operation.kind_case()).make(KernelJob{operation, *plan, inputs, outputs, scratch_bytes});
+            const auto kernel =
+                kernel_row(operation.kind_case()).make(KernelJob{operation, *plan, inputs, outputs, scratch_bytes});
             constexpr std::uint64_t kRun = 4;
             ScalarBytes value;
             for (std::uint64_t first; (first = next.fetch_add(kRun)) < plan->phases[phase].blocks;)
-              if (!kernel->run(phase, {first, std::min(kRun, plan->phases[phase].blocks - first)}, value)) std::abort();
+              if (!kernel->run(phase, {first, std::min(kRun, plan->phases[phase].blocks - first)}, value))
+                std::abort();
           });
       });
       phases += fmt::format(" {:.3f} (cpu {:.3f}, {} blocks)", time, cpu_seconds() - cpu, plan->phases[phase].blocks);

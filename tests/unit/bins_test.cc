@@ -106,20 +106,24 @@ TEST(Histogram, RefusesWhatMakesNoBins) {
   Operand z = operand_of<std::complex<float>>({1}, {1}), wide = operand_of<std::int64_t>({1}, {1});
   falling.label = "edges";
   EXPECT_THAT(refusal(histogram(3, 2, 1), {a.view()}), HasSubstr("must be finite and must not decrease"));
-  EXPECT_THAT(refusal(histogram(3, 0, std::numeric_limits<double>::infinity()), {a.view()}), HasSubstr("must be finite"));
+  EXPECT_THAT(refusal(histogram(3, 0, std::numeric_limits<double>::infinity()), {a.view()}),
+              HasSubstr("must be finite"));
   EXPECT_EQ(refusal(histogram(0, 0, 0), {a.view(), falling.view()}),
             "histogram with edges 'edges' (float64, 3): edge 1 is 3 and the next one 2; they must not decrease");
   EXPECT_THAT(refusal(histogram(0, 0, 0), {a.view()}), HasSubstr("takes 2 operands, not 1"));
   EXPECT_THAT(refusal(histogram(3, 0, 1), {z.view()}), HasSubstr("complex numbers have no order"));
-  EXPECT_THAT(refusal(histogram(0, 0, 0), {wide.view(), falling.view()}), HasSubstr("cast it with an expression first"));
+  EXPECT_THAT(refusal(histogram(0, 0, 0), {wide.view(), falling.view()}),
+              HasSubstr("cast it with an expression first"));
   EXPECT_THAT(refusal(histogram(~std::uint64_t{0}, 0, 1), {a.view()}), HasSubstr("cannot be addressed"));
 }
 
 TEST(Searchsorted, RefusesAnotherDtypeAndSeveralDimensions) {
   wire::Operation operation;
   operation.mutable_searchsorted();
-  Operand a = operand_of<double>({1, 2}, {2}), b = operand_of<float>({1}, {1}), c = operand_of<double>({1, 2}, {1, 2});
-  EXPECT_THAT(refusal(operation, {a.view(), b.view()}), HasSubstr("both must have one dtype; cast one with an expression first"));
+  Operand a = operand_of<double>({1, 2}, {2}), b = operand_of<float>({1}, {1}),
+          c = operand_of<double>({1, 2}, {1, 2});
+  EXPECT_THAT(refusal(operation, {a.view(), b.view()}),
+              HasSubstr("both must have one dtype; cast one with an expression first"));
   EXPECT_THAT(refusal(operation, {c.view(), a.view()}), HasSubstr("must have 1 dimension"));
 }
 

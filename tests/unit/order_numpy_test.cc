@@ -1,5 +1,5 @@
-// Differential: NumPy makes random operands and answers, and the kernels that order, scan, select and count give the same
-// elements. The same bits, but for what NumPy leaves open: which of two equal zeros, and which NaN.
+// Differential: NumPy makes random operands and answers, and the kernels that order, scan, select and count give the
+// same elements. The same bits, but for what NumPy leaves open: which of two equal zeros, and which NaN.
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -124,7 +124,8 @@ void set_axis(Message& message, std::int64_t axis) {
 
 class OrderNumPy : public ::testing::Test {
  protected:
-  void check(Reader& reader, const std::string& kind, const wire::Operation& operation, std::vector<Operand> operands) {
+  void check(Reader& reader, const std::string& kind, const wire::Operation& operation,
+             std::vector<Operand> operands) {
     const Answer wanted = reader.answer();
     std::vector<View> views;
     std::string specs;
@@ -178,8 +179,14 @@ TEST_F(OrderNumPy, GivesTheSameElements) {
       {"comp", [&](auto& op) { return op.mutable_compress(), reader.number(), arrays(2); }},
       {"take", [&](auto& op) { return set_axis(*op.mutable_take(), reader.number()), arrays(2); }},
       {"srch", [&](auto& op) { return op.mutable_searchsorted()->set_right(reader.number() != 0), arrays(2); }},
-      {"binc", [&](auto& op) { return op.mutable_bincount()->set_length(static_cast<std::uint64_t>(reader.number())), arrays(1); }},
-      {"binw", [&](auto& op) { return op.mutable_bincount()->set_length(static_cast<std::uint64_t>(reader.number())), arrays(2); }},
+      {"binc",
+       [&](auto& op) {
+         return op.mutable_bincount()->set_length(static_cast<std::uint64_t>(reader.number())), arrays(1);
+       }},
+      {"binw",
+       [&](auto& op) {
+         return op.mutable_bincount()->set_length(static_cast<std::uint64_t>(reader.number())), arrays(2);
+       }},
       {"scan",
        [&](auto& op) {
          op.mutable_scan()->set_op(static_cast<wire::Scan::Operator>(reader.number()));

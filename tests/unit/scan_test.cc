@@ -73,7 +73,8 @@ TEST(Cumsum, IsTheSameForEveryCutIntoRuns) {
 }
 
 TEST(Cumsum, KeepsNegativeZeros) {
-  for (const double x : answer<double>(wire::Scan::SUM, std::vector<double>(2000, -0.0))) ASSERT_TRUE(x == 0 && std::signbit(x));
+  for (const double x : answer<double>(wire::Scan::SUM, std::vector<double>(2000, -0.0)))
+    ASSERT_TRUE(x == 0 && std::signbit(x));
 }
 
 TEST(Cumsum, OfInfinitiesIsInfiniteAndOfOppositeOnesNaN) {

@@ -66,9 +66,10 @@ TEST(Compress, RefusesMasksThatDoNotFit) {
   Operand numbers = operand_of<double>({1, 0}, {2});
   Operand longer = mask_of({1, 0, 1}, {3}), single = mask_of({1}, {});
   EXPECT_THAT(refusal(compress(), a, numbers), HasSubstr("the mask's dtype must be bool"));
-  EXPECT_EQ(refusal(compress(), a, longer),
-            "compress of 'a' (float64, 2) by 'mask' (bool, 3): the mask's shape must be that of the array, or of its first "
-            "dimensions");
+  EXPECT_EQ(
+      refusal(compress(), a, longer),
+      "compress of 'a' (float64, 2) by 'mask' (bool, 3): the mask's shape must be that of the array, or of its first "
+      "dimensions");
   EXPECT_THAT(refusal(compress(), a, single), HasSubstr("the mask's shape"));
 }
 
@@ -85,7 +86,8 @@ TEST(Compress, GivesBackTheWholePagesBehindTheResult) {
     return static_cast<std::size_t>(status.st_blocks) * 512;
   };
   ASSERT_EQ(blocks(), (pages + 1) * page);
-  const View output{*make_spec(DType::kUint8, {static_cast<std::int64_t>(pages * page - 10)}), "out", nullptr, fd, page};
+  const View output{*make_spec(DType::kUint8, {static_cast<std::int64_t>(pages * page - 10)}), "out", nullptr, fd,
+                    page};
   free_pages_behind(output, pages * page - 10);
   EXPECT_EQ(blocks(), (pages + 1) * page);
   free_pages_behind(output, 10 * page + 1);
@@ -100,9 +102,11 @@ TEST(Take, NamesTheIndexThatIsOutOfBoundsAndItsPlace) {
   Operand indices = operand_of<std::int64_t>({0, -1, 3}, {3});
   indices.label = "i";
   EXPECT_EQ(refusal(take(1), a, indices),
-            "take from 'a' (float64, 2x3) at 'i' (int64, 3): index 3 (element 2 in C order) is out of bounds; axis 1 takes -3 to 2");
+            "take from 'a' (float64, 2x3) at 'i' (int64, 3): index 3 (element 2 in C order) is out of bounds; axis 1 "
+            "takes -3 to 2");
   Operand low = operand_of<std::int8_t>({-7}, {1});
-  EXPECT_THAT(refusal(take(), a, low), HasSubstr("index -7 (element 0 in C order) is out of bounds; the flat array takes -6 to 5"));
+  EXPECT_THAT(refusal(take(), a, low),
+              HasSubstr("index -7 (element 0 in C order) is out of bounds; the flat array takes -6 to 5"));
   Operand huge = operand_of<std::uint64_t>({std::uint64_t{1} << 63}, {1});
   EXPECT_THAT(refusal(take(), a, huge), HasSubstr("is out of bounds"));
 }

@@ -139,7 +139,8 @@ TEST(Sort, RefusesAnAxisThatDoesNotExist) {
 }
 
 TEST(Sort, BlocksAreManyAndAlikeWhateverTheSize) {
-  for (const std::uint64_t length : {std::uint64_t{200000}, std::uint64_t{50'000'000}, std::uint64_t{10'000'000'000}}) {
+  for (const std::uint64_t length :
+       {std::uint64_t{200000}, std::uint64_t{50'000'000}, std::uint64_t{10'000'000'000}}) {
     const SortShape shape = shape_sort(1, length, 8);
     ASSERT_TRUE(shape.is_long());
     EXPECT_LE(shape.runs, kMostRuns);

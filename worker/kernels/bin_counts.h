@@ -1,8 +1,11 @@
-// BinCounts: counts, or sums of weights, of the bins that elements fall into (BinShape in common/operation/order_plan.h).
+// BinCounts: counts, or sums of weights, of the bins that elements fall into (BinShape in
+// common/operation/order_plan.h).
 //
-// A part's elements are added in their order, the parts in theirs: sums of weights are the same bits however the blocks run.
+// A part's elements are added in their order, the parts in theirs: sums of weights are the same bits however the
+// blocks run.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -28,7 +31,8 @@ class BinCounts final : public Kernel {
         shape_(shape_bins(element_count(job_.inputs[0].spec), bins)),
         reader_(job_.inputs[0], flat_rows(job_.inputs[0])),
         locate_(std::move(locate)) {
-    if constexpr (std::is_floating_point_v<Count>) weights_.emplace(job_.inputs.back(), flat_rows(job_.inputs.back()));
+    if constexpr (std::is_floating_point_v<Count>)
+      weights_.emplace(job_.inputs.back(), flat_rows(job_.inputs.back()));
   }
 
   Result<void> run(std::size_t phase, BlockRange blocks, ScalarBytes&) override {
@@ -46,7 +50,9 @@ class BinCounts final : public Kernel {
   static constexpr std::uint64_t kStrip = 4096;
 
   Result<void> count_part(std::uint64_t part) {
-    counts_.assign(shape_.bins, Count{0});
+    // Counted where the counts belong: there may be more of them than a worker should have beside the job's memory.
+    Count* const counts = counts_of(part);
+    std::fill_n(counts, shape_.bins, Count{0});
     const std::uint64_t end = std::min(shape_.elements, (part + 1) * shape_.part);
     std::int64_t bins[kStrip];
     for (std::uint64_t first = part * shape_.part; first < end; first += kStrip) {
@@ -55,15 +61,22 @@ class BinCounts final : public Kernel {
       if constexpr (std::is_floating_point_v<Count>) {
         const double* const weights = weights_->template read<double>(0, first, count);
         for (std::uint64_t i = 0; i < count; ++i)
-          if (bins[i] != kOutside) counts_[static_cast<std::size_t>(bins[i])] += weights[i];
+          if (bins[i] != kOutside) counts[bins[i]] += weights[i];
       } else {
         for (std::uint64_t i = 0; i < count; ++i)
-          if (bins[i] != kOutside) ++counts_[static_cast<std::size_t>(bins[i])];
+          if (bins[i] != kOutside) ++counts[bins[i]];
       }
     }
-    std::byte* const to = shape_.parts == 1 ? out() : job_.scratch.data() + part * shape_.bins * sizeof(Count);
-    if (shape_.bins != 0) std::memcpy(to, counts_.data(), shape_.bins * sizeof(Count));
+    if (counts == counts_.data() && shape_.bins != 0) std::memcpy(out(), counts, shape_.bins * sizeof(Count));
     return {};
+  }
+
+  // A part's own counts in scratch; the result's, where there is one part, or a copy where its address is odd.
+  Count* counts_of(std::uint64_t part) {
+    if (shape_.parts > 1) return reinterpret_cast<Count*>(job_.scratch.data()) + part * shape_.bins;
+    if (reinterpret_cast<std::uintptr_t>(out()) % alignof(Count) == 0) return reinterpret_cast<Count*>(out());
+    counts_.resize(shape_.bins);
+    return counts_.data();
   }
 
   void add_up(std::uint64_t block) {

@@ -14,14 +14,16 @@ std::unique_ptr<Kernel> make_bincount_of(KernelJob job) {
   const std::uint64_t length = job.operation.bincount().length();
   const bool weighted = job.inputs.size() == 2;
   const OperandInfo operand{job.inputs[0].spec, job.inputs[0].label};
-  auto locate = [length, operand](const T* elements, std::uint64_t first, std::uint64_t count, std::int64_t* bins) -> Result<void> {
+  auto locate = [length, operand](const T* elements, std::uint64_t first, std::uint64_t count,
+                                  std::int64_t* bins) -> Result<void> {
     for (std::uint64_t i = 0; i < count; ++i) {
       // A negative value becomes one past every length.
       const auto bin = static_cast<std::uint64_t>(static_cast<std::int64_t>(elements[i]));
       if (bin >= length)
-        return fail(ErrorCode::kInvalidArgument,
-                    fmt::format("bincount of {}: element {} in C order is {}; values lie from 0 to below the length, {}",
-                                format_operand(operand), first + i, elements[i], length));
+        return fail(
+            ErrorCode::kInvalidArgument,
+            fmt::format("bincount of {}: element {} in C order is {}; values lie from 0 to below the length, {}",
+                        format_operand(operand), first + i, elements[i], length));
       bins[i] = static_cast<std::int64_t>(bin);
     }
     return {};

@@ -1,5 +1,5 @@
-// compress: a[mask] (plan: common/operation/select_plans.cc). Phase 0 counts each block of the mask, phase 1 copies what it
-// chose to where the counts before it end.
+// compress: a[mask] (plan: common/operation/select_plans.cc). Phase 0 counts each block of the mask, phase 1 copies
+// what it chose to where the counts before it end.
 #include <cstring>
 #include <vector>
 

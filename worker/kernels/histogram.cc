@@ -1,5 +1,6 @@
-// histogram (plan: common/operation/bin_plans.cc). Bins of equal width are found as np.histogram finds them: by arithmetic, then
-// put right by comparison with the edges, which are numpy.linspace's. float32 is computed in float32, integers in float64.
+// histogram (plan: common/operation/bin_plans.cc). Bins of equal width are found as np.histogram finds them: by
+// arithmetic, then put right by comparison with the edges, which are numpy.linspace's. float32 is computed in
+// float32, integers in float64.
 #include <cmath>
 #include <type_traits>
 
@@ -63,8 +64,9 @@ class GivenEdges {
   Result<void> check(const OperandInfo& operand) const {
     for (std::size_t i = 1; i < edges_.size(); ++i)
       if (edges_[i - 1] > edges_[i])
-        return fail(ErrorCode::kInvalidArgument, fmt::format("histogram with edges {}: edge {} is {} and the next one {}; they must not decrease",
-                                                             format_operand(operand), i - 1, edges_[i - 1], edges_[i]));
+        return fail(ErrorCode::kInvalidArgument,
+                    fmt::format("histogram with edges {}: edge {} is {} and the next one {}; they must not decrease",
+                                format_operand(operand), i - 1, edges_[i - 1], edges_[i]));
     return {};
   }
 
@@ -89,11 +91,12 @@ std::unique_ptr<Kernel> make_histogram_of(KernelJob job) {
     // As NumPy: a range without width is widened.
     const double half = message.low() == message.high() ? 0.5 : 0;
     const EqualBins<Wide> equal(message.bins(), message.low() - half, message.high() + half);
-    return make_bin_counts<T>(std::move(job), message.bins(), weighted,
-                              [equal](const T* elements, std::uint64_t, std::uint64_t count, std::int64_t* bins) -> Result<void> {
-                                for (std::uint64_t i = 0; i < count; ++i) bins[i] = equal(static_cast<Wide>(elements[i]));
-                                return {};
-                              });
+    return make_bin_counts<T>(
+        std::move(job), message.bins(), weighted,
+        [equal](const T* elements, std::uint64_t, std::uint64_t count, std::int64_t* bins) -> Result<void> {
+          for (std::uint64_t i = 0; i < count; ++i) bins[i] = equal(static_cast<Wide>(elements[i]));
+          return {};
+        });
   }
   const View& view = job.inputs[1];
   std::vector<double> edges(element_count(view.spec));
@@ -102,12 +105,13 @@ std::unique_ptr<Kernel> make_histogram_of(KernelJob job) {
   const std::uint64_t bins = edges.empty() ? 0 : edges.size() - 1;
   const GivenEdges given(std::move(edges));
   const auto checked = given.check(operand);
-  return make_bin_counts<T>(std::move(job), bins, weighted,
-                            [given, checked](const T* elements, std::uint64_t, std::uint64_t count, std::int64_t* at) -> Result<void> {
-                              if (!checked) return checked;
-                              for (std::uint64_t i = 0; i < count; ++i) at[i] = given(static_cast<double>(elements[i]));
-                              return {};
-                            });
+  return make_bin_counts<T>(
+      std::move(job), bins, weighted,
+      [given, checked](const T* elements, std::uint64_t, std::uint64_t count, std::int64_t* at) -> Result<void> {
+        if (!checked) return checked;
+        for (std::uint64_t i = 0; i < count; ++i) at[i] = given(static_cast<double>(elements[i]));
+        return {};
+      });
 }
 
 }  // namespace
@@ -117,9 +121,12 @@ std::unique_ptr<Kernel> make_histogram(KernelJob job) {
   if (dtype == DType::kBool) return make_histogram_of<std::uint8_t, double>(std::move(job));
   return visit_dtype(dtype, [&](auto x) -> std::unique_ptr<Kernel> {
     using T = decltype(x);
-    if constexpr (std::is_same_v<T, float>) return make_histogram_of<float, float>(std::move(job));
-    else if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) return make_histogram_of<T, double>(std::move(job));
-    else return nullptr;  // refused by the plan
+    if constexpr (std::is_same_v<T, float>)
+      return make_histogram_of<float, float>(std::move(job));
+    else if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>)
+      return make_histogram_of<T, double>(std::move(job));
+    else
+      return nullptr;  // refused by the plan
   });
 }
 

@@ -16,8 +16,9 @@ void free_pages_behind(const View& output, std::uint64_t bytes) {
   const std::uint64_t end = output.data_offset + output.spec.offset + byte_count(output.spec);
   if (first >= end) return;
   // The last page ends behind the array, in its segment.
-  [[maybe_unused]] const int refused = ::fallocate(output.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                                   static_cast<off_t>(first), static_cast<off_t>(round_up(end, page) - first));
+  [[maybe_unused]] const int refused =
+      ::fallocate(output.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(first),
+                  static_cast<off_t>(round_up(end, page) - first));
 }
 
 ScalarBytes length_bytes(std::uint64_t length) {

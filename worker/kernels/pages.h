@@ -7,8 +7,8 @@
 
 namespace parcompute {
 
-// Frees the output's whole pages behind its first `bytes`. Only memory is saved by it: where the file system will not,
-// or nothing is behind the view, the pages stay.
+// Frees the output's whole pages behind its first `bytes`. Only memory is saved by it: where the file system will
+// not, or nothing is behind the view, the pages stay.
 void free_pages_behind(const View& output, std::uint64_t bytes);
 
 // What the job answers: `length` as a uint64.

@@ -1,4 +1,5 @@
-// percentile (plan: common/operation/sort_plans.cc). Long rows are not sorted whole: two elements are selected from sorted runs.
+// percentile (plan: common/operation/sort_plans.cc). Long rows are not sorted whole: two elements are selected from
+// sorted runs.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -27,7 +28,8 @@ class Percentile final : public Kernel {
         const std::uint64_t end = std::min(shape.rows, (block + 1) * shape.rows_per_block);
         for (std::uint64_t row = block * shape.rows_per_block; row < end; ++row) {
           const std::span<const Key> sorted = sorter_.sorted_row(row);
-          for (std::uint64_t q = 0; q < per_row; ++q) answer(row, q, [&](std::uint64_t rank) { return sorted[rank]; });
+          for (std::uint64_t q = 0; q < per_row; ++q)
+            answer(row, q, [&](std::uint64_t rank) { return sorted[rank]; });
         }
       } else if (phase == 0) {
         sorter_.sort_run(block);
@@ -64,7 +66,8 @@ class Percentile final : public Kernel {
       if (greatest != greatest || result != result) result = std::numeric_limits<double>::quiet_NaN();
     }
     const View& output = job_.outputs[0];
-    std::memcpy(output.data + output.spec.offset + (q_index * rows_.rows + row) * sizeof result, &result, sizeof result);
+    std::memcpy(output.data + output.spec.offset + (q_index * rows_.rows + row) * sizeof result, &result,
+                sizeof result);
   }
 
   static double difference(T a, T b) {
@@ -84,12 +87,15 @@ class Percentile final : public Kernel {
 }  // namespace
 
 std::unique_ptr<Kernel> make_percentile(KernelJob job) {
-  const auto rows = rows_along("percentile", {job.inputs[0].spec, job.inputs[0].label}, axis_of(job.operation.percentile()));
+  const auto rows =
+      rows_along("percentile", {job.inputs[0].spec, job.inputs[0].label}, axis_of(job.operation.percentile()));
   PARCOMPUTE_INVARIANT(rows.has_value());  // the plan in `job` was made of the same operand
   return visit_dtype(job.inputs[0].spec.dtype, [&](auto x) -> std::unique_ptr<Kernel> {
     using T = decltype(x);
-    if constexpr (is_complex_v<T> || std::is_same_v<T, bool>) return nullptr;  // refused by the plan
-    else return std::make_unique<Percentile<T>>(std::move(job), *rows);
+    if constexpr (is_complex_v<T> || std::is_same_v<T, bool>)
+      return nullptr;  // refused by the plan
+    else
+      return std::make_unique<Percentile<T>>(std::move(job), *rows);
   });
 }
 

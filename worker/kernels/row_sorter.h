@@ -121,7 +121,8 @@ class RowSorter {
 // Loads: items of a dtype's elements.
 template <class T>
 typename RowSorter<KeyOf<T>>::Load load_keys(RowReader reader, bool descending) {
-  return [reader = std::move(reader), descending](std::uint64_t row, std::uint64_t first, std::uint64_t count, KeyOf<T>* to) mutable {
+  return [reader = std::move(reader), descending](std::uint64_t row, std::uint64_t first, std::uint64_t count,
+                                                  KeyOf<T>* to) mutable {
     // A bool's byte is read as it is: only 0 is false.
     using Stored = std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>;
     const Stored* const from = reader.read<Stored>(row, first, count);
@@ -138,7 +139,8 @@ typename RowSorter<KeyOf<T>>::Load load_keys(RowReader reader, bool descending) 
 
 template <class T, class Item>
 typename RowSorter<Item>::Load load_indexed(RowReader reader, bool descending) {
-  return [reader = std::move(reader), descending](std::uint64_t row, std::uint64_t first, std::uint64_t count, Item* to) mutable {
+  return [reader = std::move(reader), descending](std::uint64_t row, std::uint64_t first, std::uint64_t count,
+                                                  Item* to) mutable {
     using Stored = std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>;
     const Stored* const from = reader.read<Stored>(row, first, count);
     for (std::uint64_t i = 0; i < count; ++i) {

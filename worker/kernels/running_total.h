@@ -2,9 +2,9 @@
 //
 // Integers wrap; they need no care. Floats do:
 //
-// A sum's strips of kScanStrip elements are added in their order, beginning with nothing (float32 in float64); what comes
-// before a strip is carried as a sum and its rounding errors, some 106 bits. So an element's error is that of a strip,
-// however long the array is, and up to one strip the bits are NumPy's.
+// A sum's strips of kScanStrip elements are added in their order, beginning with nothing (float32 in float64); what
+// comes before a strip is carried as a sum and its rounding errors, some 106 bits. So an element's error is that of a
+// strip, however long the array is, and up to one strip the bits are NumPy's.
 //
 // A product is multiplied in its order, in the dtype, from what comes before the part. Parts computed apart keep a
 // product's exponent by itself, for it may leave the dtype's range and come back; with the largest and the smallest

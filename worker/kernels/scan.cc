@@ -1,4 +1,5 @@
-// scan: cumsum and cumprod (plan: common/operation/scan_plan.cc; how floats are added and multiplied: running_total.h).
+// scan: cumsum and cumprod (plan: common/operation/scan_plan.cc; how floats are added and multiplied:
+// running_total.h).
 #include <cstring>
 #include <vector>
 
@@ -93,7 +94,8 @@ struct FloatSum {
               running[s][c] += static_cast<double>(x[s * kStripWidth + i + c]);
               if constexpr (kWrite) sums[s][i + c] = running[s][c];
             }
-        for (std::size_t s = 0; s < kStrips; ++s) finish<kWrite>(carry, sums[s], running[s], kStripWidth, kWrite ? out + s * kStripWidth : out);
+        for (std::size_t s = 0; s < kStrips; ++s)
+          finish<kWrite>(carry, sums[s], running[s], kStripWidth, kWrite ? out + s * kStripWidth : out);
         advance(x, out, left, kStrips * kStripWidth, kWrite);
       } else {
         const std::size_t strip = std::min<std::uint64_t>(left, kStripWidth);
@@ -245,7 +247,8 @@ class Scan final : public Kernel {
         std::memcpy(to, scanned, run * sizeof(Out));
         to += run * sizeof(Out);
       } else {
-        for (std::uint64_t i = 0; i < run; ++i, to += rows_.inner * sizeof(Out)) std::memcpy(to, &scanned[i], sizeof(Out));
+        for (std::uint64_t i = 0; i < run; ++i, to += rows_.inner * sizeof(Out))
+          std::memcpy(to, &scanned[i], sizeof(Out));
       }
     }
   }
@@ -283,7 +286,8 @@ std::unique_ptr<Kernel> make_scan_of(KernelJob job, const Rows& rows) {
     if (sum) return std::make_unique<Scan<IntegerSum<Flag, std::int64_t>>>(std::move(job), rows);
     return std::make_unique<Scan<IntegerProduct<Flag, std::int64_t>>>(std::move(job), rows);
   } else {
-    return sum ? make_integer_scan<IntegerSum, T>(std::move(job), rows) : make_integer_scan<IntegerProduct, T>(std::move(job), rows);
+    return sum ? make_integer_scan<IntegerSum, T>(std::move(job), rows)
+               : make_integer_scan<IntegerProduct, T>(std::move(job), rows);
   }
 }
 
@@ -292,7 +296,8 @@ std::unique_ptr<Kernel> make_scan_of(KernelJob job, const Rows& rows) {
 std::unique_ptr<Kernel> make_scan(KernelJob job) {
   const auto rows = rows_along("scan", {job.inputs[0].spec, job.inputs[0].label}, axis_of(job.operation.scan()));
   PARCOMPUTE_INVARIANT(rows.has_value());  // the plan in `job` was made of the same operand
-  return visit_dtype(job.inputs[0].spec.dtype, [&](auto x) { return make_scan_of<decltype(x)>(std::move(job), *rows); });
+  return visit_dtype(job.inputs[0].spec.dtype,
+                     [&](auto x) { return make_scan_of<decltype(x)>(std::move(job), *rows); });
 }
 
 }  // namespace parcompute

@@ -1,5 +1,5 @@
-// searchsorted (plan: common/operation/bin_plans.cc): a binary search for each value. Order and equality are NumPy's, NaNs
-// last and equal to one another.
+// searchsorted (plan: common/operation/bin_plans.cc): a binary search for each value. Order and equality are NumPy's,
+// NaNs last and equal to one another.
 #include <cstring>
 #include <vector>
 

@@ -35,7 +35,8 @@ class Sort final : public Kernel {
           write(block / shape.pieces, block % shape.pieces * shape.piece, sorter_.sorted_piece(block));
       } else {
         const std::uint64_t end = std::min(shape.rows, (block + 1) * shape.rows_per_block);
-        for (std::uint64_t row = block * shape.rows_per_block; row < end; ++row) write(row, 0, sorter_.sorted_row(row));
+        for (std::uint64_t row = block * shape.rows_per_block; row < end; ++row)
+          write(row, 0, sorter_.sorted_row(row));
       }
     }
     return {};
@@ -65,7 +66,8 @@ class Sort final : public Kernel {
 };
 
 template <class Item, class Result, class Finish>
-std::unique_ptr<Kernel> make_kernel(KernelJob job, const Rows& rows, typename RowSorter<Item>::Load load, Finish finish) {
+std::unique_ptr<Kernel> make_kernel(KernelJob job, const Rows& rows, typename RowSorter<Item>::Load load,
+                                    Finish finish) {
   return std::make_unique<Sort<Item, Result, Finish>>(std::move(job), rows, std::move(load), std::move(finish));
 }
 
@@ -75,26 +77,30 @@ std::unique_ptr<Kernel> make_sort_of(KernelJob job) {
   const Rows rows = rows_of(job, axis_of(job.operation.sort()));
   RowReader reader(job.inputs[0], rows);
   if constexpr (is_complex_v<T>) {
-    auto fetch = [spec = rows.spec, data = job.inputs[0].data, length = rows.length](std::uint64_t row, const IndexedPair& item) {
+    auto fetch = [spec = rows.spec, data = job.inputs[0].data, length = rows.length](std::uint64_t row,
+                                                                                     const IndexedPair& item) {
       T x;
       gather(spec, data, row * length + item.index, 1, reinterpret_cast<std::byte*>(&x));
       return x;
     };
-    return make_kernel<IndexedPair, T>(std::move(job), rows, load_indexed<T, IndexedPair>(std::move(reader), descending), std::move(fetch));
+    return make_kernel<IndexedPair, T>(std::move(job), rows,
+                                       load_indexed<T, IndexedPair>(std::move(reader), descending), std::move(fetch));
   } else {
     using Key = KeyOf<T>;
     auto load = load_keys<T>(std::move(reader), descending);
     const Key flip = descending ? static_cast<Key>(~Key{0}) : Key{0};
-    return make_kernel<Key, T>(std::move(job), rows, std::move(load),
-                               [flip](std::uint64_t, Key key) { return element_of<T>(static_cast<Key>(key ^ flip)); });
+    return make_kernel<Key, T>(std::move(job), rows, std::move(load), [flip](std::uint64_t, Key key) {
+      return element_of<T>(static_cast<Key>(key ^ flip));
+    });
   }
 }
 
 template <class T, class Item>
 std::unique_ptr<Kernel> make_argsort_by(KernelJob job, const Rows& rows) {
   auto load = load_indexed<T, Item>(RowReader(job.inputs[0], rows), job.operation.argsort().descending());
-  return make_kernel<Item, std::int64_t>(std::move(job), rows, std::move(load),
-                                         [](std::uint64_t, const Item& item) { return static_cast<std::int64_t>(item.index); });
+  return make_kernel<Item, std::int64_t>(std::move(job), rows, std::move(load), [](std::uint64_t, const Item& item) {
+    return static_cast<std::int64_t>(item.index);
+  });
 }
 
 template <class T>

@@ -20,7 +20,8 @@ using UnsignedOfSize = std::conditional_t<
     std::conditional_t<kBytes == 2, std::uint16_t, std::conditional_t<kBytes == 4, std::uint32_t, std::uint64_t>>>;
 
 template <class T>
-inline constexpr bool is_complex_v = std::is_same_v<T, std::complex<float>> || std::is_same_v<T, std::complex<double>>;
+inline constexpr bool is_complex_v =
+    std::is_same_v<T, std::complex<float>> || std::is_same_v<T, std::complex<double>>;
 
 template <class T>
 using KeyOf = UnsignedOfSize<sizeof(T)>;
@@ -54,7 +55,8 @@ constexpr T element_of(KeyOf<T> key) {
   using K = KeyOf<T>;
   if constexpr (std::is_floating_point_v<T>) {
     const K bits = static_cast<K>(key + negative_nans<T>());
-    return std::bit_cast<T>(static_cast<K>(bits ^ ((bits & top_bit<T>()) != 0 ? top_bit<T>() : static_cast<K>(~K{0}))));
+    return std::bit_cast<T>(
+        static_cast<K>(bits ^ ((bits & top_bit<T>()) != 0 ? top_bit<T>() : static_cast<K>(~K{0}))));
   } else if constexpr (std::is_same_v<T, bool>) {
     return key != 0;
   } else if constexpr (std::is_signed_v<T>) {
@@ -93,7 +95,8 @@ inline constexpr std::uint64_t kFirstNanHigh = exact_key(std::numeric_limits<dou
 template <class T>
 IndexedPair complex_key(std::complex<T> x, std::uint64_t index) {
   const double re = x.real(), im = x.imag();
-  if (re != re) return im != im ? IndexedPair{kFirstNanHigh + 2, 0, index} : IndexedPair{kFirstNanHigh + 1, equal_key(im), index};
+  if (re != re)
+    return im != im ? IndexedPair{kFirstNanHigh + 2, 0, index} : IndexedPair{kFirstNanHigh + 1, equal_key(im), index};
   if (im != im) return {kFirstNanHigh, equal_key(re), index};
   return {equal_key(re), equal_key(im), index};
 }

@@ -54,17 +54,19 @@ void merge(std::span<const Item> left, std::span<const Item> right, Item* to) {
   std::copy(b, b_end, std::copy(a, a_end, to));
 }
 
-// Keys less `least`, without their last `shift` bits, are sorted by `passes` digits of `width` bits, from the last. Returns
-// where the result lies: `items` or `spare`.
+// Keys less `least`, without their last `shift` bits, are sorted by `passes` digits of `width` bits, from the last.
+// Returns where the result lies: `items` or `spare`.
 template <class Item>
-Item* radix_passes(std::span<Item> items, Item* spare, typename ItemTraits<Item>::Key least, unsigned shift, unsigned passes,
-                   unsigned width) {
+Item* radix_passes(std::span<Item> items, Item* spare, typename ItemTraits<Item>::Key least, unsigned shift,
+                   unsigned passes, unsigned width) {
   using Key = typename ItemTraits<Item>::Key;
   constexpr unsigned kMostPasses = (8 * sizeof(Key) + kDigitBits - 1) / kDigitBits;
   std::array<std::array<std::uint32_t, std::size_t{1} << kDigitBits>, kMostPasses> places;
   const std::uint64_t mask = (std::uint64_t{1} << width) - 1;
   for (unsigned pass = 0; pass < passes; ++pass) std::fill_n(places[pass].begin(), mask + 1, 0);
-  const auto rank = [&](const Item& item) { return static_cast<std::uint64_t>(static_cast<Key>(ItemTraits<Item>::key(item) - least)) >> shift; };
+  const auto rank = [&](const Item& item) {
+    return static_cast<std::uint64_t>(static_cast<Key>(ItemTraits<Item>::key(item) - least)) >> shift;
+  };
   for (const Item& item : items) {
     std::uint64_t digits = rank(item);
     for (unsigned pass = 0; pass < passes; ++pass, digits >>= width) ++places[pass][digits & mask];
@@ -78,14 +80,15 @@ Item* radix_passes(std::span<Item> items, Item* spare, typename ItemTraits<Item>
       places[pass][digit] = before;
       before += count;
     }
-    for (std::size_t i = 0; i < items.size(); ++i) to[places[pass][rank(from[i]) >> (pass * width) & mask]++] = from[i];
+    for (std::size_t i = 0; i < items.size(); ++i)
+      to[places[pass][rank(from[i]) >> (pass * width) & mask]++] = from[i];
     std::swap(from, to);
   }
   return from;
 }
 
-// The first bits in which keys differ order most of them; insertions do the rest. `digits` of them are tried first. Where that
-// leaves too much to the insertions, all bits are sorted.
+// The first bits in which keys differ order most of them; insertions do the rest. `digits` of them are tried first.
+// Where that leaves too much to the insertions, all bits are sorted.
 template <class Item>
 Item* radix_sort(std::span<Item> items, Item* spare, unsigned digits) {
   using Key = typename ItemTraits<Item>::Key;
@@ -113,7 +116,8 @@ Item* radix_sort(std::span<Item> items, Item* spare, unsigned digits) {
 
 }  // namespace sorting
 
-// Where keys are expected to lie: anywhere, or evenly in a part of their range, as those of a piece of a sorted row do.
+// Where keys are expected to lie: anywhere, or evenly in a part of their range, as those of a piece of a sorted row
+// do.
 enum class Spread : std::uint8_t { kWide, kNarrow };
 
 // `spare` has room for as many items. Returns where the result lies: in `items` or in `spare`.
@@ -138,9 +142,9 @@ Item* sort_items(std::span<Item> items, Item* spare, Spread spread = Spread::kWi
   return items.data();
 }
 
-// How many items of each of several sorted runs are among the first `target` of their union. A selection: an item from the
-// middle of what is undecided splits every run, and the side without the target is decided. Kept between calls, it
-// starts where the last one ended.
+// How many items of each of several sorted runs are among the first `target` of their union. A selection: an item
+// from the middle of what is undecided splits every run, and the side without the target is decided. Kept between
+// calls, it starts where the last one ended.
 template <class Item>
 class RunSplit {
  public:
@@ -200,7 +204,8 @@ class RunSplit {
   }
 
  private:
-  // The end of the items for which `holds`, which come first. It is mostly near: looked for in growing steps, then between.
+  // The end of the items for which `holds`, which come first. It is mostly near: looked for in growing steps, then
+  // between.
   template <class Holds>
   static const Item* first_not(const Item* begin, const Item* end, const Holds& holds) {
     for (std::ptrdiff_t step = 1; begin != end; step *= 4) {
@@ -211,8 +216,8 @@ class RunSplit {
     return end;
   }
 
-  // In turn an item at the target's share of a run, which is near the target where runs are alike, and one at a random
-  // share, which halves what is undecided whatever the runs are. The run is drawn by its undecided items.
+  // In turn an item at the target's share of a run, which is near the target where runs are alike, and one at a
+  // random share, which halves what is undecided whatever the runs are. The run is drawn by its undecided items.
   Item choose_pivot(std::uint64_t wanted, std::uint64_t undecided, std::uint64_t step) {
     random_ = random_ * 6364136223846793005U + 1442695040888963407U;
     std::uint64_t at = (random_ >> 16) % undecided;

@@ -51,7 +51,8 @@ class Take final : public Kernel {
     const std::uint64_t position = first % shape_.indices;
     read_indices(position, count);
     std::byte* to = job_.outputs[0].data + job_.outputs[0].spec.offset + first * shape_.inner * size_;
-    const std::byte* const base = shape_.axis ? a_.data + offset_of(outer_, first / shape_.indices) : a_.data + a_.spec.offset;
+    const std::byte* const base =
+        shape_.axis ? a_.data + offset_of(outer_, first / shape_.indices) : a_.data + a_.spec.offset;
     const std::int64_t stride = shape_.axis ? a_.spec.strides[*shape_.axis] : static_cast<std::int64_t>(size_);
     const auto length = static_cast<std::int64_t>(shape_.length);
     const bool one_axis = shape_.axis || dense_;
@@ -121,11 +122,12 @@ class Take final : public Kernel {
 
   Result<void> out_of_bounds(std::uint64_t position, std::int64_t index) const {
     const OperandInfo a{a_.spec, a_.label}, indices{indices_.spec, indices_.label};
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("take from {} at {}: index {} (element {} in C order) is out of bounds; {} takes {} to {}",
-                            format_operand(a), format_operand(indices), index, position,
-                            shape_.axis ? fmt::format("axis {}", *shape_.axis) : std::string("the flat array"),
-                            -static_cast<std::int64_t>(shape_.length), static_cast<std::int64_t>(shape_.length) - 1));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("take from {} at {}: index {} (element {} in C order) is out of bounds; {} takes {} to {}",
+                    format_operand(a), format_operand(indices), index, position,
+                    shape_.axis ? fmt::format("axis {}", *shape_.axis) : std::string("the flat array"),
+                    -static_cast<std::int64_t>(shape_.length), static_cast<std::int64_t>(shape_.length) - 1));
   }
 
   KernelJob job_;

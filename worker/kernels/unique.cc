@@ -1,5 +1,5 @@
-// unique (plan: common/operation/sort_plans.cc). Phases 0 and 1 sort; a piece loses its repetitions before it is put down.
-// Phase 2 moves the pieces together, without what the piece before ended with.
+// unique (plan: common/operation/sort_plans.cc). Phases 0 and 1 sort; a piece loses its repetitions before it is put
+// down. Phase 2 moves the pieces together, without what the piece before ended with.
 #include <cstring>
 
 #include "worker/kernels/bin_counts.h"
@@ -24,7 +24,7 @@ struct Distinct {
   static T element(const View&, Item item) { return element_of<T>(item); }
 };
 template <class T>
-  requires is_complex_v<T>
+requires is_complex_v<T>
 struct Distinct<T> {
   using Item = IndexedPair;
   // All numbers with a NaN count as one, as in NumPy.
@@ -84,7 +84,8 @@ class Unique final : public Kernel {
   std::span<const Item> own_items(std::uint64_t piece) const {
     const Item* const items = pieces_ + piece * sorter_.shape().piece;
     if (piece == 0) return {items, counts_[piece]};
-    const Item& before = items[-static_cast<std::ptrdiff_t>(sorter_.shape().piece) + static_cast<std::ptrdiff_t>(counts_[piece - 1]) - 1];
+    const Item& before = items[-static_cast<std::ptrdiff_t>(sorter_.shape().piece) +
+                               static_cast<std::ptrdiff_t>(counts_[piece - 1]) - 1];
     const std::uint64_t repeated = Distinct<T>::same(before, items[0]);
     return {items + repeated, counts_[piece] - repeated};
   }
@@ -122,8 +123,9 @@ class Unique final : public Kernel {
 }  // namespace
 
 std::unique_ptr<Kernel> make_unique(KernelJob job) {
-  return visit_dtype(job.inputs[0].spec.dtype,
-                     [&](auto x) -> std::unique_ptr<Kernel> { return std::make_unique<Unique<decltype(x)>>(std::move(job)); });
+  return visit_dtype(job.inputs[0].spec.dtype, [&](auto x) -> std::unique_ptr<Kernel> {
+    return std::make_unique<Unique<decltype(x)>>(std::move(job));
+  });
 }
 
 }  // namespace parcompute
