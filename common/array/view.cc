@@ -56,6 +56,8 @@ Result<ArraySpec> indexed(const ArraySpec& spec, std::span<const IndexItem> inde
   const auto free_axes = axes_for_ellipsis(spec, index);
   if (!free_axes) return fail(free_axes.error());
   ArraySpec view{spec.dtype, {}, {}, spec.offset};
+  // Nobody has checked where an array without elements would have them.
+  const bool is_empty = element_count(spec) == 0;
   std::size_t axis = 0;
   const auto keep = [&](std::size_t count) {
     for (; count > 0; --count, ++axis) {
@@ -76,16 +78,16 @@ Result<ArraySpec> indexed(const ArraySpec& spec, std::span<const IndexItem> inde
       const std::int64_t length = spec.shape[axis];
       if (*number >= length || *number < -length)
         return refuse(fmt::format("index {} is out of bounds for axis {} with {} element{}", *number, axis, length, length == 1 ? "" : "s"));
-      offset += (*number < 0 ? *number + length : *number) * spec.strides[axis];
+      if (!is_empty) offset += (*number < 0 ? *number + length : *number) * spec.strides[axis];
       ++axis;
     } else {
       const Slice& slice = std::get<Slice>(item);
       if (slice.step == 0) return refuse("a slice's step cannot be 0");
       const Range range = clipped(slice, spec.shape[axis]);
-      if (range.count > 0) offset += range.start * spec.strides[axis];
+      if (range.count > 0 && !is_empty) offset += range.start * spec.strides[axis];
       view.shape.push_back(range.count);
       // Of one element or none the stride is never used, and might not fit.
-      view.strides.push_back(range.count > 1 ? range.step * spec.strides[axis] : spec.strides[axis]);
+      view.strides.push_back(range.count > 1 && !is_empty ? range.step * spec.strides[axis] : spec.strides[axis]);
       ++axis;
     }
   }

@@ -97,7 +97,7 @@ Result<ArraySpec> apply_step(const ArraySpec& spec, std::string_view& text) {
     if (!numbers) return fail(numbers.error());
     return verb == ".reshape(" ? reshaped(spec, *numbers) : transposed(spec, *numbers);
   }
-  if (text.starts_with(".T") && (text.size() == 2 || text[2] == '[' || text[2] == '.')) {
+  if (text.starts_with(".T") && (text.size() == 2 || std::string_view("[. \t").find(text[2]) != std::string_view::npos)) {
     text = trimmed(text.substr(2));
     return transposed(spec);
   }
@@ -140,9 +140,8 @@ Result<ArraySpec> apply_view(const ArraySpec& spec, std::string_view steps) {
 NameAndView split_view(std::string_view text) {
   std::size_t first = text.find('[');
   for (const std::string_view step : {".reshape(", ".transpose("}) first = std::min(first, text.find(step));
-  if (first == std::string_view::npos && text.ends_with(".T")) first = text.size() - 2;
-  if (first == std::string_view::npos) return {text, {}};
-  if (first > 2 && text.substr(first - 2, 2) == ".T") first -= 2;
+  first = std::min(first, text.size());
+  while (first > 2 && text.substr(first - 2, 2) == ".T") first -= 2;
   return {text.substr(0, first), text.substr(first)};
 }
 
