@@ -71,7 +71,7 @@ Answer run_job(const Context& context, Session& session, const Operation& operat
   if (ending.finish) ending.finish(result);
   Value value = describe_result(result);
   if (result.output && names_file(args.out)) value["result"]["path"] = args.out;
-  if (!args.into.empty()) value["result"] = args.into;
+  if (!args.into.empty()) value["into"] = args.into;
   context.note(ending.summary(result));
   const bool is_shown = args.out.empty() && args.into.empty() && result.output && !result.scalar;
   if (is_shown && context.flags.json && result.output.size() <= kMaxJsonElements) value["data"] = array_json(elements_of(result.output));
