@@ -47,28 +47,33 @@ Result<void> JobSlot::prepare(std::vector<UniqueFd> fds, SegmentCache& segments)
     segments.add(SegmentId{description_.new_segments(static_cast<int>(i))}, std::move(fds[i]));
 
   KernelJob job{description_.operation(), {}, {}, {}, {}};
+  // The output first: one that is also an operand is then mapped writable for both.
+  std::optional<OperandInfo> into;
+  if (description_.outputs_size() > 1) return fail(ErrorCode::kComputationFailed, "the job's description names more than one output");
+  if (description_.outputs_size() == 1) {
+    const wire::Operand& operand = description_.outputs(0);
+    auto view = view_of(operand, segments);
+    if (!view) return fail(view.error());
+    if (description_.output_exists()) into = OperandInfo{view->spec, view->label, operand.segment()};
+    job.outputs.push_back(std::move(*view));
+  }
   std::vector<OperandInfo> inputs;
   for (const wire::Operand& operand : description_.inputs()) {
     auto view = view_of(operand, segments);
     if (!view) return fail(view.error());
-    inputs.push_back({view->spec, view->label});
+    inputs.push_back({view->spec, view->label, operand.segment()});
     job.inputs.push_back(std::move(*view));
   }
-  auto plan = plan_operation(description_.operation(), inputs);
+  auto plan = plan_operation(description_.operation(), inputs, into ? &*into : nullptr);
   if (!plan) return fail(plan.error());
   job.plan = std::move(*plan);
 
-  if (description_.outputs_size() > 1 || (description_.outputs_size() == 1 && !job.plan.output))
-    return fail(ErrorCode::kComputationFailed, "the job's description names outputs that its operation does not make");
-  if (description_.outputs_size() == 1) {
-    auto view = view_of(description_.outputs(0), segments);
-    if (!view) return fail(view.error());
-    if (view->spec != *job.plan.output)
-      return fail(ErrorCode::kComputationFailed,
-                  fmt::format("output '{}' ({}) is not what the operation makes ({})", view->label, format_spec(view->spec),
-                              format_spec(*job.plan.output)));
-    job.outputs.push_back(std::move(*view));
-  }
+  if (!job.outputs.empty() && !job.plan.output)
+    return fail(ErrorCode::kComputationFailed, "the job's description names an output that its operation does not make");
+  if (!job.outputs.empty() && job.outputs[0].spec != *job.plan.output)
+    return fail(ErrorCode::kComputationFailed,
+                fmt::format("output '{}' ({}) is not what the operation makes ({})", job.outputs[0].label, format_spec(job.outputs[0].spec),
+                            format_spec(*job.plan.output)));
   if (job.plan.scratch_bytes > 0) {
     if (description_.scratch().data_bytes() < job.plan.scratch_bytes)
       return fail(ErrorCode::kComputationFailed, "the job's scratch area is smaller than its plan needs");
@@ -81,11 +86,8 @@ Result<void> JobSlot::prepare(std::vector<UniqueFd> fds, SegmentCache& segments)
   plan_reserve(job);
   for (const Phase& phase : job.plan.phases) phase_blocks_.push_back(phase.blocks);
 
-  const auto all = kernels();
-  const auto row = std::find_if(all.begin(), all.end(),
-                                [&](const KernelRow& candidate) { return candidate.kind == description_.operation().kind_case(); });
-  if (row == all.end()) return fail(ErrorCode::kUnsupported, "this worker has no kernel for the job's operation");
-  kernel_ = row->make(std::move(job));
+  kernel_ = make_kernel(std::move(job));
+  if (kernel_ == nullptr) return fail(ErrorCode::kUnsupported, "this worker has no kernel for the job's operation");
   return {};
 }
 
@@ -103,7 +105,7 @@ Result<void> JobSlot::run(const ChunkDescriptor& chunk, ScalarBytes& value) {
 
 void JobSlot::plan_reserve(const KernelJob& job) {
   for (const View& output : job.outputs)
-    reserve_ranges_.push_back({output.fd, output.data_offset, byte_count(output.spec), output.label});
+    if (!description_.output_exists()) reserve_ranges_.push_back({output.fd, output.data_offset, byte_count(output.spec), output.label});
   const std::uint64_t output_bytes = reserve_ranges_.empty() ? 0 : reserve_ranges_.front().bytes;
   if (job.plan.scratch_bytes > 0)
     reserve_ranges_.push_back({scratch_fd_, description_.scratch().data_offset(), job.plan.scratch_bytes, "the job's scratch area"});

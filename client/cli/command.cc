@@ -23,7 +23,7 @@ std::string Command::full_name() const {
 std::span<const Command> commands() {
   static const std::vector<Command> all = [] {
     std::vector<Command> rows;
-    for (const auto part : {server_commands(), array_commands(), run_commands(), job_commands()})
+    for (const auto part : {server_commands(), array_commands(), create_commands(), compute_commands(), order_commands(), run_commands(), job_commands()})
       rows.insert(rows.end(), part.begin(), part.end());
     return rows;
   }();

@@ -91,6 +91,9 @@ std::span<const Command> commands();
 // Its parts.
 std::span<const Command> server_commands();
 std::span<const Command> array_commands();
+std::span<const Command> create_commands();
+std::span<const Command> compute_commands();
+std::span<const Command> order_commands();
 std::span<const Command> run_commands();
 std::span<const Command> job_commands();
 

@@ -106,6 +106,44 @@ CLI::Option* add_dtype(CLI::App& app, const std::string& name, DType& out, const
   });
 }
 
+CLI::Option* add_optional_dtype(CLI::App& app, const std::string& name, std::optional<DType>& out, const std::string& help) {
+  return add_text(app, name, "DTYPE", help, [&out](const std::string& flag, const std::string& text) {
+    out = dtype_from_name(text);
+    if (!out) refuse(flag, fmt::format("'{}' is no dtype; there are {}", text, dtype_names()));
+  });
+}
+
+CLI::Option* add_number(CLI::App& app, const std::string& name, std::uint64_t& out, const std::string& help) {
+  return add_text(app, name, "N", help, [&out](const std::string& flag, const std::string& text) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+    if (error != std::errc{} || end != text.data() + text.size()) refuse(flag, fmt::format("'{}' is no whole number from 0 to 2^64 - 1", text));
+  });
+}
+
+CLI::Option* add_whole(CLI::App& app, const std::string& name, std::optional<int>& out, const std::string& help) {
+  return add_text(app, name, "N", help, [&out](const std::string& flag, const std::string& text) {
+    int number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{} || end != text.data() + text.size()) refuse(flag, fmt::format("'{}' is no whole number", text));
+    out = number;
+  });
+}
+
+CLI::Option* add_real(CLI::App& app, const std::string& name, std::optional<double>& out, const std::string& help) {
+  return add_text(app, name, "NUMBER", help, [&out](const std::string& flag, const std::string& text) { out = parse_finite(flag, text); });
+}
+
+std::vector<double> parse_reals(const std::string& flag, const std::string& text) {
+  std::vector<double> numbers;
+  std::string_view rest = text;
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    numbers.push_back(parse_finite(flag, rest.substr(0, comma)));
+    if (comma == std::string_view::npos) return numbers;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
 CLI::Option* add_chunk(CLI::App& app, const std::string& name, std::uint64_t& out) {
   const std::string help = "blocks handed to a worker at once: auto (default) or their number";
   return add_text(app, name, "auto|BLOCKS", help, [&out](const std::string& flag, const std::string& text) {

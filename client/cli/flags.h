@@ -32,6 +32,15 @@ CLI::Option* add_seconds(CLI::App& app, const std::string& name, std::optional<d
 CLI::Option* add_shape(CLI::App& app, const std::string& name, std::vector<std::int64_t>& out,
                        const std::string& help);
 CLI::Option* add_dtype(CLI::App& app, const std::string& name, DType& out, const std::string& help);
+CLI::Option* add_optional_dtype(CLI::App& app, const std::string& name, std::optional<DType>& out, const std::string& help);
+// A whole number of 64 bits, 0 included.
+CLI::Option* add_number(CLI::App& app, const std::string& name, std::uint64_t& out, const std::string& help);
+// A whole number, negative ones included.
+CLI::Option* add_whole(CLI::App& app, const std::string& name, std::optional<int>& out, const std::string& help);
+// A finite number.
+CLI::Option* add_real(CLI::App& app, const std::string& name, std::optional<double>& out, const std::string& help);
+// "25,50,75"
+std::vector<double> parse_reals(const std::string& flag, const std::string& text);
 // "auto" (0) or a number of blocks.
 CLI::Option* add_chunk(CLI::App& app, const std::string& name, std::uint64_t& out);
 // "-2,1,-1.5,1.5": finite numbers.

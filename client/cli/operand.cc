@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "common/array/view.h"
+
 namespace parcompute::cli {
 
 bool names_file(std::string_view text) {
@@ -9,7 +11,16 @@ bool names_file(std::string_view text) {
 }
 
 Array operand(Session& session, const std::string& text) {
-  return names_file(text) ? session.attach_npy("", text) : session.find(text);
+  const auto [name, view] = split_view(text);
+  if (view.empty()) return names_file(text) ? session.attach_npy("", text) : session.find(text);
+  if (names_file(name)) return session.attach_npy("", std::string(name)).viewed(view);
+  try {
+    return session.find(name).viewed(view);
+  } catch (const Failure& failure) {
+    // A name may hold what looks like a view.
+    if (failure.code() != ErrorCode::kNotFound) throw;
+    return session.find(text);
+  }
 }
 
 Array whole_operand(Session& session, const std::string& text) {

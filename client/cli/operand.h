@@ -1,4 +1,5 @@
-// Arrays as the command line names them: "a" is an array of the server's, "a.npy", "./a" and "d/a" are files.
+// Arrays as the command line names them: "a" is an array of the server's, "a.npy", "./a" and "d/a" are files. Steps of a view
+// may follow: "a[10:20, ::-1]", "a.npy[0].T".
 #pragma once
 
 #include <string>

@@ -4,6 +4,7 @@
 
 #include "client/cpp/array_state.h"
 #include "client/cpp/wire.h"
+#include "common/array/view.h"
 #include "common/operation/operation.h"
 
 namespace parcompute {
@@ -49,6 +50,35 @@ Array make_array(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_
   return Array(array_state(message, std::move(fd), server));
 }
 
+void refer(const Array& array, wire::ArrayRef& reference) {
+  if (!array) throw Failure(ErrorCode::kInvalidArgument, "an operand of the job is an empty array handle; create or find it first");
+  reference.set_id(array.info().id);
+  if (array.is_view()) to_wire(array.spec(), *reference.mutable_view());
+}
+
+Array Array::viewed(std::string_view steps) const {
+  const ArrayInfo& array = info();
+  const auto spec = apply_view(state_->spec, steps);
+  if (!spec)
+    throw Failure(spec.error().code, fmt::format("'{}' ({}){}: {}", array.name.empty() ? "anonymous array" : array.name, format_spec(state_->spec), steps, spec.error().message));
+  auto view = std::make_shared<State>();
+  view->info = array;
+  view->info.shape = spec->shape;
+  view->info.strides = spec->strides;
+  view->spec = *spec;
+  view->base = state_->base ? state_->base : state_;
+  return Array(std::move(view));
+}
+
+const ArraySpec& Array::spec() const {
+  info();  // throws for an empty handle
+  return state_->spec;
+}
+
+bool Array::is_view() const {
+  return state_ && state_->base;
+}
+
 const ArrayInfo& Array::info() const {
   if (!state_) throw Failure(ErrorCode::kInvalidArgument, "the array handle is empty; create or find an array first");
   return state_->info;
@@ -57,12 +87,13 @@ const ArrayInfo& Array::info() const {
 std::byte* Array::data() {
   const ArrayInfo& array = info();
   if (array.size() == 0) return nullptr;
-  if (state_->mapping.data() == nullptr) {
+  State& memory = state_->base ? *state_->base : *state_;
+  if (memory.mapping.data() == nullptr) {
     const Access access = array.writable ? Access::kReadWrite : Access::kRead;
-    state_->mapping = value_or_throw(
-        Mapping::map(state_->fd.get(), state_->data_offset, state_->data_bytes, access, array.name.empty() ? array.path : array.name));
+    memory.mapping = value_or_throw(
+        Mapping::map(memory.fd.get(), memory.data_offset, memory.data_bytes, access, array.name.empty() ? array.path : array.name));
   }
-  return state_->mapping.data() + state_->spec.offset;
+  return memory.mapping.data() + state_->spec.offset;
 }
 
 const std::byte* Array::data() const {

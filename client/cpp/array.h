@@ -6,12 +6,15 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
 #include "common/array/dtype.h"
 
 namespace parcompute {
+
+struct ArraySpec;
 
 // What the server says of an array.
 struct ArrayInfo {
@@ -43,6 +46,11 @@ class Array {
   std::uint64_t size() const { return info().size(); }
   explicit operator bool() const { return state_ != nullptr; }
 
+  // The same memory seen otherwise, as an operand, an output or in this process: steps as NumPy writes them,
+  // "[10:20, ::-1]", ".T", ".transpose(1, 0)", ".reshape(4, -1)", one behind the other. Throws Failure (kInvalidArgument).
+  // It keeps this array's handle.
+  Array viewed(std::string_view steps) const;
+
   // Element (0, ..., 0), mapped into this process: no copy is made. Null where the array has no elements. Throws
   // Failure (kOverBudget, kSystem) where it cannot be mapped.
   std::byte* data();
@@ -55,6 +63,10 @@ class Array {
     return {reinterpret_cast<T*>(checked_data(dtype_of<std::remove_const_t<T>>(), !std::is_const_v<T>)),
             static_cast<std::size_t>(size())};
   }
+
+  // How the elements lie in the array's memory.
+  const ArraySpec& spec() const;
+  bool is_view() const;
 
   struct State;
   explicit Array(std::shared_ptr<State> state) : state_(std::move(state)) {}

@@ -18,6 +18,7 @@ struct Array::State {
   std::uint64_t data_offset = 0;     // bytes from the descriptor's beginning
   std::uint64_t data_bytes = 0;
   Mapping mapping;
+  std::shared_ptr<Array::State> base;  // of a view: the array whose memory, descriptor and life it shares
   std::weak_ptr<Connection> server;  // of an anonymous array: told when the last handle goes
 
   State() = default;
@@ -26,6 +27,9 @@ struct Array::State {
 };
 
 std::shared_ptr<Array::State> array_state(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server);
+// What a job reads or writes: the array, and which of its elements.
+void refer(const Array& array, wire::ArrayRef& reference);
+
 // A handle on an array that the server described, with the descriptor that came along (or the client's own).
 Array make_array(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server);
 

@@ -12,6 +12,7 @@
 
 #include "client/cpp/array.h"
 #include "client/cpp/failure.h"
+#include "client/cpp/scalar.h"
 
 namespace parcompute {
 
@@ -34,16 +35,6 @@ struct JobInfo {
   std::string waiting_for;             // of a queued job
   std::optional<ErrorCode> error_code;  // of a failed or cancelled one
   std::string error;
-};
-
-// One element, as its dtype's C++ type is.
-struct Scalar {
-  DType dtype = DType::kFloat64;
-  std::array<std::byte, 16> bytes{};
-
-  // The value as T: T must be the dtype's element type (throws Failure, kInvalidArgument).
-  template <class T>
-  T as() const;
 };
 
 struct JobResult {

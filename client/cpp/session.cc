@@ -1,5 +1,6 @@
 #include "client/cpp/session.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -11,6 +12,8 @@
 #include "client/cpp/wire.h"
 #include "common/array/npy.h"
 #include "common/base/utf8.h"
+#include "common/expression/program.h"
+#include "common/expression/syntax.h"
 #include "common/operation/operation.h"
 #include "common/os/socket_path.h"
 #include "common/os/unix_socket.h"
@@ -130,6 +133,24 @@ wire::ArrayInfo attach_file(Connection& server, std::string_view name, const std
   return server.call(request, file.fd.get()).reply.array_found().array();
 }
 
+// Which operations answer a scalar follows from their operands: the server's own plan tells.
+bool makes_array(const wire::Operation& operation, const std::vector<OperandInfo>& operands) {
+  // Asked for most and known without a plan.
+  if (operation.has_reduce() || operation.has_nop()) return false;
+  const auto plan = plan_operation(operation, operands);
+  if (!plan) throw_failure(plan.error());
+  return plan->output && !plan->scalar;
+}
+
+wire::Number wire_number(const Number& number) {
+  wire::Number message;
+  if (!number.is_integer) message.set_real(number.real);
+  else if (number.integer < 0) message.set_integer(static_cast<std::int64_t>(number.integer));
+  else message.set_natural(static_cast<std::uint64_t>(number.integer));
+  if (number.is_complex) message.set_imaginary(number.imaginary);
+  return message;
+}
+
 }  // namespace
 
 Session Session::connect(const ConnectOptions& options) {
@@ -159,6 +180,49 @@ Array Session::create_arange(std::string_view name, DType dtype, std::vector<std
   return submit_request(state_->server, request).wait().output;
 }
 
+Array Session::create_arange(std::string_view name, DType dtype, const Number& start, const Number& stop, const Number& step) {
+  wire::Request request;
+  const auto length = static_cast<std::int64_t>(value_or_throw(arange_length(start, stop, step)));
+  wire::Fill& fill = fill_request(name, dtype, {length}, request);
+  fill.set_how(wire::Fill::ARANGE);
+  *fill.mutable_start() = wire_number(start);
+  *fill.mutable_step() = wire_number(step);
+  return submit_request(state_->server, request).wait().output;
+}
+
+Array Session::create_linspace(std::string_view name, DType dtype, const Number& start, const Number& stop, std::uint64_t count, bool endpoint) {
+  wire::Request request;
+  wire::Fill& fill = fill_request(name, dtype, {static_cast<std::int64_t>(count)}, request);
+  fill.set_how(wire::Fill::LINSPACE);
+  *fill.mutable_start() = wire_number(start);
+  *fill.mutable_stop() = wire_number(stop);
+  fill.set_excludes_stop(!endpoint);
+  return submit_request(state_->server, request).wait().output;
+}
+
+Array Session::create_eye(std::string_view name, DType dtype, std::uint64_t rows, std::uint64_t columns, std::int64_t diagonal) {
+  wire::Request request;
+  wire::Fill& fill = fill_request(name, dtype, {static_cast<std::int64_t>(rows), static_cast<std::int64_t>(columns)}, request);
+  fill.set_how(wire::Fill::EYE);
+  fill.set_diagonal(diagonal);
+  return submit_request(state_->server, request).wait().output;
+}
+
+Evaluate Session::evaluate(std::string_view expression, std::vector<Evaluate::Operand> operands) {
+  const auto syntax = value_or_throw(parse_expression(expression));
+  for (const std::string& name : names_in(syntax)) {
+    const bool given = std::any_of(operands.begin(), operands.end(), [&](const Evaluate::Operand& operand) { return operand.name == name; });
+    if (given || is_reserved_name(name)) continue;
+    try {
+      operands.push_back({name, find(name)});
+    } catch (const Failure& failure) {
+      // The expression's own error tells where the name stands, and what it may have meant.
+      if (failure.code() != ErrorCode::kNotFound) throw;
+    }
+  }
+  return Evaluate{std::string(expression), std::move(operands), {}};
+}
+
 Array Session::import_npy(std::string_view name, const std::filesystem::path& file, const Job::Progress& progress) {
   const NpyFile source = open_file(file, false);
   // The file is an anonymous array for as long as the job reads it.
@@ -166,21 +230,24 @@ Array Session::import_npy(std::string_view name, const std::filesystem::path& fi
   wire::Request request;
   wire::SubmitJob& submit = *request.mutable_submit_job();
   set_output(name, submit);
-  submit.mutable_operation()->mutable_read_file()->set_swap_bytes(source.header.swapped);
+  wire::ReadFile& read = *submit.mutable_operation()->mutable_read_file();
+  read.set_swap_bytes(source.header.swapped);
+  read.set_is_half(source.header.is_half);
   submit.add_inputs()->set_id(attached.info().id);
   return submit_request(state_->server, request).wait(progress).output;
 }
 
 Array Session::attach_npy(std::string_view name, const std::filesystem::path& file, bool writable) {
   NpyFile source = open_file(file, writable);
-  if (source.header.swapped)
+  if (source.header.swapped || source.header.is_half)
     throw Failure(ErrorCode::kBadData,
-                  fmt::format("'{}' holds elements in the other byte order and cannot be used in place: import it, which converts them", file.native()));
+                  fmt::format("'{}' holds {} and cannot be used in place; import it instead, which converts them: 'parcompute-client array import'",
+                              file.native(), source.header.is_half ? "float16 elements" : "elements in the other byte order"));
   ArraySpec in_file = source.header.spec;
   in_file.offset = source.header.data_offset;
   if (!is_aligned(in_file))
     throw Failure(ErrorCode::kBadData,
-                  fmt::format("the data of '{}' begin at byte {}, which is not aligned for {}: import it, which copies them", file.native(),
+                  fmt::format("the data of '{}' begin at byte {}, which is not aligned for {}; import it instead, which copies them: 'parcompute-client array import'", file.native(),
                               source.header.data_offset, parcompute::name(in_file.dtype)));
   const wire::ArrayInfo info = attach_file(*state_->server, name, file, source, writable);
   return make_array(info, std::move(source.fd), state_->server);
@@ -220,9 +287,14 @@ void Session::remove(std::string_view name) {
 Job Session::submit(const Operation& operation, const SubmitOptions& options) {
   wire::Request request;
   wire::SubmitJob& submit = *request.mutable_submit_job();
-  to_wire(operation, submit);
-  const bool makes_array = std::holds_alternative<Matmul>(operation) || std::holds_alternative<Mandelbrot>(operation);
-  if (!options.output.empty() || makes_array) set_output(options.output, submit);
+  const std::vector<OperandInfo> operands = to_wire(operation, submit);
+  if (options.into && !options.output.empty())
+    throw Failure(ErrorCode::kInvalidArgument, "a job's result goes to a new array or into one that exists, not to both");
+  if (options.into) {
+    refer(options.into, *submit.mutable_existing_output());
+  } else if (!options.output.empty() || makes_array(submit.operation(), operands)) {
+    set_output(options.output, submit);
+  }
   submit.set_chunk_blocks(options.chunk_blocks);
   submit.set_max_workers(options.max_workers);
   submit.set_detach(options.detach);

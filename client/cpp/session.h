@@ -22,6 +22,7 @@
 #include "client/cpp/array.h"
 #include "client/cpp/job.h"
 #include "client/cpp/operations.h"
+#include "common/operation/number.h"
 
 namespace parcompute {
 
@@ -37,6 +38,7 @@ struct ConnectOptions {
 // Where a job's result goes.
 struct SubmitOptions {
   std::string output;              // name of the array to make; empty: a scalar, or an anonymous array
+  Array into;                      // or an array that exists, or a view of one; it may be an operand, too
   std::uint64_t chunk_blocks = 0;  // 0: chosen by the scheduler
   unsigned max_workers = 0;        // 0: all
   bool detach = false;             // the job outlives the session
@@ -79,6 +81,12 @@ class Session {
   // `value` is one element of the dtype.
   Array create_full(std::string_view name, const Scalar& value, std::vector<std::int64_t> shape);
   Array create_arange(std::string_view name, DType dtype, std::vector<std::int64_t> shape);
+  // np.arange: as many elements as lie from start up to, not including, stop.
+  Array create_arange(std::string_view name, DType dtype, const Number& start, const Number& stop, const Number& step);
+  // np.linspace: `count` elements from start to stop, which `endpoint` includes.
+  Array create_linspace(std::string_view name, DType dtype, const Number& start, const Number& stop, std::uint64_t count, bool endpoint = true);
+  // np.eye: zeros, and ones where column - row is `diagonal`.
+  Array create_eye(std::string_view name, DType dtype, std::uint64_t rows, std::uint64_t columns, std::int64_t diagonal = 0);
   // Copies a .npy file into shared memory; the workers read it in parallel. The other byte order is converted.
   Array import_npy(std::string_view name, const std::filesystem::path& file, const Job::Progress& progress = {});
   // Uses the file's own pages: nothing is copied, and what is written goes to the file.
@@ -92,6 +100,8 @@ class Session {
 
   // ---- jobs
   Job submit(const Operation& operation, const SubmitOptions& options = {});
+  // An expression whose names that are not among `operands` are arrays' names.
+  Evaluate evaluate(std::string_view expression, std::vector<Evaluate::Operand> operands = {});
   Job find_job(std::uint64_t id);
   std::vector<JobInfo> jobs();
 

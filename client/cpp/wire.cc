@@ -1,17 +1,19 @@
 #include "client/cpp/wire.h"
 
+#include <initializer_list>
 #include <type_traits>
 
 #include <fmt/format.h>
 
+#include "client/cpp/array_state.h"
 #include "common/operation/operation.h"
 
 namespace parcompute {
 namespace {
 
-void add_input(const Array& array, wire::SubmitJob& message) {
-  if (!array) throw Failure(ErrorCode::kInvalidArgument, "an operand of the job is an empty array handle; create or find it first");
-  message.add_inputs()->set_id(array.info().id);
+template <class Message>
+void set_axis(Axis axis, Message& message) {
+  if (axis) message.set_axis(*axis);
 }
 
 wire::Reduce::Operator wire_operator(Reduce::Op op) {
@@ -25,15 +27,21 @@ wire::Reduce::Operator wire_operator(Reduce::Op op) {
 
 struct OperationWriter {
   wire::SubmitJob& message;
+  std::vector<OperandInfo>& operands;
+
+  void add_input(const Array& array) const {
+    refer(array, *message.add_inputs());
+    operands.push_back({array.spec(), array.name(), 0});
+  }
 
   void operator()(const Reduce& reduce) const {
     message.mutable_operation()->mutable_reduce()->set_op(wire_operator(reduce.op));
-    add_input(reduce.a, message);
+    add_input(reduce.a);
   }
   void operator()(const Matmul& matmul) const {
     message.mutable_operation()->mutable_matmul();
-    add_input(matmul.a, message);
-    add_input(matmul.b, message);
+    add_input(matmul.a);
+    add_input(matmul.b);
   }
   void operator()(const Mandelbrot& mandelbrot) const {
     wire::Mandelbrot& wanted = *message.mutable_operation()->mutable_mandelbrot();
@@ -45,6 +53,116 @@ struct OperationWriter {
     wanted.set_y_max(mandelbrot.y_max);
     wanted.set_max_iter(mandelbrot.max_iter);
   }
+  void operator()(const Evaluate& evaluate) const {
+    wire::Evaluate& wanted = *message.mutable_operation()->mutable_evaluate();
+    wanted.set_expression(evaluate.expression);
+    if (evaluate.dtype) wanted.set_dtype(static_cast<std::uint32_t>(*evaluate.dtype));
+    for (const Evaluate::Operand& operand : evaluate.operands) {
+      wanted.add_names(operand.name);
+      add_input(operand.array);
+    }
+  }
+  void operator()(const Dot& dot) const {
+    message.mutable_operation()->mutable_dot();
+    add_inputs({dot.a, dot.b});
+  }
+  void operator()(const Vecdot& vecdot) const {
+    message.mutable_operation()->mutable_vecdot();
+    add_inputs({vecdot.a, vecdot.b});
+  }
+  void operator()(const Outer& outer) const {
+    message.mutable_operation()->mutable_outer();
+    add_inputs({outer.a, outer.b});
+  }
+  void operator()(const Sort& sort) const { order(sort, *message.mutable_operation()->mutable_sort()); }
+  void operator()(const Argsort& argsort) const { order(argsort, *message.mutable_operation()->mutable_argsort()); }
+  void operator()(const Cumsum& cumsum) const { scan(cumsum, wire::Scan::SUM); }
+  void operator()(const Cumprod& cumprod) const { scan(cumprod, wire::Scan::PROD); }
+  void operator()(const Compress& compress) const {
+    message.mutable_operation()->mutable_compress();
+    add_inputs({compress.a, compress.mask});
+  }
+  void operator()(const Take& take) const {
+    set_axis(take.axis, *message.mutable_operation()->mutable_take());
+    add_inputs({take.a, take.indices});
+  }
+  void operator()(const Unique& unique) const {
+    message.mutable_operation()->mutable_unique();
+    add_input(unique.a);
+  }
+  void operator()(const Searchsorted& search) const {
+    message.mutable_operation()->mutable_searchsorted()->set_right(search.right);
+    add_inputs({search.a, search.v});
+  }
+  void operator()(const Bincount& count) const {
+    message.mutable_operation()->mutable_bincount()->set_length(count.length);
+    add_input(count.a);
+    if (count.weights) add_input(count.weights);
+  }
+  void operator()(const Histogram& histogram) const {
+    wire::Histogram& wanted = *message.mutable_operation()->mutable_histogram();
+    add_input(histogram.a);
+    if (histogram.edges) {
+      add_input(histogram.edges);
+    } else {
+      wanted.set_bins(histogram.bins);
+      wanted.set_low(histogram.low);
+      wanted.set_high(histogram.high);
+    }
+    wanted.set_weighted(static_cast<bool>(histogram.weights));
+    if (histogram.weights) add_input(histogram.weights);
+  }
+  void operator()(const Percentile& percentile) const {
+    wire::Percentile& wanted = *message.mutable_operation()->mutable_percentile();
+    for (const double q : percentile.q) wanted.add_q(q);
+    wanted.set_drop_q(percentile.q.size() == 1);
+    set_axis(percentile.axis, wanted);
+    add_input(percentile.a);
+  }
+  void operator()(const Concatenate& concatenate) const {
+    wire::Concatenate& wanted = *message.mutable_operation()->mutable_concatenate();
+    wanted.set_axis(concatenate.axis);
+    wanted.set_stack(concatenate.stack);
+    for (const Array& array : concatenate.arrays) add_input(array);
+  }
+  void operator()(const Random& random) const {
+    wire::Random& wanted = *message.mutable_operation()->mutable_random();
+    to_wire(value_or_throw(make_spec(random.dtype, random.shape)), *wanted.mutable_spec());
+    wanted.set_key_low(random.seed);
+    switch (random.distribution) {
+      case Random::Distribution::kUniform:
+        wanted.mutable_uniform()->set_low(random.low);
+        wanted.mutable_uniform()->set_high(random.high);
+        return;
+      case Random::Distribution::kNormal:
+        wanted.mutable_normal()->set_mean(random.mean);
+        wanted.mutable_normal()->set_standard_deviation(random.standard_deviation);
+        return;
+      case Random::Distribution::kExponential: return wanted.mutable_exponential()->set_scale(random.scale);
+      case Random::Distribution::kIntegers:
+        wanted.mutable_integers()->set_least(random.least.bytes.data(), itemsize(random.dtype));
+        wanted.mutable_integers()->set_most(random.most.bytes.data(), itemsize(random.dtype));
+        return;
+    }
+  }
+
+  void add_inputs(std::initializer_list<Array> arrays) const {
+    for (const Array& array : arrays) add_input(array);
+  }
+  template <class Ordering, class Message>
+  void order(const Ordering& ordering, Message& wanted) const {
+    set_axis(ordering.axis, wanted);
+    wanted.set_descending(ordering.descending);
+    add_input(ordering.a);
+  }
+  template <class Running>
+  void scan(const Running& running, wire::Scan::Operator op) const {
+    wire::Scan& wanted = *message.mutable_operation()->mutable_scan();
+    wanted.set_op(op);
+    set_axis(running.axis, wanted);
+    add_input(running.a);
+  }
+
   void operator()(const Nop& nop) const { message.mutable_operation()->mutable_nop()->set_blocks(nop.blocks); }
 };
 
@@ -129,8 +247,10 @@ Status status_of(const wire::StatusReported& message) {
   return status;
 }
 
-void to_wire(const Operation& operation, wire::SubmitJob& message) {
-  std::visit(OperationWriter{message}, operation);
+std::vector<OperandInfo> to_wire(const Operation& operation, wire::SubmitJob& message) {
+  std::vector<OperandInfo> operands;
+  std::visit(OperationWriter{message, operands}, operation);
+  return operands;
 }
 
 }  // namespace parcompute

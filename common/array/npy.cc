@@ -30,6 +30,7 @@ tl::unexpected<Error> refuse(std::string message) {
 struct Elements {
   DType dtype;
   bool swapped;
+  bool is_half = false;
 };
 
 // Why a dtype of NumPy's is not served, and what to do.
@@ -40,8 +41,6 @@ std::string refusal_of(std::string_view descr) {
     return "holds Python objects, which have no meaning outside of their process; convert them with numpy "
            "first: "
            "numpy.save(path, a.astype('float64'))";
-  if (type == "f2")
-    return "holds float16 elements; convert it with numpy first: numpy.save(path, a.astype('float32'))";
   if (type == "f16" || type == "f12")
     return "holds long double elements, which differ by machine; convert it with numpy first: "
            "numpy.save(path, a.astype('float64'))";
@@ -63,13 +62,12 @@ std::string refusal_of(std::string_view descr) {
 
 Result<Elements> parse_descr(std::string_view descr) {
   if (!descr.empty() && descr.find_first_of("<>=|") == 0) {
-    for (const DTypeInfo& row : kDTypes) {
-      if (row.descr != descr.substr(1)) continue;
-      const char order = descr.front();
-      // '|' says that there is no order, '=' that it is this machine's.
-      const bool swapped = row.itemsize > 1 && (order == '<' || order == '>') && order != kNativeOrder;
-      return Elements{row.dtype, swapped};
-    }
+    const char order = descr.front();
+    // '|' says that there is no order, '=' that it is this machine's.
+    const bool is_foreign = (order == '<' || order == '>') && order != kNativeOrder;
+    for (const DTypeInfo& row : kDTypes)
+      if (row.descr == descr.substr(1)) return Elements{row.dtype, row.itemsize > 1 && is_foreign};
+    if (descr.substr(1) == "f2") return Elements{DType::kUint16, is_foreign, true};
   }
   return refuse(refusal_of(descr));
 }
@@ -125,7 +123,7 @@ Result<NpyHeader> parse_npy_header(std::span<const std::byte> beginning, std::st
   auto spec =
       make_spec(elements->dtype, std::move(dict->shape), dict->fortran_order ? Order::kFortran : Order::kC);
   if (!spec) return refuse(fmt::format("'{}' cannot be read: {}", label, spec.error().message));
-  return NpyHeader{*std::move(spec), elements->swapped, dict_offset + length};
+  return NpyHeader{*std::move(spec), elements->swapped, elements->is_half, dict_offset + length};
 }
 
 std::string format_npy_header(const ArraySpec& spec) {

@@ -4,10 +4,10 @@
 //   {'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }   padded with spaces to a multiple of 64, a
 //   newline the elements
 //
-// Versions 1, 2 and 3 are read, in C and Fortran order and either byte order, of the dtypes in dtype.h;
-// everything else is refused by its name and with the way out. The bytes may come from anyone: nothing in
-// them is believed before it is checked, and no header can cost more than kMaxNpyHeaderBytes. Written is what
-// numpy.save writes, to the byte.
+// Versions 1, 2 and 3 are read, in C and Fortran order and either byte order, of the dtypes in dtype.h and of
+// float16, which an import makes float32 of; everything else is refused by its name and with the way out. The bytes
+// may come from anyone: nothing in them is believed before it is checked, and no header can cost more than
+// kMaxNpyHeaderBytes. Written is what numpy.save writes, to the byte.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +28,7 @@ inline constexpr std::size_t kMaxNpyHeaderBytes = 12 + 10000;
 struct NpyHeader {
   ArraySpec spec;        // dense, strides by the file's order, offset 0
   bool swapped = false;  // the elements have the other byte order than this machine
+  bool is_half = false;  // float16: the spec is that of their bits, as uint16
   std::uint64_t data_offset =
       0;  // bytes from the file's beginning to the first element; any number, not aligned
 };

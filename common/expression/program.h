@@ -88,6 +88,12 @@ struct Evaluation {
   std::vector<Stage> stages;  // a stage reads earlier ones alone; the last one's result is the expression's
 };
 
+// "sum", "mean", "nanargmax", ...: what `run reduce` may ask for.
+std::vector<std::string> reduction_names();
+
+// Constants and words that stand for no array: an operand must be given for the name to mean one.
+bool is_reserved_name(std::string_view name);
+
 struct ExpressionOperand {
   std::string name;
   ArraySpec spec;

@@ -267,10 +267,14 @@ ReductionRule find_reduction(std::string_view name) {
   return nullptr;
 }
 
+}  // namespace parcompute::expression
+
+namespace parcompute {
+
 std::vector<std::string> reduction_names() {
   std::vector<std::string> names;
-  for (const Row& row : kRows) names.emplace_back(row.name);
+  for (const auto& row : expression::kRows) names.emplace_back(row.name);
   return names;
 }
 
-}  // namespace parcompute::expression
+}  // namespace parcompute

@@ -55,6 +55,5 @@ struct ReductionCall {
 // Null where no reduction has the name.
 using ReductionRule = Result<TermId> (*)(Terms& terms, const Rules& rules, const ReductionCall& call);
 ReductionRule find_reduction(std::string_view name);
-std::vector<std::string> reduction_names();
 
 }  // namespace parcompute::expression

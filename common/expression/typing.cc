@@ -375,6 +375,12 @@ class Typer {
 
 }  // namespace
 
+bool is_reserved_name(std::string_view name) {
+  for (const ConstantRow& row : kConstants)
+    if (row.name == name) return true;
+  return name == "True" || name == "False" || name == "None" || dtype_from_name(name).has_value();
+}
+
 Result<Evaluation> compile_expression(std::string_view text, std::span<const ExpressionOperand> operands, std::optional<DType> dtype) {
   const auto syntax = parse_expression(text);
   if (!syntax) return fail(syntax.error());

@@ -1,11 +1,10 @@
+// The grid of tiles for products by BLAS.
 #include <algorithm>
 #include <array>
 #include <vector>
 
-#include <fmt/format.h>
-
 #include "common/base/checked.h"
-#include "common/operation/plans.h"
+#include "common/operation/products_plan.h"
 
 namespace parcompute {
 namespace {
@@ -40,7 +39,7 @@ double tile_ns(std::int64_t m, std::int64_t k, std::int64_t n, DType dtype) {
                depth = static_cast<double>(k);
   const double size = static_cast<double>(itemsize(dtype));
   const double area = rows * columns + kRowLoss * columns + kColumnLoss * rows;
-  return 2 * depth * area / kFlopsPerNs * (size / 8) + rows * columns * size / kWriteBytesPerNs + kCallNs;
+  return 2 * depth * area / kFlopsPerNs * (size / 8) * (info(dtype).kind == Kind::kComplex ? 2 : 1) + rows * columns * size / kWriteBytesPerNs + kCallNs;
 }
 
 bool is_handy(std::int64_t m, std::int64_t k, std::int64_t n, DType dtype) {
@@ -96,74 +95,14 @@ bool is_wasteful(std::uint64_t batch, std::uint64_t tiles, double block_ns, doub
   return batch >= kSomeProducts && static_cast<double>(tiles) * block_ns > kStackLoss * product_ns;
 }
 
-// np.matmul's pairing of the two operands, checked.
-struct Pairing {
-  Dims shape;  // of the result
-  std::uint64_t batch = 1;
-  std::int64_t m = 0, k = 0, n = 0;
-};
-
-Result<Pairing> pair_operands(Operands inputs) {
-  const OperandInfo& a = inputs[0];
-  const OperandInfo& b = inputs[1];
-  const auto mismatch = [&](const std::string& why) {
-    return fail(ErrorCode::kInvalidArgument, fmt::format("{} does not match {} for matmul: {}",
-                                                         format_operand(a), format_operand(b), why));
-  };
-  for (const OperandInfo* operand : {&a, &b}) {
-    if (operand->spec.dtype != DType::kFloat32 && operand->spec.dtype != DType::kFloat64)
-      return fail(
-          ErrorCode::kUnsupported,
-          fmt::format("{} cannot be multiplied: matmul takes float32 and float64", format_operand(*operand)));
-    if (operand->spec.ndim() < 2)
-      return fail(
-          ErrorCode::kInvalidArgument,
-          fmt::format(
-              "{} has {} dimension{}; matmul takes matrices and stacks of matrices: reshape it to 2 or more",
-              format_operand(*operand), operand->spec.ndim(), operand->spec.ndim() == 1 ? "" : "s"));
-  }
-  if (a.spec.dtype != b.spec.dtype)
-    return mismatch(
-        fmt::format("dtypes {} and {}; both must be the same", name(a.spec.dtype), name(b.spec.dtype)));
-
-  const Dims& left = a.spec.shape;
-  const Dims& right = b.spec.shape;
-  Pairing pairing;
-  pairing.m = left[left.size() - 2];
-  pairing.k = left.back();
-  pairing.n = right.back();
-  if (pairing.k != right[right.size() - 2])
-    return mismatch(fmt::format("inner dimensions {} and {}", pairing.k, right[right.size() - 2]));
-
-  // The stacks' dimensions, aligned at the right; a missing one counts as 1, and 1 stretches.
-  const std::size_t ndim = std::max(left.size(), right.size());
-  for (std::size_t axis = 0; axis + 2 < ndim; ++axis) {
-    const auto dim_of = [&](const Dims& shape) {
-      return axis + shape.size() < ndim ? std::int64_t{1} : shape[axis + shape.size() - ndim];
-    };
-    const std::int64_t x = dim_of(left), y = dim_of(right);
-    if (x != y && x != 1 && y != 1)
-      return mismatch(fmt::format("stack dimensions {} and {} (axis {})", x, y, axis));
-    pairing.shape.push_back(x == 1 ? y : x);
-  }
-  pairing.shape.push_back(pairing.m);
-  pairing.shape.push_back(pairing.n);
-  if (auto fits = make_spec(a.spec.dtype, pairing.shape); !fits)
-    return fail(fits.error().code, fmt::format("the product of {} and {}: {}", format_operand(a),
-                                               format_operand(b), fits.error().message));
-  for (std::size_t axis = 0; axis + 2 < ndim; ++axis)
-    pairing.batch *= static_cast<std::uint64_t>(pairing.shape[axis]);
-  return pairing;
-}
-
 }  // namespace
 
 std::uint64_t MatmulTiling::blocks() const {
-  return products_per_block > 1 ? ceil_div(batch, products_per_block) : batch * tiles();
+  return products_per_block > 1 ? ceil_div(batch, products_per_block) : batch * tiles() * slices;
 }
 
 MatmulTiling tile_products(std::uint64_t batch, std::int64_t m, std::int64_t k, std::int64_t n, DType dtype) {
-  MatmulTiling best{.batch = batch, .m = m, .k = k, .n = n};
+  MatmulTiling best{.batch = batch, .m = m, .k = k, .n = n, .slice_k = k};
   const double product_ns = tile_ns(m, k, n, dtype);
   double best_weight = 0;
   bool best_is_handy = false;
@@ -191,28 +130,6 @@ MatmulTiling tile_products(std::uint64_t batch, std::int64_t m, std::int64_t k, 
         std::clamp<std::uint64_t>(static_cast<std::uint64_t>(kSharedBlockNs / best.block_ns), 1, batch);
   best.block_ns *= static_cast<double>(best.products_per_block);
   return best;
-}
-
-Result<MatmulTiling> tile_matmul(Operands inputs) {
-  const auto pairing = pair_operands(inputs);
-  if (!pairing) return fail(pairing.error());
-  return tile_products(pairing->batch, pairing->m, pairing->k, pairing->n, inputs[0].spec.dtype);
-}
-
-Result<Plan> plan_matmul(const wire::Operation&, Operands inputs) {
-  const auto pairing = pair_operands(inputs);
-  if (!pairing) return fail(pairing.error());
-  auto output = make_spec(inputs[0].spec.dtype, pairing->shape);
-  if (!output) return fail(output.error());
-  const MatmulTiling tiling =
-      tile_products(pairing->batch, pairing->m, pairing->k, pairing->n, inputs[0].spec.dtype);
-
-  Plan plan;
-  plan.bytes_read = byte_count(inputs[0].spec) + byte_count(inputs[1].spec);
-  plan.bytes_written = byte_count(*output);
-  if (element_count(*output) != 0) plan.phases.push_back({tiling.blocks(), tiling.block_ns});
-  plan.output = *std::move(output);
-  return plan;
 }
 
 }  // namespace parcompute

@@ -29,6 +29,15 @@ struct OperandInfo {
   std::uint64_t memory = 0;  // operands with the same number lie in the same memory; 0: alone
 };
 
+// A result that does not go to its output directly, for the output overlaps an operand, has gaps or another dtype: it is made
+// in scratch memory, and one more phase stores it. That phase reads scratch memory alone, so that a block that is run again,
+// after a worker died in the middle of it, stores the same.
+struct StoredResult {
+  ArraySpec spec;            // dense
+  std::uint64_t offset = 0;  // in scratch memory
+  bool is_zeros = false;     // and was never made
+};
+
 // A phase's blocks may run at once and in any order; the next phase starts when all of them are done.
 struct Phase {
   std::uint64_t blocks = 0;
@@ -37,7 +46,7 @@ struct Phase {
 };
 
 struct Plan {
-  std::optional<ArraySpec> output;      // dense; absent where the operation makes none
+  std::optional<ArraySpec> output;      // absent where the operation makes none; dense, unless it existed before
   bool output_is_zeroed = false;        // it must begin as zeros, as fresh pages do; else its blocks write all of it
   // The output's first dimension is the most that it can be; the last block of the last phase answers what it is, as a
   // uint64, and has given back the pages behind it.
@@ -45,6 +54,7 @@ struct Plan {
   std::optional<DType> scalar;          // the last block of the last phase answers one element of this dtype
   boost::container::small_vector<Phase, 2> phases;  // may be empty: nothing is left to do once the output is reserved
   std::uint64_t scratch_bytes = 0;      // shared by all blocks of the job, not zeroed, gone with the job
+  std::optional<StoredResult> stored;   // the last phase stores it
   std::uint64_t bytes_read = 0;         // of the operands' data, once each
   std::uint64_t bytes_written = 0;
 };
@@ -62,8 +72,9 @@ std::span<const OperationRow> operations();
 // Null for a kind that this version does not know.
 const OperationRow* find_operation(wire::Operation::KindCase kind);
 
-// Checks the number of inputs and the limits on blocks, and calls the row's plan.
-Result<Plan> plan_operation(const wire::Operation& operation, std::span<const OperandInfo> inputs);
+// Checks the number of inputs and the limits on blocks, and calls the row's plan. Where the result goes into an array that
+// exists, `into` is its view.
+Result<Plan> plan_operation(const wire::Operation& operation, std::span<const OperandInfo> inputs, const OperandInfo* into = nullptr);
 
 // "'a' (float64, 2000x2000)": an operand in an error message.
 std::string format_operand(const OperandInfo& operand);

@@ -14,12 +14,19 @@ namespace parcompute {
 using Operands = std::span<const OperandInfo>;
 
 Result<Plan> plan_reduce(const wire::Operation& operation, Operands inputs);
-Result<Plan> plan_matmul(const wire::Operation& operation, Operands inputs);
+Result<Plan> plan_product(const wire::Operation& operation, Operands inputs);  // matmul, dot, vecdot, outer
 Result<Plan> plan_mandelbrot(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_fill(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_read_file(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_nop(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_evaluate(const wire::Operation& operation, Operands inputs);
+Result<Plan> plan_random(const wire::Operation& operation, Operands inputs);
+Result<Plan> plan_concatenate(const wire::Operation& operation, Operands inputs);
+
+// Turns a plan for a new output into one for an existing view: directly where it is as a new one would be, else stored.
+Result<void> redirect(Plan& plan, std::string_view operation, const OperandInfo& into, Operands inputs);
+// The phase that stores a result: block b covers the elements [b, b + 1) * kStoreBlockElements, in C order.
+inline constexpr std::uint64_t kStoreBlockElements = 32 * 1024;
 
 // reduce: block b covers the elements [b, b + 1) * reduce_block_elements(dtype), in the order they lie in
 // memory where the operand is dense and in C order where it is not. Sized in bytes so that a block streams
@@ -41,29 +48,6 @@ inline constexpr std::uint64_t kMandelbrotBlockPoints = 1024;
 // fill and read_file: block b covers the bytes [b, b + 1) * kCopyBlockBytes of the output.
 inline constexpr std::uint64_t kCopyBlockBytes = 1024 * 1024;
 
-// matmul: a stack of `batch` products, each of m x k by k x n. A product is cut into a grid of tiles_m x
-// tiles_n tiles of tile_m x tile_n (smaller at the edges), or, where products are small, a block takes
-// several whole ones: block b is tile b % tiles() of product b / tiles(), or the products [b, b + 1) *
-// products_per_block.
-struct MatmulTiling {
-  std::uint64_t batch = 0;
-  std::int64_t m = 0, k = 0, n = 0;
-  std::int64_t tile_m = 0, tile_n = 0;
-  std::uint64_t tiles_m = 0, tiles_n = 0;
-  std::uint64_t products_per_block = 1;  // above 1 only where tiles() is 1
-  double block_ns = 0;                   // a full block's estimated time
-
-  std::uint64_t tiles() const { return tiles_m * tiles_n; }
-  // 0 where the result has no elements
-  std::uint64_t blocks() const;
-};
-// Operands that BLAS cannot read where they lie are packed in slices of this inner dimension, so that the
-// copies of a tile stay small.
-inline constexpr std::int64_t kMatmulPackedDepth = 1024;
-// The grid for a stack of products; a pure function of these numbers.
-MatmulTiling tile_products(std::uint64_t batch, std::int64_t m, std::int64_t k, std::int64_t n, DType dtype);
-// np.matmul's rules for operands of 2 or more dimensions: the tiling of a product that is served, or why it
-// is not.
-Result<MatmulTiling> tile_matmul(Operands inputs);
+// matmul, dot, vecdot, outer: products_plan.h.
 
 }  // namespace parcompute

@@ -4,6 +4,7 @@
 
 #include "common/base/checked.h"
 #include "common/operation/operation.h"
+#include "common/operation/order_plan.h"
 #include "common/operation/plans.h"
 #include "proto/limits.h"
 
@@ -11,14 +12,29 @@ namespace parcompute {
 namespace {
 
 using K = wire::Operation::KindCase;
-constexpr std::array<OperationRow, 7> kOperations{{
+constexpr std::array<OperationRow, 22> kOperations{{
     {K::kReduce, "reduce", 1, 1, plan_reduce},
-    {K::kMatmul, "matmul", 2, 2, plan_matmul},
+    {K::kMatmul, "matmul", 2, 2, plan_product},
     {K::kMandelbrot, "mandelbrot", 0, 0, plan_mandelbrot},
     {K::kFill, "fill", 0, 0, plan_fill},
     {K::kReadFile, "read_file", 1, 1, plan_read_file},
     {K::kNop, "nop", 0, 0, plan_nop},
     {K::kEvaluate, "evaluate", 0, kMaxInputs, plan_evaluate},
+    {K::kDot, "dot", 2, 2, plan_product},
+    {K::kVecdot, "vecdot", 2, 2, plan_product},
+    {K::kOuter, "outer", 2, 2, plan_product},
+    {K::kRandom, "random", 0, 0, plan_random},
+    {K::kConcatenate, "concatenate", 1, kMaxInputs, plan_concatenate},
+    {K::kSort, "sort", 1, 1, plan_sort},
+    {K::kArgsort, "argsort", 1, 1, plan_argsort},
+    {K::kScan, "scan", 1, 1, plan_scan},
+    {K::kCompress, "compress", 2, 2, plan_compress},
+    {K::kTake, "take", 2, 2, plan_take},
+    {K::kUnique, "unique", 1, 1, plan_unique},
+    {K::kSearchsorted, "searchsorted", 2, 2, plan_searchsorted},
+    {K::kBincount, "bincount", 1, 2, plan_bincount},
+    {K::kHistogram, "histogram", 1, 3, plan_histogram},
+    {K::kPercentile, "percentile", 1, 1, plan_percentile},
 }};
 
 // "2", "1 to 14"
@@ -38,7 +54,7 @@ const OperationRow* find_operation(wire::Operation::KindCase kind) {
   return nullptr;
 }
 
-Result<Plan> plan_operation(const wire::Operation& operation, std::span<const OperandInfo> inputs) {
+Result<Plan> plan_operation(const wire::Operation& operation, std::span<const OperandInfo> inputs, const OperandInfo* into) {
   const OperationRow* row = find_operation(operation.kind_case());
   if (row == nullptr)
     return fail(ErrorCode::kUnsupported, "the job's operation is unknown to this server; is the client newer than it?");
@@ -47,6 +63,8 @@ Result<Plan> plan_operation(const wire::Operation& operation, std::span<const Op
                                                          row->most_inputs == 1 ? "" : "s", inputs.size()));
   auto plan = row->plan(operation, inputs);
   if (!plan) return plan;
+  if (into != nullptr)
+    if (auto ok = redirect(*plan, row->name, *into, inputs); !ok) return fail(ok.error());
   for (const Phase& phase : plan->phases)
     if (phase.blocks == 0 || phase.blocks > kMaxBlocks)
       return fail(ErrorCode::kInvalidArgument,

@@ -106,11 +106,34 @@ void ArrayKeeper::drop_scratch(Scratch scratch, uid_t owner_uid) {
   retire(std::move(scratch.segment), scratch_header(owner_uid, scratch.data_bytes));
 }
 
+void ArrayKeeper::write_state(const Array& array) {
+  // An anonymous array is never found again: nobody reads its header. A file has none.
+  if (!array.name.empty() && !array.removed && !array.is_file())
+    effects_.rewrite_header(array.segment, header_of(array, array.state == ArrayState::kWhole));
+}
+
+void ArrayKeeper::mark_writing(Array& array) {
+  kArrayLife.apply(array.state, ArrayEvent::kWrite);
+  write_state(array);
+}
+
 void ArrayKeeper::mark_whole(Array& array) {
   kArrayLife.apply(array.state, ArrayEvent::kMade);
-  array.maker = {};
-  // An anonymous array is never found again: nobody reads its header.
-  if (!array.name.empty() && !array.removed) effects_.rewrite_header(array.segment, header_of(array, true));
+  write_state(array);
+}
+
+void ArrayKeeper::mark_incomplete(Array& array) {
+  kArrayLife.apply(array.state, ArrayEvent::kCutOff);
+  write_state(array);
+}
+
+void ArrayKeeper::shorten(Array& array, std::uint64_t length) {
+  PARCOMPUTE_INVARIANT(array.spec.ndim() > 0 && length <= static_cast<std::uint64_t>(array.spec.shape[0]));
+  const std::uint64_t before = segment_memory(array.data_bytes);
+  array.spec.shape[0] = static_cast<std::int64_t>(length);
+  array.data_bytes = byte_count(array.spec);
+  state_.memory.used_bytes -= before - segment_memory(array.data_bytes);
+  array.operand = array.operand_of(array.spec);
 }
 
 void ArrayKeeper::remove(Array& array) {

@@ -32,8 +32,14 @@ class ArrayKeeper {
   Result<Scratch> make_scratch(uid_t owner_uid, std::uint64_t bytes, bool reserve_now);
   void drop_scratch(Scratch scratch, uid_t owner_uid);
 
-  // Its maker has ended well.
+  // A job begins to write an array that exists. Its header says so before the first byte changes.
+  void mark_writing(Array& array);
+  // Its writer has ended well.
   void mark_whole(Array& array);
+  // Its writer has not, or has mended a part alone of one that was incomplete before.
+  void mark_incomplete(Array& array);
+  // Its first dimension has so many elements, no more than before: the pages behind them were given back.
+  void shorten(Array& array, std::uint64_t length);
   // Takes the name away and drops the array with its last user.
   void remove(Array& array);
   void add_user(Array& array) { ++array.users; }
@@ -51,6 +57,7 @@ class ArrayKeeper {
   };
   Result<Piece> make_segment(const SegmentHeader& header, bool zeroed, bool reserve_now, std::string_view what);
   Result<void> admit(std::uint64_t bytes, std::string_view what);
+  void write_state(const Array& array);
   void erase(Array& array);
   // Its memory is no longer used: it becomes a spare one, or goes.
   void retire(CreatedSegment segment, SegmentHeader header);

@@ -10,22 +10,18 @@
 
 namespace parcompute::server {
 
-namespace {
-
-void encode_operand(Array& array) {
-  wire::Operand operand;
-  operand.set_segment(array.segment.value);
-  to_wire(array.spec, *operand.mutable_spec());
-  operand.set_data_offset(array.data_offset);
-  operand.set_data_bytes(array.data_bytes);
-  operand.set_label(std::string(clip_utf8(array.label(), kMaxLabelBytes)));
-  operand.SerializeToString(&array.operand);
-}
-
-}  // namespace
-
 std::string Array::label() const {
   return name.empty() ? (path.empty() ? "anonymous array" : path) : name;
+}
+
+std::string Array::operand_of(const ArraySpec& view) const {
+  wire::Operand message;
+  message.set_segment(segment.value);
+  to_wire(view, *message.mutable_spec());
+  message.set_data_offset(data_offset);
+  message.set_data_bytes(data_bytes);
+  message.set_label(std::string(clip_utf8(label(), kMaxLabelBytes)));
+  return message.SerializeAsString();
 }
 
 Result<void> check_array_name(std::string_view name) {
@@ -56,7 +52,7 @@ Array& ArrayTable::add(Array array) {
     const bool fresh = names_.emplace(array.name, array.id).second;
     PARCOMPUTE_INVARIANT(fresh);
   }
-  encode_operand(array);
+  array.operand = array.operand_of(array.spec);
   const ArrayId id = array.id;
   return arrays_.emplace(id, std::move(array)).first->second;
 }

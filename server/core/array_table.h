@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -33,13 +34,18 @@ struct Array {
   uid_t owner_uid = 0;
   std::string operand;  // as job descriptions name it (wire::Operand, read-only), encoded once
   SessionId session;    // that an anonymous array goes with
-  JobId maker;          // while kMaking
+  // Jobs in the order in which they were submitted: the last one that writes it, and those that read it since. The next one
+  // that writes waits for all of them, the next that reads for the writer.
+  JobId writer;
+  std::set<JobId> readers;
   unsigned users = 0;   // live jobs that read or write it
   bool removed = false; // its name is gone; it goes with its last user
 
   bool is_file() const { return segment_name.empty(); }
   // How messages call it: its name, its file's path, "anonymous array".
   std::string label() const;
+  // A view of it, as job descriptions name operands.
+  std::string operand_of(const ArraySpec& view) const;
 };
 
 // How much memory there may be, and how much is taken. Everything is counted before it is made.

@@ -36,20 +36,44 @@ Result<Array*> find_array(State& state, const Session& session, const wire::Arra
   return array;
 }
 
-Result<std::vector<Array*>> JobControl::find_inputs(const Session& session, const wire::SubmitJob& message, std::set<JobId>& makers) {
+Result<JobControl::Used> JobControl::find_used(const Session& session, const wire::ArrayRef& reference) {
+  const auto array = find_array(state_, session, reference);
+  if (!array) return fail(array.error());
+  Used used{*array, (*array)->spec, true};
+  if (!reference.has_view()) return used;
+  auto view = from_wire(reference.view());
+  if (view)
+    if (auto inside = check_spec(*view, (*array)->data_bytes); !inside) view = fail(inside.error());
+  if (!view) return fail(view.error().code, fmt::format("a view of '{}' ({}): {}", (*array)->label(), format_spec((*array)->spec), view.error().message));
+  if (view->dtype != (*array)->spec.dtype)
+    return fail(ErrorCode::kInvalidArgument, fmt::format("a view of '{}' ({}) has the same dtype, not {}", (*array)->label(), format_spec((*array)->spec), name(view->dtype)));
+  used.is_whole = *view == (*array)->spec;
+  used.view = *std::move(view);
+  return used;
+}
+
+Result<std::vector<JobControl::Used>> JobControl::find_inputs(const Session& session, const wire::SubmitJob& message) {
   if (message.inputs_size() > static_cast<int>(kMaxInputs))
     return fail(ErrorCode::kInvalidArgument, fmt::format("a job has at most {} operands, not {}", kMaxInputs, message.inputs_size()));
-  std::vector<Array*> inputs;
+  std::vector<Used> inputs;
   for (const wire::ArrayRef& reference : message.inputs()) {
-    auto array = find_array(state_, session, reference);
-    if (!array) return fail(array.error());
-    if ((*array)->state == ArrayState::kIncomplete)
-      return fail(ErrorCode::kBadData,
-                  fmt::format("array '{}' is incomplete: the server ended while a job was writing it; make it again", (*array)->label()));
-    if ((*array)->state == ArrayState::kMaking) makers.insert((*array)->maker);
-    inputs.push_back(*array);
+    auto used = find_used(session, reference);
+    if (!used) return fail(used.error());
+    if (used->array->state == ArrayState::kIncomplete)
+      return fail(ErrorCode::kBadData, fmt::format("array '{}' is incomplete: the job that was writing it did not end well, or the server ended before it; make it again",
+                                                   used->array->label()));
+    inputs.push_back(*std::move(used));
   }
   return inputs;
+}
+
+Result<std::optional<JobControl::Used>> JobControl::find_output(const Session& session, const wire::SubmitJob& message) {
+  if (message.output_case() != wire::SubmitJob::kExistingOutput) return std::nullopt;
+  auto used = find_used(session, message.existing_output());
+  if (!used) return fail(used.error());
+  if (!used->array->writable)
+    return fail(ErrorCode::kNotPermitted, fmt::format("array '{}' is read-only: attach it writable, or choose another output", used->array->label()));
+  return *std::move(used);
 }
 
 Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const wire::SubmitJob& message) {
@@ -60,11 +84,14 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
     return fail(ErrorCode::kInvalidArgument, fmt::format("the operation's message has {} bytes; at most {} are allowed", bytes, kMaxOperationBytes));
 
   Job job;
-  auto inputs = find_inputs(session, message, job.waits_for);
+  const auto inputs = find_inputs(session, message);
   if (!inputs) return fail(inputs.error());
+  const auto existing = find_output(session, message);
+  if (!existing) return fail(existing.error());
   std::vector<OperandInfo> operands;
-  for (const Array* input : *inputs) operands.push_back({input->spec, input->label()});
-  auto plan = plan_operation(message.operation(), operands);
+  for (const Used& input : *inputs) operands.push_back(input.operand());
+  const auto into = *existing ? std::optional((*existing)->operand()) : std::nullopt;
+  auto plan = plan_operation(message.operation(), operands, into ? &*into : nullptr);
   if (!plan) return fail(plan.error());
 
   job.plan = std::move(*plan);
@@ -77,24 +104,11 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
   job.summary.bytes_read = job.plan.bytes_read;
   job.summary.bytes_written = job.plan.bytes_written;
   job.summary.scalar_dtype = job.plan.scalar;
-  if (auto made = make_memory(session, message, job); !made) return fail(made.error());
-
-  for (Array* input : *inputs) {
-    arrays_.add_user(*input);
-    job.inputs.push_back(input->id);
-    job.segments.push_back(input->segment);
-  }
-  std::sort(job.segments.begin(), job.segments.end());
-  job.segments.erase(std::unique(job.segments.begin(), job.segments.end()), job.segments.end());
+  if (auto made = make_memory(session, message, *existing, job); !made) return fail(made.error());
 
   Job& added = state_.jobs.add(std::move(job));
-  for (const JobId maker : added.waits_for) state_.jobs.find(maker)->wanted_by.push_back(added.id());
-  if (added.summary.output) {
-    Array& output = state_.arrays.get(added.summary.output);
-    output.maker = added.id();
-    arrays_.add_user(output);
-  }
-  describe_to_workers(added, message.operation(), *inputs);
+  take_turns(added, *inputs);
+  describe_to_workers(added, message.operation(), *inputs, *existing);
   const JobId id = added.id();
   if (!message.detach()) {
     added.waiters.push_back({session.id, request});
@@ -105,8 +119,51 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
   return id;
 }
 
+void JobControl::take_turns(Job& job, const std::vector<Used>& inputs) {
+  const JobId id = job.id();
+  if (job.summary.output) {
+    Array& output = state_.arrays.get(job.summary.output);
+    if (output.writer) {
+      job.waits_for.insert(output.writer);
+      job.makers.insert(output.writer);  // it may be making the array
+    }
+    job.waits_for.insert(output.readers.begin(), output.readers.end());
+    arrays_.add_user(output);
+  }
+  for (const Used& input : inputs) {
+    Array& array = *input.array;
+    if (array.writer) {
+      job.waits_for.insert(array.writer);
+      job.makers.insert(array.writer);
+    }
+    array.readers.insert(id);
+    arrays_.add_user(array);
+    job.inputs.push_back(array.id);
+    job.segments.push_back(array.segment);
+  }
+  if (job.summary.output) {
+    Array& output = state_.arrays.get(job.summary.output);
+    output.writer = id;
+    output.readers.clear();
+  }
+  for (const JobId other : job.waits_for) state_.jobs.find(other)->wanted_by.push_back(id);
+  std::sort(job.segments.begin(), job.segments.end());
+  job.segments.erase(std::unique(job.segments.begin(), job.segments.end()), job.segments.end());
+}
+
+void JobControl::leave_turns(Job& job) {
+  for (const ArrayId input : job.inputs) {
+    Array& array = state_.arrays.get(input);
+    array.readers.erase(job.id());
+    arrays_.drop_user(array);
+  }
+  if (!job.summary.output) return;
+  Array& output = state_.arrays.get(job.summary.output);
+  if (output.writer == job.id()) output.writer = {};
+}
+
 // The output array and the scratch area, with the phases that follow from their sizes.
-Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& message, Job& job) {
+Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& message, const std::optional<Used>& existing, Job& job) {
   const bool wants_output = message.output_case() != wire::SubmitJob::OUTPUT_NOT_SET;
   const std::string& operation = job.summary.operation;
   if (wants_output && !job.plan.output)
@@ -114,12 +171,17 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
   if (!wants_output && !job.plan.scalar && job.plan.output)
     return fail(ErrorCode::kInvalidArgument, fmt::format("{} makes an array: say where it shall go", operation));
 
-  const std::uint64_t output_bytes = wants_output ? byte_count(*job.plan.output) : 0;
+  const std::uint64_t output_bytes = wants_output && !existing ? byte_count(*job.plan.output) : 0;
   const std::uint64_t scratch_bytes = job.plan.scratch_bytes;
   const std::uint64_t blocks_to_reserve = reserve_blocks(output_bytes, scratch_bytes);
   const bool reserve_now = blocks_to_reserve == 0;
 
-  if (wants_output) {
+  if (existing) {
+    job.writes_existing = job.summary.output_existed = true;
+    job.writes_all = element_count(existing->view) == element_count(existing->array->spec);
+    job.summary.output = existing->array->id;
+    job.segments.push_back(existing->array->segment);
+  } else if (wants_output) {
     const std::string& name = message.output_name();
     const bool anonymous = message.output_case() == wire::SubmitJob::kAnonymousOutput;
     if (!anonymous) {
@@ -140,7 +202,7 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
     auto scratch = arrays_.make_scratch(session.uid, scratch_bytes, reserve_now);
     if (!scratch) {
       state_.memory.settle(job.promised_bytes, job.promised_bytes);
-      if (job.summary.output) arrays_.remove(state_.arrays.get(job.summary.output));
+      if (job.summary.output && !existing) arrays_.remove(state_.arrays.get(job.summary.output));
       return fail(scratch.error());
     }
     if (!scratch->has_pages) job.promised_bytes += scratch_bytes;
@@ -156,17 +218,19 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
   return {};
 }
 
-void JobControl::describe_to_workers(Job& job, const wire::Operation& operation, const std::vector<Array*>& inputs) {
+void JobControl::describe_to_workers(Job& job, const wire::Operation& operation, const std::vector<Used>& inputs, const std::optional<Used>& existing) {
   using D = wire::JobDescription;
   std::string& description = job.description;
   description.reserve(256);
   append_number_field(D::kJobFieldNumber, job.id().value, description);
   append_bytes_field(D::kOperationFieldNumber, operation.SerializeAsString(), {}, description);
-  for (const Array* input : inputs) append_bytes_field(D::kInputsFieldNumber, input->operand, {}, description);
+  for (const Used& input : inputs) append_bytes_field(D::kInputsFieldNumber, input.is_whole ? input.array->operand : input.array->operand_of(input.view), {}, description);
   if (job.summary.output) {
     std::string writable;
     append_number_field(wire::Operand::kWritableFieldNumber, true, writable);
-    append_bytes_field(D::kOutputsFieldNumber, state_.arrays.get(job.summary.output).operand, writable, description);
+    const Array& output = state_.arrays.get(job.summary.output);
+    append_bytes_field(D::kOutputsFieldNumber, existing && !existing->is_whole ? output.operand_of(existing->view) : output.operand, writable, description);
+    if (existing) append_number_field(D::kOutputExistsFieldNumber, true, description);
   }
   if (job.scratch) {
     using O = wire::Operand;
@@ -183,6 +247,11 @@ void JobControl::describe_to_workers(Job& job, const wire::Operation& operation,
 void JobControl::start(Job& job) {
   kJobLife.apply(job.summary.state, JobEvent::kStart);
   job.summary.started = effects_.now();
+  if (job.writes_existing) {
+    Array& output = state_.arrays.get(job.summary.output);
+    job.output_was_whole = output.state == ArrayState::kWhole;
+    arrays_.mark_writing(output);
+  }
   enter_phase(job, 0);
 }
 
@@ -220,19 +289,11 @@ void JobControl::end(Job& job) {
   if (summary.state != JobState::kDone) summary.scalar_dtype.reset();
   state_.memory.settle(job.promised_bytes, job.promised_bytes);
   if (job.scratch) arrays_.drop_scratch(std::move(*job.scratch), summary.owner_uid);
-  for (const ArrayId input : job.inputs) arrays_.drop_user(state_.arrays.get(input));
-  if (summary.output) {
-    Array& output = state_.arrays.get(summary.output);
-    if (summary.state == JobState::kDone) {
-      arrays_.mark_whole(output);
-    } else {
-      // Nobody could tell which of its blocks were written.
-      arrays_.remove(output);
-    }
-  }
+  leave_turns(job);
+  if (summary.output) end_output(job);
   if (const auto session = state_.sessions.find(job.session); session != state_.sessions.end()) session->second.jobs.erase(job.id());
-  for (const JobId maker : job.waits_for)  // ended before it began
-    if (Job* other = state_.jobs.find(maker)) std::erase(other->wanted_by, job.id());
+  for (const JobId before : job.waits_for)  // ended before it began
+    if (Job* other = state_.jobs.find(before)) std::erase(other->wanted_by, job.id());
   for (const Waiter waiter : job.waiters) reply_ended(waiter, summary);
   if (summary.output) {
     const ArrayId output = summary.output;
@@ -245,6 +306,22 @@ void JobControl::end(Job& job) {
   free_waiting_jobs();
 }
 
+// What becomes of the output. Of one that failed nobody could tell which of its blocks were written.
+void JobControl::end_output(Job& job) {
+  Array& output = state_.arrays.get(job.summary.output);
+  const bool done = job.summary.state == JobState::kDone;
+  if (!job.writes_existing) {
+    if (!done) return arrays_.remove(output);
+    if (job.plan.answers_length) arrays_.shorten(output, job.answered_length());
+    return arrays_.mark_whole(output);
+  }
+  if (output.state != ArrayState::kMaking) return;  // it never began
+  // Where a stored result was not made whole, its last phase never touched the output.
+  const bool untouched = job.plan.stored && job.phase + 1 < job.phase_blocks.size();
+  const bool whole = done ? job.output_was_whole || job.writes_all : job.output_was_whole && untouched;
+  whole ? arrays_.mark_whole(output) : arrays_.mark_incomplete(output);
+}
+
 // In a loop, not by recursion: each job that this starts or cancels may end at once and free others, as long a chain of
 // them as there are jobs.
 void JobControl::free_waiting_jobs() {
@@ -255,9 +332,9 @@ void JobControl::free_waiting_jobs() {
     freed_.pop_front();
     Job* waiting = state_.jobs.find(freed.waiting);
     if (waiting == nullptr) continue;
-    waiting->waits_for.erase(freed.maker);
-    if (!freed.maker_is_done) {
-      cancel(*waiting, fmt::format(": job {}, which was making one of its operands, did not succeed", freed.maker.value));
+    waiting->waits_for.erase(freed.other);
+    if (!freed.other_is_done && waiting->makers.contains(freed.other)) {
+      cancel(*waiting, fmt::format(": job {}, which was making one of its operands, did not succeed", freed.other.value));
     } else if (waiting->waits_for.empty() && waiting->state() == JobState::kQueued) {
       start(*waiting);
     }
@@ -294,7 +371,7 @@ void JobControl::reply_ended(Waiter waiter, const JobSummary& job) {
       ended.set_scalar_dtype(static_cast<std::uint32_t>(*job.scalar_dtype));
     }
     // It may be gone again by the time that somebody asks for an ended job.
-    if (const Array* output = job.output ? state_.arrays.find(job.output) : nullptr) {
+    if (const Array* output = job.output ? state_.arrays.find(job.output) : nullptr; output != nullptr && !job.output_existed) {
       describe(*output, *ended.mutable_output());
       descriptor = output->segment;
     }

@@ -30,9 +30,23 @@ class JobControl {
   void wait(Session& session, std::uint64_t request, JobId id);
 
  private:
-  Result<std::vector<Array*>> find_inputs(const Session& session, const wire::SubmitJob& message, std::set<JobId>& makers);
-  Result<void> make_memory(Session& session, const wire::SubmitJob& message, Job& job);
-  void describe_to_workers(Job& job, const wire::Operation& operation, const std::vector<Array*>& inputs);
+  // What a job reads, or the array that it writes to: the array, and the elements of it.
+  struct Used {
+    Array* array = nullptr;
+    ArraySpec view;
+    bool is_whole = true;  // the array as it is
+    OperandInfo operand() const { return {view, array->label(), array->segment.value}; }
+  };
+  Result<Used> find_used(const Session& session, const wire::ArrayRef& reference);
+  Result<std::vector<Used>> find_inputs(const Session& session, const wire::SubmitJob& message);
+  // Where the message names one.
+  Result<std::optional<Used>> find_output(const Session& session, const wire::SubmitJob& message);
+  Result<void> make_memory(Session& session, const wire::SubmitJob& message, const std::optional<Used>& existing, Job& job);
+  // What it reads and writes is busy with it from now on, and it waits for those who were there first.
+  void take_turns(Job& job, const std::vector<Used>& inputs);
+  void leave_turns(Job& job);
+  void describe_to_workers(Job& job, const wire::Operation& operation, const std::vector<Used>& inputs, const std::optional<Used>& existing);
+  void end_output(Job& job);
   void start(Job& job);
   void enter_phase(Job& job, std::size_t phase);
   void end(Job& job);
@@ -47,8 +61,8 @@ class JobControl {
   // A job that waited for another one, which has ended.
   struct Freed {
     JobId waiting;
-    JobId maker;
-    bool maker_is_done = false;
+    JobId other;
+    bool other_is_done = false;
   };
   std::deque<Freed> freed_;
   bool freeing_ = false;

@@ -12,6 +12,12 @@ Job& JobTable::add(Job job) {
   return *live_.emplace(id, std::make_unique<Job>(std::move(job))).first->second;
 }
 
+std::uint64_t Job::answered_length() const {
+  std::uint64_t length = 0;
+  std::memcpy(&length, summary.scalar.data(), sizeof length);
+  return std::min(length, static_cast<std::uint64_t>(plan.output->shape[0]));
+}
+
 Job* JobTable::find(JobId id) {
   const auto found = live_.find(id);
   return found == live_.end() ? nullptr : found->second.get();

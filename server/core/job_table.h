@@ -66,6 +66,7 @@ struct JobSummary {
   std::optional<DType> scalar_dtype;
   ScalarBytes scalar{};
   ArrayId output;
+  bool output_existed = false;  // before it
 };
 
 struct Job {
@@ -79,7 +80,11 @@ struct Job {
 
   SessionId session;
   Few<Waiter> waiters;
-  std::set<JobId> waits_for;   // live jobs that make its operands
+  std::set<JobId> waits_for;   // live jobs that write its operands, or use its output
+  std::set<JobId> makers;      // of these, those that must end well: they make its operands
+  bool writes_existing = false;  // its output was there before it
+  bool writes_all = false;       // and nothing is left of what it held
+  bool output_was_whole = true;
   std::vector<JobId> wanted_by;
 
   // ---- the phase that runs. Phase 0 reserves, the plan's follow.
@@ -106,6 +111,8 @@ struct Job {
   bool has_blocks() const {
     return state() == JobState::kRunning && (!retries.empty() || next_block < phase_blocks[phase]);
   }
+  // Of a job whose plan answers one: its output's first dimension. A worker's word, so held to what there is.
+  std::uint64_t answered_length() const;
   bool phase_is_done() const { return phase_blocks_done == phase_blocks[phase]; }
 };
 

@@ -43,15 +43,16 @@ inline constexpr Lifecycle<SessionState, SessionEvent, 2, 1> kSessionLife{{{
 enum class ArrayState : std::uint8_t {
   kMaking,      // the job that writes it has not ended
   kWhole,       //
-  kIncomplete,  // found after a crash: the job that was writing it did not end
+  kIncomplete,  // the job that was writing it did not end well, or the server ended before it
 };
-enum class ArrayEvent : std::uint8_t { kMade };
+// A job begins to write an array that exists; it has ended well, having written all of it or a part; it has not.
+enum class ArrayEvent : std::uint8_t { kWrite, kMade, kCutOff };
 
-inline constexpr Lifecycle<ArrayState, ArrayEvent, 3, 1> kArrayLife{{{
-    /*                 kMade                */
-    /* kMaking     */ {{ArrayState::kWhole}},
-    /* kWhole      */ {{std::nullopt}},
-    /* kIncomplete */ {{std::nullopt}},
+inline constexpr Lifecycle<ArrayState, ArrayEvent, 3, 3> kArrayLife{{{
+    /*                 kWrite                kMade               kCutOff                */
+    /* kMaking     */ {{std::nullopt,        ArrayState::kWhole, ArrayState::kIncomplete}},
+    /* kWhole      */ {{ArrayState::kMaking, std::nullopt,       std::nullopt}},
+    /* kIncomplete */ {{ArrayState::kMaking, std::nullopt,       std::nullopt}},
 }}};
 
 // ---- worker --------------------------------------------------------------------------------------------------

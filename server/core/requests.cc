@@ -135,7 +135,7 @@ Result<void> Requests::get_job(const Call& call) {
   wire::JobInfo& info = *answer.mutable_job_described()->mutable_job();
   describe(**summary, effects_.now(), info);
   if (const Job* job = state_.jobs.find((*summary)->id); job != nullptr && !job->waits_for.empty())
-    info.set_waiting_for(fmt::format("job {}, which is making one of its operands", job->waits_for.begin()->value));
+    info.set_waiting_for(fmt::format("job {}, which {}", job->waits_for.begin()->value, job->makers.contains(*job->waits_for.begin()) ? "is making one of its operands" : "is using what it writes to"));
   reply(call, answer);
   return {};
 }

@@ -81,7 +81,8 @@ UniqueFd SegmentStore::open_for_client(SegmentId id) {
 
 bool SegmentStore::is_reusable(SegmentId id) const {
   const Segment& segment = segments_.at(id);
-  if (segment.shared) return false;
+  // One that was shortened is larger than its array.
+  if (segment.shared || segment.size != segment_bytes(segment.data_bytes)) return false;
   // The kernel grants a write lease while there is no other open file description; a mapping holds on to the one that it
   // was made by, also in the children of a process that forked.
   if (::fcntl(segment.fd.get(), F_SETLEASE, F_WRLCK) != 0) return false;
@@ -112,7 +113,8 @@ Result<SegmentStore::Found> SegmentStore::adopt(const std::string& name) {
                                       static_cast<std::uint64_t>(status.st_size));
   if (!header) return fail(header.error());
   if (auto ok = check_array_name(header->name); !ok) return fail(ErrorCode::kBadData, "segment '" + name + "' held no named array");
-  if (header->data_offset != segment_data_offset(header->data_bytes))
+  // A shortened array's data lie where the longer one's did.
+  if (header->data_offset != segment_data_offset(header->data_bytes) && header->data_offset != kHugePageBytes)
     return fail(ErrorCode::kBadData, "the data of segment '" + name + "' lie where no server puts them");
   const SegmentId id{++last_id_};
   segments_[id] = {std::move(*opened), name, static_cast<std::uint64_t>(status.st_size), header->data_bytes, false};

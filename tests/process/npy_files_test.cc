@@ -91,6 +91,15 @@ TEST_F(NpyFiles, OfTheOtherByteOrderAreConvertedAndNotAttached) {
                  {"big.npy", "byte order", "import"});
 }
 
+TEST_F(NpyFiles, OfFloat16BecomeFloat32AndAreNotAttached) {
+  auto session = connect();
+  const std::vector<std::uint16_t> halves{0x3c00, 0xc500, 0x0001};  // 1, -5, 2^-24
+  const auto path = file("half.npy", npy_file(1, "<f2", false, "(3,)", raw_bytes<std::uint16_t>(halves)));
+  EXPECT_THAT(session.import_npy("half", path).view<const float>(), ElementsAre(1.0F, -5.0F, 0x1p-24F));
+  expect_failure([&] { session.attach_npy("attached", path); }, ErrorCode::kBadData,
+                 {"half.npy", "float16", "parcompute-client array import"});
+}
+
 TEST_F(NpyFiles, WithoutDimensionsOrElementsAreImportedAndAttached) {
   auto session = connect();
   const auto point = file("point.npy", npy_file(1, "<f8", false, "()", doubles(std::vector{2.5})));

@@ -2,8 +2,9 @@
 
     loops_oracle.py FILE SEED
 
-The file is a sequence of records, little endian: a kind ("loop" or "cast"), the op's name (or "cast") in 16 bytes, the number of the
-operands' dtype and of the result's, the number of operands and of elements, the operands' bytes, the answer's bytes.
+The file is a sequence of records, little endian: a kind ("loop" or "cast"), the op's name (or "cast") in 16 bytes, the
+number of the operands' dtype and of the result's, the number of operands and of elements, the operands' bytes, the
+answer's.
 Functions that NumPy computes to the last bit by definition alone; loops_math_test.cc has the others.
 """
 
@@ -76,14 +77,16 @@ def specials(dtype):
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
         bits = info.bits
-        wanted = [0, 1, 2, 3, 7, 10, bits - 1, bits, bits + 1, -1, -2, -3, -bits, info.min, info.min + 1, info.max, info.max - 1,
-                  2**31, 2**31 - 1, -2**31, 2**32, 2**32 - 1, 2**16, 2**15, 255, 256, 127, 128, -128, -129]
+        wanted = [0, 1, 2, 3, 7, 10, bits - 1, bits, bits + 1, -1, -2, -3, -bits, info.min, info.min + 1, info.max,
+                  info.max - 1, 2**31, 2**31 - 1, -2**31, 2**32, 2**32 - 1, 2**16, 2**15, 255, 256, 127, 128,
+                  -128, -129]
         return np.array([x for x in wanted if info.min <= x <= info.max], dtype)
     if dtype.kind == "f":
         info = np.finfo(dtype)
-        wanted = [0.0, 1, 0.5, 1.5, 2, 2.5, 3, 7, 10, 100, 0.1, 1 / 3, 127.9, 128, 255.5, 256, 32768, 65536, 2.0**23 + 1, 2.0**31,
-                  2.0**31 - 1, 2.0**31 + 0.5, 2.0**32, 2.0**52 + 1, 2.0**53, 2.0**63, 2.0**64, 1e20, float(info.max),
-                  float(info.tiny), float(info.smallest_subnormal), float(info.tiny) / 3, float(info.eps), np.inf, np.nan]
+        wanted = [0.0, 1, 0.5, 1.5, 2, 2.5, 3, 7, 10, 100, 0.1, 1 / 3, 127.9, 128, 255.5, 256, 32768, 65536, 2.0**23 + 1,
+                  2.0**31, 2.0**31 - 1, 2.0**31 + 0.5, 2.0**32, 2.0**52 + 1, 2.0**53, 2.0**63, 2.0**64, 1e20,
+                  float(info.max), float(info.tiny), float(info.smallest_subnormal), float(info.tiny) / 3, float(info.eps),
+                  np.inf, np.nan]
         values = np.array(wanted).astype(dtype)
         return np.concatenate([values, -values])
     part = specials(np.dtype("f4" if dtype.itemsize == 8 else "f8"))
@@ -123,6 +126,13 @@ def pairs(npr, dtype):
     return a, b
 
 
+def cast(x, to):
+    """One element at a time: vectors convert what does not fit in other ways, and NumPy mixes the two."""
+    spread = np.empty(2 * len(x), x.dtype)[::2]
+    spread[:] = x
+    return spread.astype(to)
+
+
 def record(file, kind, name, given, operands, result):
     file.write(kind.encode() + name.encode().ljust(16, b"\0"))
     file.write(struct.pack("<4q", NUMBERS[given.name], NUMBERS[result.dtype.name], len(operands), len(result)))
@@ -154,7 +164,7 @@ def main():
                     b = np.where(npr.random(len(b)) < 0.5, whole.astype(dtype), b)
                 record(file, "loop", name, dtype, [a, b], answer(name, [a, b]))
             for to in map(np.dtype, NAMES):
-                record(file, "cast", "cast", dtype, [one], one.astype(to))
+                record(file, "cast", "cast", dtype, [one], cast(one, to))
 
 
 main()

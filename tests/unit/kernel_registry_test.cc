@@ -22,7 +22,7 @@ TEST(OperationRegistry, HasARowForEveryFieldOfTheProtoInOrder) {
     EXPECT_EQ(static_cast<int>(row.kind), ++number) << row.name;
     EXPECT_EQ(find_operation(row.kind), &row);
   }
-  EXPECT_EQ(number, wire::Operation::kEvaluateFieldNumber) << "the proto's last operation has no row";
+  EXPECT_EQ(number, wire::Operation::kPercentileFieldNumber) << "the proto's last operation has no row";
 }
 
 TEST(OperationRegistry, RefusesAnOperationWithoutAKindAndAWrongNumberOfOperands) {

@@ -1,16 +1,11 @@
 # Floor 4: plans and kernels, without processes.
 add_executable(kernels_test
-  copy_test.cc instruction_set_test.cc kernel_numpy_test.cc kernel_registry_test.cc mandelbrot_test.cc matmul_test.cc
+  copy_test.cc instruction_set_test.cc kernel_numpy_test.cc kernel_registry_test.cc mandelbrot_test.cc
   reduce_test.cc)
 target_link_libraries(kernels_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
 target_compile_definitions(kernels_test PRIVATE
   PARCOMPUTE_KERNEL_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/kernel_oracle.py")
 gtest_discover_tests(kernels_test PROPERTIES TIMEOUT 300)
-
-# Products of arrays, and the dtypes that they promote to.
-add_executable(products_test promotion_test.cc)
-target_link_libraries(products_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
-gtest_discover_tests(products_test PROPERTIES TIMEOUT 300)
 
 # The loops of expressions.
 pkg_check_modules(MPFR REQUIRED IMPORTED_TARGET mpfr)
@@ -32,3 +27,24 @@ target_link_libraries(evaluate_test PRIVATE parcompute_kernels GTest::gmock GTes
 target_compile_definitions(evaluate_test PRIVATE
   PARCOMPUTE_EVALUATE_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/evaluate_oracle.py")
 gtest_discover_tests(evaluate_test PROPERTIES TIMEOUT 300)
+
+# Products of arrays, and the dtypes that they promote to.
+add_executable(products_test matmul_test.cc products_numpy_test.cc products_test.cc promotion_test.cc)
+target_link_libraries(products_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
+target_compile_definitions(products_test PRIVATE
+  PARCOMPUTE_PRODUCTS_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/products_oracle.py")
+gtest_discover_tests(products_test PROPERTIES TIMEOUT 300)
+
+# Making arrays, and joining them.
+add_executable(create_test concatenate_test.cc create_numpy_test.cc fill_test.cc random_test.cc half_test.cc)
+target_link_libraries(create_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
+target_compile_definitions(create_test PRIVATE
+  PARCOMPUTE_CREATE_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/create_oracle.py")
+gtest_discover_tests(create_test PROPERTIES TIMEOUT 300)
+
+# Sorting, scanning, selecting and counting.
+add_executable(order_test bins_test.cc order_numpy_test.cc scan_test.cc select_test.cc sort_test.cc)
+target_link_libraries(order_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
+target_compile_definitions(order_test PRIVATE
+  PARCOMPUTE_ORDER_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/order_oracle.py")
+gtest_discover_tests(order_test PROPERTIES TIMEOUT 300)

@@ -37,12 +37,29 @@ struct Row {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 const Row kRows[] = {
-    {Op::kCbrt, mpfr_cbrt},     {Op::kExp, mpfr_exp},       {Op::kExpm1, mpfr_expm1},   {Op::kExp2, mpfr_exp2},
-    {Op::kLog, mpfr_log},       {Op::kLog1p, mpfr_log1p},   {Op::kLog2, mpfr_log2},     {Op::kLog10, mpfr_log10},
-    {Op::kSin, mpfr_sin},       {Op::kCos, mpfr_cos},       {Op::kTan, mpfr_tan},       {Op::kArcsin, mpfr_asin},
-    {Op::kArccos, mpfr_acos},   {Op::kArctan, mpfr_atan},   {Op::kSinh, mpfr_sinh},     {Op::kCosh, mpfr_cosh},
-    {Op::kTanh, mpfr_tanh},     {Op::kArcsinh, mpfr_asinh}, {Op::kArccosh, mpfr_acosh}, {Op::kArctanh, mpfr_atanh},
-    {Op::kErf, mpfr_erf},       {Op::kSqrt, mpfr_sqrt},     {Op::kGamma, mpfr_gamma, -400, 200},
+    {Op::kCbrt, mpfr_cbrt},
+    {Op::kExp, mpfr_exp},
+    {Op::kExpm1, mpfr_expm1},
+    {Op::kExp2, mpfr_exp2},
+    {Op::kLog, mpfr_log},
+    {Op::kLog1p, mpfr_log1p},
+    {Op::kLog2, mpfr_log2},
+    {Op::kLog10, mpfr_log10},
+    {Op::kSin, mpfr_sin},
+    {Op::kCos, mpfr_cos},
+    {Op::kTan, mpfr_tan},
+    {Op::kArcsin, mpfr_asin},
+    {Op::kArccos, mpfr_acos},
+    {Op::kArctan, mpfr_atan},
+    {Op::kSinh, mpfr_sinh},
+    {Op::kCosh, mpfr_cosh},
+    {Op::kTanh, mpfr_tanh},
+    {Op::kArcsinh, mpfr_asinh},
+    {Op::kArccosh, mpfr_acosh},
+    {Op::kArctanh, mpfr_atanh},
+    {Op::kErf, mpfr_erf},
+    {Op::kSqrt, mpfr_sqrt},
+    {Op::kGamma, mpfr_gamma, -400, 200},
     {Op::kLgamma, log_gamma, -1e4, kInfinity},
 };
 
@@ -51,8 +68,7 @@ struct BinaryRow {
   Binary exact;
 };
 
-const BinaryRow kBinaryRows[] = {
-    {Op::kPower, mpfr_pow}, {Op::kArctan2, mpfr_atan2}, {Op::kHypot, mpfr_hypot}};
+const BinaryRow kBinaryRows[] = {{Op::kPower, mpfr_pow}, {Op::kArctan2, mpfr_atan2}, {Op::kHypot, mpfr_hypot}};
 
 // Exponents beyond those of float64, for what overflows and underflows.
 class Mpfr {
@@ -79,8 +95,8 @@ T rounded(mpfr_ptr x) {
     return mpfr_get_flt(x, MPFR_RNDN);
 }
 
-// The distance of `got` from `exact` in units of the last place of the rounded exact value; infinite where a special value, a
-// zero's sign or a NaN is wrong.
+// The distance of `got` from `exact` in units of the last place of the rounded exact value; infinite where a special
+// value, a zero's sign or a NaN is wrong.
 template <class T>
 double error_in_ulp(T got, mpfr_ptr exact, bool check_zero_sign) {
   const T wanted = rounded<T>(exact);
@@ -112,14 +128,44 @@ double error_in_ulp(T got, mpfr_ptr exact, bool check_zero_sign) {
 template <class T>
 std::vector<T> specials() {
   using Limits = std::numeric_limits<T>;
-  std::vector<T> all{T(0),          T(1),          T(0.5),         T(2),           T(3),         T(1.5),
-                     T(0.75),       T(10),         T(100),         T(88.5),        T(89.4),      T(709.5),
-                     T(710.4),      T(745.1),      T(170.5),       T(171.5),       T(34.9),      T(35.1),
-                     T(1e10),       T(1e18),       T(1e22F),       T(4.05e36F),    T(1e38F),     T(3e38F),
-                     Limits::max(), Limits::min(), Limits::denorm_min(), Limits::min() / 3, Limits::epsilon(),
-                     Limits::epsilon() / 3, Limits::infinity(), Limits::quiet_NaN(), T(0x1p52), T(0x1p24F) - 1, T(0x1p23F) + 1};
+  std::vector<T> all{T(0),
+                     T(1),
+                     T(0.5),
+                     T(2),
+                     T(3),
+                     T(1.5),
+                     T(0.75),
+                     T(10),
+                     T(100),
+                     T(88.5),
+                     T(89.4),
+                     T(709.5),
+                     T(710.4),
+                     T(745.1),
+                     T(170.5),
+                     T(171.5),
+                     T(34.9),
+                     T(35.1),
+                     T(1e10),
+                     T(1e18),
+                     T(1e22F),
+                     T(4.05e36F),
+                     T(1e38F),
+                     T(3e38F),
+                     Limits::max(),
+                     Limits::min(),
+                     Limits::denorm_min(),
+                     Limits::min() / 3,
+                     Limits::epsilon(),
+                     Limits::epsilon() / 3,
+                     Limits::infinity(),
+                     Limits::quiet_NaN(),
+                     T(0x1p52),
+                     T(0x1p24F) - 1,
+                     T(0x1p23F) + 1};
   if constexpr (sizeof(T) == 8)
-    for (const double x : {1e150, 1e155, 1e300, 1e306, 2e307, 1e308, 2.5e305, 0x1p53 - 1, 1e-300, 1e-305, 1e-310, 1e-154})
+    for (const double x :
+         {1e150, 1e155, 1e300, 1e306, 2e307, 1e308, 2.5e305, 0x1p53 - 1, 1e-300, 1e-305, 1e-310, 1e-154})
       all.push_back(x);
   for (const T x : std::vector<T>(all)) {
     all.push_back(std::nextafter(x, T(0)));
@@ -129,7 +175,8 @@ std::vector<T> specials() {
   return all;
 }
 
-// Wide ranges: random bits, every power of two, ordinary numbers, neighbours of whole numbers and of multiples of pi / 2.
+// Wide ranges: random bits, every power of two, ordinary numbers, neighbours of whole numbers and of multiples of pi
+// / 2.
 template <class T>
 std::vector<T> arguments(std::size_t each, std::uint64_t seed) {
   std::mt19937_64 random(seed);
@@ -204,8 +251,8 @@ void check_unary(const Row& row) {
     const double error = error_in_ulp(out[i], exact, true);
     if (error > worst.error) worst = {error, i};
     if (error > 1)
-      ADD_FAILURE() << fmt::format("{}({}) of {} bits: got {}, wanted {}: {} ULP", info(row.op).name, a[i], 8 * sizeof(T),
-                                   out[i], rounded<T>(exact), error);
+      ADD_FAILURE() << fmt::format("{}({}) of {} bits: got {}, wanted {}: {} ULP", info(row.op).name, a[i],
+                                   8 * sizeof(T), out[i], rounded<T>(exact), error);
   }
   fmt::print("{:9} float{}: worst {:.4f} ULP at {} of {}\n", info(row.op).name, 8 * sizeof(T), worst.error, a[worst.at],
              a.size());

@@ -1,7 +1,7 @@
 // Differential: NumPy's answers, element by element, by every loop and cast on every instruction set.
 #include <cmath>
-#include <cstring>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <random>
 
@@ -78,8 +78,7 @@ Match match_of(const Record& record) {
     case Op::kMinimum:
     case Op::kMaximum:
     case Op::kFmin:
-    case Op::kFmax:
-      return info(record.dtype).kind == Kind::kFloat ? Match::kUpToZeroSigns : Match::kBits;
+    case Op::kFmax: return info(record.dtype).kind == Kind::kFloat ? Match::kUpToZeroSigns : Match::kBits;
     default: {
       const bool is_function = (op >= Op::kCbrt && op <= Op::kArctanh) || op == Op::kSqrt || op == Op::kPower ||
                                op == Op::kAbsolute || op == Op::kSign;
@@ -137,8 +136,7 @@ class LoopsNumPy : public ::testing::Test {
     const std::size_t size = itemsize(record.dtype), out_size = itemsize(record.result);
     std::vector<LoopOperand> operands;
     for (const Bytes& bytes : record.operands) operands.push_back({bytes.data() + first * size, size});
-    LoopRun run{.shift = random_() % 17,
-                .in_place = static_cast<int>(random_() % (operands.size() + 1)) - 1};
+    LoopRun run{.shift = random_() % 17, .in_place = static_cast<int>(random_() % (operands.size() + 1)) - 1};
     bool touched_outside = false;
     const Bytes got = run_loop(loop, operands, count, out_size, run, touched_outside);
     ASSERT_EQ(run.fault, LoopFault::kNone);
@@ -151,8 +149,8 @@ class LoopsNumPy : public ::testing::Test {
       std::string arguments;
       for (const LoopOperand& operand : operands)
         arguments += fmt::format("{}{}", arguments.empty() ? "" : ", ", text_of(record.dtype, operand.data + i * size));
-      ADD_FAILURE() << fmt::format("{}({}) of {} to {} on {}: got {}, wanted {}; in place {}, element {} of {}", record.name,
-                                   arguments, name(record.dtype), name(record.result), isa,
+      ADD_FAILURE() << fmt::format("{}({}) of {} to {} on {}: got {}, wanted {}; in place {}, element {} of {}",
+                                   record.name, arguments, name(record.dtype), name(record.result), isa,
                                    text_of(record.result, got.data() + i * out_size), text_of(record.result, wanted),
                                    run.in_place, i, count);
       ++shown;

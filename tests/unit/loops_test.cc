@@ -178,8 +178,7 @@ TEST(Loops, AnElementsResultDependsOnItsOperandsAlone) {
             if (!operand.is_single) operand.data += first * operand.itemsize;
           const LoopRun how{.shift = random() % 17, .in_place = static_cast<int>(random() % (number + 1)) - 1};
           const Bytes out = run(one, cut, count, how);
-          ASSERT_TRUE(std::equal(out.begin(), out.end(),
-                                 whole.begin() + static_cast<std::ptrdiff_t>(first * out_size)))
+          ASSERT_TRUE(std::equal(out.begin(), out.end(), whole.begin() + static_cast<std::ptrdiff_t>(first * out_size)))
               << text_of(one, isa) << ", singles " << singles << ", count " << count << ", in place " << how.in_place;
         }
       }
@@ -195,9 +194,11 @@ TEST(Loops, WhereChoosesByAnyByteThatIsNotZero) {
       constexpr std::size_t kCount = 300;
       const std::size_t size = dtype.itemsize;
       Bytes conditions;
-      for (std::size_t i = 0; i < kCount; ++i) conditions.push_back(static_cast<std::byte>(random() % 2 == 0 ? 0 : random()));
+      for (std::size_t i = 0; i < kCount; ++i)
+        conditions.push_back(static_cast<std::byte>(random() % 2 == 0 ? 0 : random()));
       const Bytes a = random_elements(random, dtype.dtype, kCount), b = random_elements(random, dtype.dtype, kCount);
-      const Bytes out = run({Op::kWhere, dtype.dtype}, {{conditions.data(), 1}, {a.data(), size}, {b.data(), size}}, kCount);
+      const Bytes out =
+          run({Op::kWhere, dtype.dtype}, {{conditions.data(), 1}, {a.data(), size}, {b.data(), size}}, kCount);
       for (std::size_t i = 0; i < kCount; ++i) {
         const Bytes& chosen = conditions[i] != std::byte{0} ? a : b;
         Bytes wanted(chosen.begin() + static_cast<std::ptrdiff_t>(i * size),
@@ -212,7 +213,8 @@ TEST(Loops, WhereChoosesByAnyByteThatIsNotZero) {
 TEST(Loops, EveryByteThatIsNotZeroIsTrueAndResultsAreZeroOrOne) {
   Bytes a, b;
   for (int x = 0; x < 256; ++x)
-    for (const int y : {0, 1, 2, 128, 255}) a.push_back(static_cast<std::byte>(x)), b.push_back(static_cast<std::byte>(y));
+    for (const int y : {0, 1, 2, 128, 255})
+      a.push_back(static_cast<std::byte>(x)), b.push_back(static_cast<std::byte>(y));
   const auto check = [&](Op op, auto wanted) {
     const Bytes out = run({op, DType::kBool}, {{a.data(), 1}, {b.data(), 1}}, a.size());
     for (std::size_t i = 0; i < a.size(); ++i)
@@ -231,8 +233,7 @@ TEST(Loops, EveryByteThatIsNotZeroIsTrueAndResultsAreZeroOrOne) {
     check(Op::kGreater, [](bool x, bool y) { return x > y; });
     check(Op::kGreaterEqual, [](bool x, bool y) { return x >= y; });
     const Bytes inverted = run({Op::kInvert, DType::kBool}, {{a.data(), 1}}, a.size());
-    for (std::size_t i = 0; i < a.size(); ++i)
-      ASSERT_EQ(inverted[i], static_cast<std::byte>(a[i] == std::byte{0}));
+    for (std::size_t i = 0; i < a.size(); ++i) ASSERT_EQ(inverted[i], static_cast<std::byte>(a[i] == std::byte{0}));
   }
 }
 

@@ -9,7 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/operation/plans.h"
+#include "common/operation/products_plan.h"
 #include "tests/support/kernel_runner.h"
 #include "worker/kernels/blas.h"
 
@@ -279,20 +279,14 @@ TEST_F(Matmul, RefusalsNameBothOperandsAndTheReason) {
                  "'a' (float64, 2000x2000) does not match 'b' (float64, 1999x2000) for matmul: inner "
                  "dimensions 2000 and "
                  "1999");
-  expect_refused(operand(DType::kFloat64, {2, 2}), operand(DType::kFloat32, {2, 2}),
-                 ErrorCode::kInvalidArgument,
-                 "'a' (float64, 2x2) does not match 'b' (float32, 2x2) for matmul: dtypes float64 and "
-                 "float32; both must "
-                 "be the same");
   expect_refused(operand(DType::kFloat64, {3, 2, 2}), operand(DType::kFloat64, {4, 2, 2}),
                  ErrorCode::kInvalidArgument,
                  "'a' (float64, 3x2x2) does not match 'b' (float64, 4x2x2) for matmul: stack dimensions 3 "
                  "and 4 (axis 0)");
-  expect_refused(operand(DType::kInt32, {2, 2}), operand(DType::kFloat64, {2, 2}), ErrorCode::kUnsupported,
-                 "'a' (int32, 2x2) cannot be multiplied: matmul takes float32 and float64");
-  expect_refused(operand(DType::kFloat64, {2, 2}), operand(DType::kFloat64, {2}), ErrorCode::kInvalidArgument,
-                 "'b' (float64, 2) has 1 dimension; matmul takes matrices and stacks of matrices: reshape it "
-                 "to 2 or more");
+  expect_refused(operand(DType::kInt32, {2, 2}), operand(DType::kFloat64, {3}), ErrorCode::kInvalidArgument,
+                 "'a' (int32, 2x2) does not match 'b' (float64, 3) for matmul: inner dimensions 2 and 3");
+  expect_refused(operand(DType::kFloat64, {2, 2}), operand(DType::kFloat64, {}), ErrorCode::kInvalidArgument,
+                 "'b' (float64, ()) has no dimensions; matmul takes 1 or more");
 }
 
 TEST(MatmulTiling, CoversEveryProductOnce) {
@@ -321,7 +315,6 @@ TEST(MatmulTiling, LargeProductsSpreadAndSmallOnesShareBlocks) {
   EXPECT_GE(tile_products(1, 6000, 6000, 6000, DType::kFloat64).blocks(), 60U);
   EXPECT_GE(tile_products(20, 2000, 2000, 2000, DType::kFloat64).blocks(), 40U);
   EXPECT_EQ(tile_products(100, 2000, 2000, 2000, DType::kFloat64).blocks(), 100U);
-  EXPECT_GE(tile_products(100'000, 32, 32, 32, DType::kFloat64).products_per_block, 10U);
   EXPECT_LT(tile_products(1, 20'000, 20'000, 20'000, DType::kFloat64).block_ns, 1.1e9);
 }
 

@@ -72,6 +72,17 @@ TEST(Npy, ReadsEveryDTypeInBothByteOrders) {
   }
 }
 
+TEST(Npy, ReadsFloat16AsItsBits) {
+  for (const char order : {'<', '>', '=', '|'}) {
+    const auto header = parse_dict(with_descr(order + std::string("f2")));
+    ASSERT_TRUE(header) << header.error().message;
+    EXPECT_EQ(header->spec, *make_spec(DType::kUint16, {3}));
+    EXPECT_TRUE(header->is_half);
+    EXPECT_EQ(header->swapped, order == '>');
+  }
+  EXPECT_FALSE(parse_dict(with_descr("<u2"))->is_half);
+}
+
 TEST(Npy, ReadsKeysInAnyOrderAndAnyWhiteSpace) {
   for (const char* dict : {
            "{'shape':(3,4),'fortran_order':False,'descr':'<f8'}",
@@ -105,7 +116,6 @@ TEST(Npy, ObjectArraysAreRefusedWithTheWayOut) {
 }
 
 TEST(Npy, EveryOtherKindOfElementIsRefusedByName) {
-  expect_refused(header_of(with_descr("<f2")), "float16");
   expect_refused(header_of(with_descr("<f16")), "long double");
   expect_refused(header_of(with_descr("<c32")), "complex long double");
   expect_refused(header_of(with_descr("|S5")), "strings ('|S5')");

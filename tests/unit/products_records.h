@@ -46,6 +46,12 @@ class Reader {
     file_.read(text.data(), static_cast<std::streamsize>(text.size()));
     return text;
   }
+  std::vector<double> doubles() {
+    const std::string text = bytes();
+    std::vector<double> all(text.size() / sizeof(double));
+    if (!all.empty()) std::memcpy(all.data(), text.data(), text.size());
+    return all;
+  }
   testing::Operand array(std::size_t shift) {
     testing::Operand operand;
     operand.spec.dtype = *dtype_from_number(static_cast<std::uint32_t>(number()));

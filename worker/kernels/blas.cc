@@ -35,4 +35,18 @@ void multiply(std::int32_t m, std::int32_t n, std::int32_t k, BlasMatrix<double>
               0.0, c, ldc);
 }
 
+void multiply(std::int32_t m, std::int32_t n, std::int32_t k, BlasMatrix<std::complex<float>> a,
+              BlasMatrix<std::complex<float>> b, std::complex<float>* c, std::int32_t ldc) {
+  const std::complex<float> one = 1, zero = 0;
+  cblas_cgemm(CblasRowMajor, transposition(a), transposition(b), m, n, k, &one, a.data, a.ld, b.data, b.ld, &zero, c,
+              ldc);
+}
+
+void multiply(std::int32_t m, std::int32_t n, std::int32_t k, BlasMatrix<std::complex<double>> a,
+              BlasMatrix<std::complex<double>> b, std::complex<double>* c, std::int32_t ldc) {
+  const std::complex<double> one = 1, zero = 0;
+  cblas_zgemm(CblasRowMajor, transposition(a), transposition(b), m, n, k, &one, a.data, a.ld, b.data, b.ld, &zero, c,
+              ldc);
+}
+
 }  // namespace parcompute

@@ -1,6 +1,7 @@
 // The only door to OpenBLAS: products with alpha = 1 and beta = 0, on one thread.
 #pragma once
 
+#include <complex>
 #include <cstdint>
 
 namespace parcompute {
@@ -25,5 +26,9 @@ void multiply(std::int32_t m, std::int32_t n, std::int32_t k, BlasMatrix<float> 
               float* c, std::int32_t ldc);
 void multiply(std::int32_t m, std::int32_t n, std::int32_t k, BlasMatrix<double> a, BlasMatrix<double> b,
               double* c, std::int32_t ldc);
+void multiply(std::int32_t m, std::int32_t n, std::int32_t k, BlasMatrix<std::complex<float>> a,
+              BlasMatrix<std::complex<float>> b, std::complex<float>* c, std::int32_t ldc);
+void multiply(std::int32_t m, std::int32_t n, std::int32_t k, BlasMatrix<std::complex<double>> a,
+              BlasMatrix<std::complex<double>> b, std::complex<double>* c, std::int32_t ldc);
 
 }  // namespace parcompute

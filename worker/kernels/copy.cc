@@ -1,8 +1,8 @@
-// fill and read_file: kernels that write the output's bytes in order (plans: common/operation/copy_plans.cc).
+// read_file: a file's bytes in order, as this machine's elements (plan: common/operation/copy_plans.cc).
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -10,6 +10,7 @@
 
 #include "common/operation/plans.h"
 #include "common/os/system_error.h"
+#include "worker/kernels/half.h"
 #include "worker/kernels/kernels_made.h"
 
 namespace parcompute {
@@ -28,58 +29,6 @@ ByteRange bytes_of_blocks(BlockRange blocks, std::uint64_t total) {
 std::byte* element_bytes(const View& view) {
   return view.data + view.spec.offset;
 }
-
-// ---- fill ----
-
-// Writes `count` elements first, first + 1, ... as NumPy's arange does: integers wrap, floats round.
-template <class T>
-void write_arange(std::uint64_t first, std::uint64_t count, std::byte* to) {
-  for (std::uint64_t i = 0; i < count; ++i, to += sizeof(T)) {
-    T x;
-    if constexpr (std::is_same_v<T, std::complex<float>> || std::is_same_v<T, std::complex<double>>)
-      x = T(static_cast<typename T::value_type>(first + i));
-    else
-      x = static_cast<T>(first + i);
-    std::memcpy(to, &x, sizeof x);
-  }
-}
-
-class Fill final : public Kernel {
- public:
-  explicit Fill(KernelJob job) : job_(std::move(job)) {}
-
-  Result<void> run(std::size_t, BlockRange blocks, ScalarBytes&) override {
-    const wire::Fill& fill = job_.operation.fill();
-    const View& output = job_.outputs[0];
-    const std::size_t size = itemsize(output.spec.dtype);
-    const ByteRange range = bytes_of_blocks(blocks, byte_count(output.spec));
-    std::byte* to = element_bytes(output) + range.first;
-    if (fill.how() == wire::Fill::ARANGE) {
-      visit_dtype(output.spec.dtype,
-                  [&](auto x) { write_arange<decltype(x)>(range.first / size, range.count / size, to); });
-    } else {
-      write_value(fill.value(), to, range.count);
-    }
-    return {};
-  }
-
- private:
-  // The first copy by hand, then what is there doubles. In steps that stay in the cache.
-  static void write_value(const std::string& value, std::byte* to, std::uint64_t count) {
-    if (count == 0) return;
-    constexpr std::uint64_t kStep = 16 * 1024;
-    std::memcpy(to, value.data(), value.size());
-    for (std::uint64_t done = value.size(); done < count;) {
-      const std::uint64_t run = std::min({done, kStep, count - done});
-      std::memcpy(to + done, to, run);
-      done += run;
-    }
-  }
-
-  KernelJob job_;
-};
-
-// ---- read_file ----
 
 template <class T>
 void swap_each(std::byte* bytes, std::uint64_t count) {
@@ -115,12 +64,24 @@ class ReadFile final : public Kernel {
     const View& output = job_.outputs[0];
     const ByteRange range = bytes_of_blocks(blocks, byte_count(output.spec));
     std::byte* to = element_bytes(output) + range.first;
+    if (job_.operation.read_file().is_half()) return read_halves(range, to);
     if (auto ok = read_range(range, to); !ok) return ok;
     if (job_.operation.read_file().swap_bytes()) swap_components(output.spec.dtype, to, range.count);
     return {};
   }
 
  private:
+  // float16 elements of half the output's size, through a buffer that stays in the cache.
+  Result<void> read_halves(ByteRange range, std::byte* to) {
+    for (std::uint64_t done = 0; done < range.count;) {
+      const std::uint64_t run = std::min<std::uint64_t>(range.count - done, 2 * halves_.size());
+      if (auto ok = read_range({(range.first + done) / 2, run / 2}, halves_.data()); !ok) return ok;
+      widen_halves(halves_.data(), static_cast<std::size_t>(run / 4), job_.operation.read_file().swap_bytes(), to + done);
+      done += run;
+    }
+    return {};
+  }
+
   // With pread, not through a mapping: a file that shrinks is an answer here, and a signal there.
   Result<void> read_range(ByteRange range, std::byte* to) const {
     const View& input = job_.inputs[0];
@@ -144,13 +105,11 @@ class ReadFile final : public Kernel {
   }
 
   KernelJob job_;
+  std::array<std::byte, 32 * 1024> halves_;
 };
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_fill(KernelJob job) {
-  return std::make_unique<Fill>(std::move(job));
-}
 std::unique_ptr<Kernel> make_read_file(KernelJob job) {
   return std::make_unique<ReadFile>(std::move(job));
 }

@@ -32,19 +32,40 @@ void gather_row(std::size_t size, const std::byte* from, std::int64_t stride, st
   }
 }
 
-}  // namespace
+// The same the other way round.
+template <std::size_t kSize>
+void scatter_row(std::byte* to, std::int64_t stride, std::uint64_t count, const std::byte* from) {
+  for (std::uint64_t i = 0; i < count; ++i, to += stride, from += kSize) std::memcpy(to, from, kSize);
+}
 
-void gather(const ArraySpec& spec, const std::byte* data, std::uint64_t first, std::uint64_t count,
-            std::byte* to) {
-  if (count == 0) return;
-  const std::size_t size = itemsize(spec.dtype);
-  const std::size_t ndim = spec.ndim();
-  const std::byte* at = data + spec.offset;
-  if (ndim == 0) {
-    std::memcpy(to, at, size);
+void scatter_row(std::size_t size, std::byte* to, std::int64_t stride, std::uint64_t count, const std::byte* from) {
+  if (stride == static_cast<std::int64_t>(size)) {
+    std::memcpy(to, from, count * size);
     return;
   }
+  switch (size) {
+    case 1:
+      return scatter_row<1>(to, stride, count, from);
+    case 2:
+      return scatter_row<2>(to, stride, count, from);
+    case 4:
+      return scatter_row<4>(to, stride, count, from);
+    case 8:
+      return scatter_row<8>(to, stride, count, from);
+    default:
+      return scatter_row<16>(to, stride, count, from);
+  }
+}
+
+// Calls row(offset, stride, count) for each row of the elements [first, first + count): bytes from element (0, ..., 0) to its
+// first element, bytes between its elements, and how many there are.
+template <class Row>
+void for_each_row(const ArraySpec& spec, std::uint64_t first, std::uint64_t count, Row row) {
+  if (count == 0) return;
+  const std::size_t ndim = spec.ndim();
+  if (ndim == 0) return row(std::int64_t{0}, static_cast<std::int64_t>(itemsize(spec.dtype)), std::uint64_t{1});
   // The first element's index along each axis; `at` stays on the current row's first element of interest.
+  std::int64_t at = 0;
   Dims index(ndim);
   for (std::size_t axis = ndim; axis-- > 0;) {
     const auto dim = static_cast<std::uint64_t>(spec.shape[axis]);
@@ -54,12 +75,10 @@ void gather(const ArraySpec& spec, const std::byte* data, std::uint64_t first, s
   }
   const std::size_t last = ndim - 1;
   while (true) {
-    const auto left_in_row = static_cast<std::uint64_t>(spec.shape[last] - index[last]);
-    const std::uint64_t run = std::min(count, left_in_row);
-    gather_row(size, at, spec.strides[last], run, to);
+    const std::uint64_t run = std::min(count, static_cast<std::uint64_t>(spec.shape[last] - index[last]));
+    row(at, spec.strides[last], run);
     count -= run;
     if (count == 0) return;
-    to += run * size;
     // To the next row's beginning, as an odometer turns.
     at -= index[last] * spec.strides[last];
     index[last] = 0;
@@ -70,6 +89,24 @@ void gather(const ArraySpec& spec, const std::byte* data, std::uint64_t first, s
       index[axis] = 0;
     }
   }
+}
+
+}  // namespace
+
+void gather(const ArraySpec& spec, const std::byte* data, std::uint64_t first, std::uint64_t count, std::byte* to) {
+  const std::size_t size = itemsize(spec.dtype);
+  for_each_row(spec, first, count, [&](std::int64_t at, std::int64_t stride, std::uint64_t run) {
+    gather_row(size, data + spec.offset + at, stride, run, to);
+    to += run * size;
+  });
+}
+
+void scatter(const ArraySpec& spec, std::byte* data, std::uint64_t first, std::uint64_t count, const std::byte* from) {
+  const std::size_t size = itemsize(spec.dtype);
+  for_each_row(spec, first, count, [&](std::int64_t at, std::int64_t stride, std::uint64_t run) {
+    scatter_row(size, data + spec.offset + at, stride, run, from);
+    from += run * size;
+  });
 }
 
 ArraySpec coalesced(const ArraySpec& spec) {

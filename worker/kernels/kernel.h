@@ -53,6 +53,9 @@ struct KernelRow {
   std::unique_ptr<Kernel> (*make)(KernelJob job);
 };
 
+// The kernel of a job. Where its plan stores the result, that too.
+std::unique_ptr<Kernel> make_kernel(KernelJob job);
+
 // A row for every row of operations(), in the same order (a test compares them).
 std::span<const KernelRow> kernels();
 

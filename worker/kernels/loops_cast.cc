@@ -1,5 +1,6 @@
-// Casts: NumPy's astype on x86-64, every case of which is written out, so that no machine's conversion of what does not fit
-// is asked.
+// Casts: NumPy's astype on x86-64, every case of which is written out, so that no machine's conversion of what does not
+// fit is asked. (Of what fits no integer, NumPy's vectors make other numbers than its scalar code, by where in an array
+// an element stands; this is the scalar code's: cvttsd2si and what compilers put around it.)
 #include <limits>
 
 #include "worker/kernels/loops.h"
@@ -80,18 +81,39 @@ struct Cast {
   }
 };
 
-// One loop for all casts that do the same to the bits: integers' signs matter only where they grow, become floats, or come
-// from floats that do not fit.
+// To the same dtype, and between complex ones: real loops.
+template <class T>
+LoopFault copied(const Strip& strip) {
+  if (strip.count == 0) return LoopFault::kNone;
+  if (strip.is_single[0]) {
+    store<T>(strip.out, 0, load<T>(strip.in[0], 0));
+    fill_with_first<T>(strip);
+  } else {
+    std::memmove(strip.out, strip.in[0], strip.count * sizeof(T));
+  }
+  return LoopFault::kNone;
+}
+template <class To, class From>
+LoopFault cast_parts(const Strip& strip) {
+  if (strip.is_single[0]) return unary<Complex<To>, Complex<From>, Cast<Complex<To>>>(strip);
+  return unary<To, From, Cast<To>>({.in = {strip.in[0]}, .out = strip.out, .count = 2 * strip.count});
+}
+
+// One loop for all casts that do the same to the bits: integers' signs matter only where they grow, become floats, or
+// come from floats that do not fit.
 template <class To, class From>
 constexpr auto make_cast() {
-  if constexpr (std::is_integral_v<To> && std::is_integral_v<From>) {
+  if constexpr (std::is_same_v<To, From> && !std::is_same_v<To, Bool>) {
+    return &copied<To>;
+  } else if constexpr (kIsComplex<To> && kIsComplex<From>) {
+    return &cast_parts<decltype(To::re), decltype(From::re)>;
+  } else if constexpr (std::is_integral_v<To> && std::is_integral_v<From>) {
     using UnsignedTo = std::make_unsigned_t<To>;
     if constexpr (sizeof(To) <= sizeof(From))
       return &unary<UnsignedTo, std::make_unsigned_t<From>, Cast<UnsignedTo>>;
     else
       return &unary<UnsignedTo, From, Cast<UnsignedTo>>;
-  } else if constexpr (std::is_integral_v<To> &&
-                       (std::is_same_v<From, Bool> || sizeof(To) < 4)) {
+  } else if constexpr (std::is_integral_v<To> && (std::is_same_v<From, Bool> || sizeof(To) < 4)) {
     using UnsignedTo = std::make_unsigned_t<To>;
     return &unary<UnsignedTo, From, Cast<UnsignedTo>>;
   } else if constexpr (std::is_same_v<To, Bool> && std::is_integral_v<From>) {

@@ -92,8 +92,9 @@ HWY_INLINE void where_dense(const Strip& strip) {
   const T first_b = load<T>(b, 0);
 #pragma GCC ivdep
   for (std::size_t i = 0; i < count; ++i)
-    store<T>(out, i, chosen(load<std::uint8_t>(condition, i) != 0, kSingleA ? first_a : load<T>(a, i),
-                            kSingleB ? first_b : load<T>(b, i)));
+    store<T>(out, i,
+             chosen(load<std::uint8_t>(condition, i) != 0, kSingleA ? first_a : load<T>(a, i),
+                    kSingleB ? first_b : load<T>(b, i)));
 }
 
 template <class T>
@@ -114,8 +115,7 @@ LoopFault where(const Strip& strip) {
   }
   // A single condition is repeated; one that is written over is copied, from the end.
   std::uint8_t conditions[kPart];
-  if (strip.is_single[0])
-    std::memset(conditions, load<std::uint8_t>(strip.in[0], 0), std::min(kPart, strip.count));
+  if (strip.is_single[0]) std::memset(conditions, load<std::uint8_t>(strip.in[0], 0), std::min(kPart, strip.count));
   // A single value may be what is written over, too.
   T values[2];
   for (std::size_t k = 0; k < 2; ++k) values[k] = load<T>(strip.in[k + 1], 0);

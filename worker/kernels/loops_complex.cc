@@ -24,15 +24,10 @@ template <class T>
 HWY_INLINE T canonical(T x) {
   return x == x ? x : std::numeric_limits<T>::quiet_NaN();
 }
-template <class T>
-HWY_INLINE Complex<T> made(T re, T im) {
-  return {canonical(re), canonical(im)};
-}
-
 struct Negative {
   template <class T>
-  HWY_INLINE Complex<T> operator()(Complex<T> z) const {
-    return {-z.re, -z.im};
+  HWY_INLINE T operator()(T x) const {
+    return -x;
   }
 };
 struct Conjugate {
@@ -55,14 +50,8 @@ struct Imag {
 };
 struct Rint {
   template <class T>
-  HWY_INLINE Complex<T> operator()(Complex<T> z) const {
-    return made(std::rint(z.re), std::rint(z.im));
-  }
-};
-struct Square {
-  template <class T>
-  HWY_INLINE Complex<T> operator()(Complex<T> z) const {
-    return made(z.re * z.re - z.im * z.im, z.re * z.im + z.im * z.re);
+  HWY_INLINE T operator()(T x) const {
+    return canonical(std::rint(x));
   }
 };
 struct Isnan {
@@ -88,52 +77,97 @@ struct Isfinite {
 
 struct Add {
   template <class T>
-  HWY_INLINE Complex<T> operator()(Complex<T> a, Complex<T> b) const {
-    return made(a.re + b.re, a.im + b.im);
+  HWY_INLINE T operator()(T a, T b) const {
+    return canonical(a + b);
   }
 };
 struct Subtract {
   template <class T>
-  HWY_INLINE Complex<T> operator()(Complex<T> a, Complex<T> b) const {
-    return made(a.re - b.re, a.im - b.im);
-  }
-};
-struct Multiply {
-  template <class T>
-  HWY_INLINE Complex<T> operator()(Complex<T> a, Complex<T> b) const {
-    return made(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
+  HWY_INLINE T operator()(T a, T b) const {
+    return canonical(a - b);
   }
 };
 
-// Smith's: Algorithm 116, Communications of the ACM 5 (1962).
-struct Divide {
-  template <class T>
-  HWY_INLINE Complex<T> operator()(Complex<T> a, Complex<T> b) const {
-    const T re = std::fabs(b.re), im = std::fabs(b.im);
-    if (re >= im) {
-      if (re == 0 && im == 0) return made(a.re / re, a.im / re);
-      const T ratio = b.im / b.re;
-      const T scale = T{1} / (b.re + b.im * ratio);
-      return made((a.re + a.im * ratio) * scale, (a.im - a.re * ratio) * scale);
-    }
-    const T ratio = b.re / b.im;
-    const T scale = T{1} / (b.im + b.re * ratio);
-    return made((a.re * ratio + a.im) * scale, (a.im * ratio - a.re) * scale);
+// What acts on the parts alone: a loop over twice as many reals.
+template <class T, class F>
+LoopFault unary_by_parts(const Strip& strip) {
+  if (strip.is_single[0]) {
+    unary_by_parts<T, F>({.in = {strip.in[0]}, .out = strip.out, .count = std::min<std::size_t>(strip.count, 1)});
+    if (strip.count > 1) fill_with_first<Complex<T>>(strip);
+    return LoopFault::kNone;
   }
-};
-struct Reciprocal {
-  template <class T>
-  HWY_INLINE Complex<T> operator()(Complex<T> z) const {
-    if (std::fabs(z.im) <= std::fabs(z.re)) {
-      const T ratio = z.im / z.re;
-      const T divisor = z.re + z.im * ratio;
-      return made(T{1} / divisor, -ratio / divisor);
-    }
-    const T ratio = z.re / z.im;
-    const T divisor = z.re * ratio + z.im;
-    return made(ratio / divisor, T{-1} / divisor);
+  return unary<T, T, F>({.in = {strip.in[0]}, .out = strip.out, .count = 2 * strip.count});
+}
+template <class T, class F>
+LoopFault binary_by_parts(const Strip& strip) {
+  return in_dense_parts<Complex<T>, Complex<T>>(strip, [](const void* a, const void* b, void* out, std::size_t count) {
+    return binary<T, T, F>({.in = {a, b}, .out = out, .count = 2 * count});
+  });
+}
+
+// ---- products ----
+
+// Written out: of the plain formula g++ 12 makes vectors of fused multiply-adds, -ffp-contract=off or not (its pattern
+// for vfmaddsub does not ask).
+#if HWY_TARGET == HWY_SCALAR
+template <class T>
+HWY_INLINE void products_dense(const void* a, const void* b, void* out, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto x = load<Complex<T>>(a, i), y = load<Complex<T>>(b, i);
+    store(out, i, Complex<T>{canonical(x.re * y.re - x.im * y.im), canonical(x.re * y.im + x.im * y.re)});
   }
-};
+}
+#else
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V product(D d, V a, V b) {
+  const V by_real = hn::Mul(a, hn::DupEven(b));
+  const V by_imag = hn::Mul(hn::Reverse2(d, a), hn::DupOdd(b));
+  const V z = hn::OddEven(hn::Add(by_real, by_imag), hn::Sub(by_real, by_imag));
+  return hn::IfThenElse(hn::IsNaN(z), hn::Set(d, std::numeric_limits<hn::TFromD<D>>::quiet_NaN()), z);
+}
+
+template <class T>
+HWY_INLINE void products_dense(const void* a, const void* b, void* out, std::size_t count) {
+  const hn::ScalableTag<T> d;
+  constexpr std::size_t kLanes = hn::MaxLanes(d);
+  const auto* x = static_cast<const std::byte*>(a);
+  const auto* y = static_cast<const std::byte*>(b);
+  auto* z = static_cast<std::byte*>(out);
+  const std::size_t reals = 2 * count;
+  std::size_t i = 0;
+  for (; i + kLanes <= reals; i += kLanes)
+    hn::StoreU(product(d, hn::LoadU(d, reinterpret_cast<const T*>(x + i * sizeof(T))),
+                       hn::LoadU(d, reinterpret_cast<const T*>(y + i * sizeof(T)))),
+               d, reinterpret_cast<T*>(z + i * sizeof(T)));
+  if (i == reals) return;
+  HWY_ALIGN T last[2][kLanes] = {};
+  const std::size_t rest = (reals - i) * sizeof(T);
+  std::memcpy(last[0], x + i * sizeof(T), rest);
+  std::memcpy(last[1], y + i * sizeof(T), rest);
+  hn::Store(product(d, hn::Load(d, last[0]), hn::Load(d, last[1])), d, last[0]);
+  std::memcpy(z + i * sizeof(T), last[0], rest);
+}
+#endif
+
+template <class T>
+LoopFault multiply(const Strip& strip) {
+  return in_dense_parts<Complex<T>, Complex<T>>(strip, [](const void* a, const void* b, void* out, std::size_t count) {
+    products_dense<T>(a, b, out, count);
+    return LoopFault::kNone;
+  });
+}
+
+template <class T>
+LoopFault square(const Strip& strip) {
+  Strip twice = strip;
+  twice.in[1] = strip.in[0];
+  twice.is_single[1] = strip.is_single[0];
+  return multiply<T>(twice);
+}
+
+// ---- comparisons ----
 
 // Lexicographic. A NaN is in no order; one in the imaginary part spoils the order of the real parts, too.
 struct Equal {
@@ -163,7 +197,8 @@ struct LessEqual {
   }
 };
 
-// The first operand unless the other is beyond it (or, for minimum and maximum, has a NaN; for fmin and fmax, has none).
+// The first operand unless the other is beyond it (or, for minimum and maximum, has a NaN; for fmin and fmax, has
+// none).
 struct Minimum {
   template <class T>
   HWY_INLINE Complex<T> operator()(Complex<T> a, Complex<T> b) const {
@@ -194,20 +229,18 @@ Loop complex_loop(Op op) {
   using Z = Complex<T>;
   using B = std::uint8_t;
   switch (op) {
-    case Op::kNegative: return unary<Z, Z, Negative>;
-    case Op::kSquare: return unary<Z, Z, Square>;
-    case Op::kReciprocal: return unary<Z, Z, Reciprocal>;
+    case Op::kNegative: return unary_by_parts<T, Negative>;
+    case Op::kSquare: return square<T>;
     case Op::kConjugate: return unary<Z, Z, Conjugate>;
     case Op::kReal: return unary<T, Z, Real>;
     case Op::kImag: return unary<T, Z, Imag>;
-    case Op::kRint: return unary<Z, Z, Rint>;
+    case Op::kRint: return unary_by_parts<T, Rint>;
     case Op::kIsnan: return unary<B, Z, Isnan>;
     case Op::kIsinf: return unary<B, Z, Isinf>;
     case Op::kIsfinite: return unary<B, Z, Isfinite>;
-    case Op::kAdd: return binary<Z, Z, Add>;
-    case Op::kSubtract: return binary<Z, Z, Subtract>;
-    case Op::kMultiply: return binary<Z, Z, Multiply>;
-    case Op::kDivide: return slow_binary<Z, Z, Divide>;
+    case Op::kAdd: return binary_by_parts<T, Add>;
+    case Op::kSubtract: return binary_by_parts<T, Subtract>;
+    case Op::kMultiply: return multiply<T>;
     case Op::kMinimum: return slow_binary<Z, Z, Minimum>;
     case Op::kMaximum: return slow_binary<Z, Z, Maximum>;
     case Op::kFmin: return slow_binary<Z, Z, Fmin>;

@@ -1,5 +1,6 @@
-// Complex functions, element by element: the C library's, and NumPy's definitions of what C has not. One code for every
-// instruction set. (The C library chooses its own code by the CPU: CPUs without FMA may differ in a last bit.)
+// Complex functions, element by element: the C library's, NumPy's definitions of what C has not, and division. One code
+// for every instruction set, compiled for CPUs without FMA: nothing is fused. (The C library chooses its own code by
+// the CPU, so that one without FMA may differ in a last bit of a function.)
 #include <cmath>
 #include <complex>
 #include <cstring>
@@ -32,19 +33,41 @@ template <class T>
 Std<T> product(Std<T> a, Std<T> b) {
   return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
 }
+
+// Smith's: Algorithm 116, Communications of the ACM 5 (1962).
 template <class T>
-Std<T> reciprocal(Std<T> z) {
-  const T re = std::fabs(z.real()), im = std::fabs(z.imag());
+Std<T> quotient(Std<T> a, Std<T> b) {
+  const T re = std::fabs(b.real()), im = std::fabs(b.imag());
   if (re >= im) {
-    if (re == 0 && im == 0) return {T{1} / re, T{0} / re};
-    const T ratio = z.imag() / z.real();
-    const T scale = T{1} / (z.real() + z.imag() * ratio);
-    return {(T{1} + T{0} * ratio) * scale, (T{0} - T{1} * ratio) * scale};
+    if (re == 0 && im == 0) return {a.real() / re, a.imag() / re};
+    const T ratio = b.imag() / b.real();
+    const T scale = T{1} / (b.real() + b.imag() * ratio);
+    return {(a.real() + a.imag() * ratio) * scale, (a.imag() - a.real() * ratio) * scale};
   }
-  const T ratio = z.real() / z.imag();
-  const T scale = T{1} / (z.imag() + z.real() * ratio);
-  return {(T{1} * ratio + T{0}) * scale, (T{0} * ratio - T{1}) * scale};
+  const T ratio = b.real() / b.imag();
+  const T scale = T{1} / (b.imag() + b.real() * ratio);
+  return {(a.real() * ratio + a.imag()) * scale, (a.imag() * ratio - a.real()) * scale};
 }
+
+struct Divide {
+  template <class T>
+  Std<T> operator()(Std<T> a, Std<T> b) const {
+    return quotient(a, b);
+  }
+};
+struct Reciprocal {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    if (std::fabs(z.imag()) <= std::fabs(z.real())) {
+      const T ratio = z.imag() / z.real();
+      const T divisor = z.real() + z.imag() * ratio;
+      return {T{1} / divisor, -ratio / divisor};
+    }
+    const T ratio = z.real() / z.imag();
+    const T divisor = z.real() * ratio + z.imag();
+    return {ratio / divisor, T{-1} / divisor};
+  }
+};
 
 struct Absolute {
   template <class T>
@@ -70,21 +93,96 @@ struct Sign {
   }
 };
 
-struct Sqrt { template <class T> Std<T> operator()(Std<T> z) const { return std::sqrt(z); } };
-struct Exp { template <class T> Std<T> operator()(Std<T> z) const { return std::exp(z); } };
-struct Log { template <class T> Std<T> operator()(Std<T> z) const { return std::log(z); } };
-struct Sin { template <class T> Std<T> operator()(Std<T> z) const { return std::sin(z); } };
-struct Cos { template <class T> Std<T> operator()(Std<T> z) const { return std::cos(z); } };
-struct Tan { template <class T> Std<T> operator()(Std<T> z) const { return std::tan(z); } };
-struct Arcsin { template <class T> Std<T> operator()(Std<T> z) const { return std::asin(z); } };
-struct Arccos { template <class T> Std<T> operator()(Std<T> z) const { return std::acos(z); } };
-struct Arctan { template <class T> Std<T> operator()(Std<T> z) const { return std::atan(z); } };
-struct Sinh { template <class T> Std<T> operator()(Std<T> z) const { return std::sinh(z); } };
-struct Cosh { template <class T> Std<T> operator()(Std<T> z) const { return std::cosh(z); } };
-struct Tanh { template <class T> Std<T> operator()(Std<T> z) const { return std::tanh(z); } };
-struct Arcsinh { template <class T> Std<T> operator()(Std<T> z) const { return std::asinh(z); } };
-struct Arccosh { template <class T> Std<T> operator()(Std<T> z) const { return std::acosh(z); } };
-struct Arctanh { template <class T> Std<T> operator()(Std<T> z) const { return std::atanh(z); } };
+struct Sqrt {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::sqrt(z);
+  }
+};
+struct Exp {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::exp(z);
+  }
+};
+struct Log {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::log(z);
+  }
+};
+struct Sin {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::sin(z);
+  }
+};
+struct Cos {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::cos(z);
+  }
+};
+struct Tan {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::tan(z);
+  }
+};
+struct Arcsin {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::asin(z);
+  }
+};
+struct Arccos {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::acos(z);
+  }
+};
+struct Arctan {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::atan(z);
+  }
+};
+struct Sinh {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::sinh(z);
+  }
+};
+struct Cosh {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::cosh(z);
+  }
+};
+struct Tanh {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::tanh(z);
+  }
+};
+struct Arcsinh {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::asinh(z);
+  }
+};
+struct Arccosh {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::acosh(z);
+  }
+};
+struct Arctanh {
+  template <class T>
+  Std<T> operator()(Std<T> z) const {
+    return std::atanh(z);
+  }
+};
 
 struct Exp2 {
   template <class T>
@@ -146,7 +244,7 @@ struct Power {
         rest >>= 1;
         if (rest == 0) break;
       }
-      return exponent < 0 ? reciprocal(result) : result;
+      return exponent < 0 ? quotient(Std<T>{T{1}, T{0}}, result) : result;
     }
     return std::pow(a, b);
   }
@@ -177,6 +275,8 @@ Loop complex_math_loop(Op op) {
   switch (op) {
     case Op::kAbsolute: return unary<T, Z, Elementwise<Absolute>>;
     case Op::kSign: return unary<Z, Z, Elementwise<Sign>>;
+    case Op::kReciprocal: return unary<Z, Z, Elementwise<Reciprocal>>;
+    case Op::kDivide: return slow_binary<Z, Z, Elementwise<Divide>>;
     case Op::kSqrt: return unary<Z, Z, Elementwise<Sqrt>>;
     case Op::kExp: return unary<Z, Z, Elementwise<Exp>>;
     case Op::kExpm1: return unary<Z, Z, Elementwise<Expm1>>;

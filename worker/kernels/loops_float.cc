@@ -1,4 +1,5 @@
-// Arithmetic of float32 and float64: IEEE's, and NumPy's own rules for floor_divide, remainder and the four of minimum's kind.
+// Arithmetic of float32 and float64: IEEE's, and NumPy's own rules for floor_divide, remainder and minimum's kind.
+// minimum and its three kin order -0 before +0, which NumPy leaves to the machine.
 //
 // A NaN that was computed is the positive quiet one: which operand's NaN an addition hands on depends on the order that
 // a compiler put them in. What moves bits (negative, absolute, copysign) leaves a NaN's payload alone.
@@ -199,38 +200,108 @@ struct Fmax {
   }
 };
 
-// C's, which is exact.
+// ---- division with a rest ----
+//
+// Three functions of (a, b, fmod(a, b)), for b other than 0, without branches. fmod itself is exact, whoever computes
+// it.
+
 struct Fmod {
   template <class T>
-  HWY_INLINE T operator()(T a, T b) const {
-    return canonical(std::fmod(a, b));
+  HWY_INLINE T operator()(T, T, T rest) const {
+    return canonical(rest);
+  }
+  template <class T>
+  HWY_INLINE T by_zero(T, T) const {
+    return std::numeric_limits<T>::quiet_NaN();
   }
 };
-
-// NumPy's npy_divmod: fmod moved to the divisor's sign, and the quotient that belongs to it, as near to a whole number as
-// the division said.
+// NumPy's npy_divmod: fmod moved to the divisor's sign, and the quotient that belongs to it, as near to a whole number
+// as the division said.
 struct FloorDivide {
   template <class T>
-  HWY_INLINE T operator()(T a, T b) const {
-    if (b == 0) return canonical(a / b);
-    const T rest = std::fmod(a, b);
-    T quotient = (a - rest) / b;
-    if (rest != 0 && (b < 0) != (rest < 0)) quotient -= T{1};
-    if (quotient == 0) return Copysign()(T{0}, a / b);
-    T whole = std::floor(quotient);
-    if (quotient - whole > T{0.5}) whole += T{1};
-    return canonical(whole);
+  HWY_INLINE T operator()(T a, T b, T rest) const {
+    const T even = (a - rest) / b;
+    const T quotient = (rest != 0) & ((b < 0) != (rest < 0)) ? even - T{1} : even;
+    const T below = std::floor(quotient);
+    const T whole = quotient - below > T{0.5} ? below + T{1} : below;
+    return canonical(quotient == 0 ? Copysign()(T{0}, a / b) : whole);
+  }
+  template <class T>
+  HWY_INLINE T by_zero(T a, T b) const {
+    return canonical(a / b);
   }
 };
 struct Remainder {
   template <class T>
-  HWY_INLINE T operator()(T a, T b) const {
-    const T rest = std::fmod(a, b);
-    if (b == 0) return canonical(rest);
-    if (rest == 0) return Copysign()(T{0}, b);
-    return canonical((b < 0) != (rest < 0) ? rest + b : rest);
+  HWY_INLINE T operator()(T, T b, T rest) const {
+    const T moved = (b < 0) != (rest < 0) ? rest + b : rest;
+    return canonical(rest == 0 ? Copysign()(T{0}, b) : moved);
+  }
+  template <class T>
+  HWY_INLINE T by_zero(T, T) const {
+    return std::numeric_limits<T>::quiet_NaN();
   }
 };
+
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+// The rounded quotient's whole part is the true one's or one more, so that a - whole * b, computed in one rounding, is
+// exact: a multiple of the smaller operand's last place, not above b. One more shows by the sign.
+template <class T>
+constexpr bool kHasQuickFmod = true;
+
+template <class T>
+HWY_INLINE T quick_fmod(T a, T b) {
+  const T whole = std::trunc(a / b);
+  T rest;
+  if constexpr (sizeof(T) == 8)
+    rest = __builtin_fma(-whole, b, a);
+  else
+    rest = __builtin_fmaf(-whole, b, a);
+  const bool too_far = (rest != 0) & ((rest < 0) != (a < 0));
+  return Copysign()(too_far ? Absolute()(b) - Absolute()(rest) : rest, a);
+}
+
+// Whether that holds for all: quotients whose whole part is exact, no infinities, no NaN, no division by 0.
+template <class T>
+HWY_INLINE bool all_quick(const void* a, const void* b, std::size_t count) {
+  constexpr T kMost = sizeof(T) == 8 ? T(0x1p52) : T(0x1p23F);
+  std::uint32_t bad = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const T x = load<T>(a, i), y = load<T>(b, i);
+    const bool good = (Absolute()(x / y) < kMost) & (Absolute()(y) < std::numeric_limits<T>::infinity());
+    bad |= static_cast<std::uint32_t>(!good);
+  }
+  return bad == 0;
+}
+#else
+template <class T>
+constexpr bool kHasQuickFmod = false;
+#endif
+
+template <class T, class F>
+LoopFault divided(const Strip& strip) {
+  return in_dense_parts<T, T>(strip, [](const void* all_a, const void* all_b, void* all_out, std::size_t all) {
+    for (std::size_t first = 0; first < all; first += kPart) {
+      const Strip part = part_of<T, T, T>({.in = {all_a, all_b}, .out = all_out}, first, std::min(kPart, all - first));
+      const void *a = part.in[0], *b = part.in[1];
+      if constexpr (kHasQuickFmod<T>) {
+        if (all_quick<T>(a, b, part.count)) {
+#pragma GCC ivdep
+          for (std::size_t i = 0; i < part.count; ++i) {
+            const T x = load<T>(a, i), y = load<T>(b, i);
+            store<T>(part.out, i, F()(x, y, quick_fmod(x, y)));
+          }
+          continue;
+        }
+      }
+      for (std::size_t i = 0; i < part.count; ++i) {
+        const T x = load<T>(a, i), y = load<T>(b, i);
+        store<T>(part.out, i, y == 0 ? F().by_zero(x, y) : F()(x, y, std::fmod(x, y)));
+      }
+    }
+    return LoopFault::kNone;
+  });
+}
 
 template <class T>
 Loop float_loop(Op op) {
@@ -253,9 +324,9 @@ Loop float_loop(Op op) {
     case Op::kSubtract: return binary<T, T, Subtract>;
     case Op::kMultiply: return binary<T, T, Multiply>;
     case Op::kDivide: return binary<T, T, Divide>;
-    case Op::kFloorDivide: return slow_binary<T, T, FloorDivide>;
-    case Op::kRemainder: return slow_binary<T, T, Remainder>;
-    case Op::kFmod: return slow_binary<T, T, Fmod>;
+    case Op::kFloorDivide: return divided<T, FloorDivide>;
+    case Op::kRemainder: return divided<T, Remainder>;
+    case Op::kFmod: return divided<T, Fmod>;
     case Op::kMinimum: return binary<T, T, Minimum>;
     case Op::kMaximum: return binary<T, T, Maximum>;
     case Op::kFmin: return binary<T, T, Fmin>;

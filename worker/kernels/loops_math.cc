@@ -1,10 +1,11 @@
-// Functions of float32 and float64: SLEEF's deterministic family ("finz", made of fused multiply-adds), which gives the same
-// bits for vectors of 8, 4, 2 and 1; N. Shibata and F. Petrogalli, "SLEEF: A Portable Vectorized Library of C Standard
-// Mathematical Functions", IEEE TPDS 31 (2020). Every result is within 1 ULP of the exact value; where SLEEF's is not
-// (kGuards has the ranges), it is the C library's of long double, rounded: within 0.51 ULP, and one code for all CPUs.
+// Functions of float32 and float64: SLEEF's deterministic family ("finz", made of fused multiply-adds), which gives the
+// same bits for vectors of 8, 4, 2 and 1; N. Shibata and F. Petrogalli, "SLEEF: A Portable Vectorized Library of C
+// Standard Mathematical Functions", IEEE TPDS 31 (2020). Every result is within 1 ULP of the exact value; where SLEEF's
+// is not (guards_of() has the ranges), it is the C library's of long double, rounded: within 0.51 ULP, and one code for
+// all CPUs. float64's sine and cosine are our own (loops_sine-inl.h), and SLEEF's far out.
 //
-// SLEEF's scalar functions of this family use FMA instructions as well. A CPU without them (x86 before 2013) takes the C
-// library's long double everywhere: as exact, much slower, and not always the last bit of other machines.
+// SLEEF's scalar functions of this family use FMA instructions as well. A CPU without them (x86 before 2013) takes the
+// C library's long double everywhere: as exact, much slower, and not always the last bit of other machines.
 #include <cmath>
 #include <limits>
 
@@ -17,30 +18,9 @@
 //
 #include <hwy/highway.h>
 
+#include "worker/kernels/loops_sine-inl.h"
+#include "worker/kernels/loops_sleef-inl.h"
 #include "worker/kernels/loops_strip-inl.h"
-
-// SLEEF's names carry the vector type and the instruction set. sleef.h declares only the sets that the whole file is compiled for,
-// so that the functions are declared here.
-#undef PARCOMPUTE_SLEEF
-#undef PARCOMPUTE_SLEEFF
-#undef PARCOMPUTE_SLEEF_VECTORS
-#if HWY_TARGET == HWY_AVX3
-#define PARCOMPUTE_SLEEF(name, ulp) Sleef_finz_##name##d8_##ulp##avx512f
-#define PARCOMPUTE_SLEEFF(name, ulp) Sleef_finz_##name##f16_##ulp##avx512f
-#define PARCOMPUTE_SLEEF_VECTORS 1
-#elif HWY_TARGET == HWY_AVX2
-#define PARCOMPUTE_SLEEF(name, ulp) Sleef_finz_##name##d4_##ulp##avx2
-#define PARCOMPUTE_SLEEFF(name, ulp) Sleef_finz_##name##f8_##ulp##avx2
-#define PARCOMPUTE_SLEEF_VECTORS 1
-#elif HWY_TARGET == HWY_NEON
-#define PARCOMPUTE_SLEEF(name, ulp) Sleef_finz_##name##d2_##ulp##advsimd
-#define PARCOMPUTE_SLEEFF(name, ulp) Sleef_finz_##name##f4_##ulp##advsimd
-#define PARCOMPUTE_SLEEF_VECTORS 1
-#else
-#define PARCOMPUTE_SLEEF(name, ulp) Sleef_finz_##name##d1_##ulp##purecfma
-#define PARCOMPUTE_SLEEFF(name, ulp) Sleef_finz_##name##f1_##ulp##purecfma
-#define PARCOMPUTE_SLEEF_VECTORS 0
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace parcompute {
@@ -49,175 +29,29 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using namespace strips;
 
-#if PARCOMPUTE_SLEEF_VECTORS
-template <class T>
-using Tag = hn::ScalableTag<T>;
-template <class T>
-using Raw = decltype(hn::Vec<Tag<T>>::raw);
-#else
-template <class T>
-using Tag = hn::CappedTag<T, 1>;
-template <class T>
-using Raw = T;
-#endif
-
-template <class T>
-using Vector = hn::Vec<Tag<T>>;
-
-template <class T>
-HWY_INLINE Raw<T> raw_of(Vector<T> x) {
-#if PARCOMPUTE_SLEEF_VECTORS
-  return x.raw;
-#else
-  return hn::GetLane(x);
-#endif
-}
-template <class T>
-HWY_INLINE Vector<T> from_raw(Raw<T> x) {
-#if PARCOMPUTE_SLEEF_VECTORS
-  return Vector<T>{x};
-#else
-  return hn::Set(Tag<T>(), x);
-#endif
-}
-
-#if HWY_ARCH_X86 && !PARCOMPUTE_SLEEF_VECTORS
-bool has_fma() {
-  static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  return has;
-}
-#else
-constexpr bool has_fma() {
-  return true;
-}
-#endif
-
-// ---- the functions: SLEEF's for float32 and float64, and the C library's for long double ----
-
-#define PARCOMPUTE_FUNCTION(Name, sleef, ulp, c_name)                                                      \
-  extern "C" Raw<double> PARCOMPUTE_SLEEF(sleef, ulp)(Raw<double>);                                        \
-  extern "C" Raw<float> PARCOMPUTE_SLEEFF(sleef, ulp)(Raw<float>);                                         \
-  struct Name {                                                                                            \
-    static HWY_INLINE Raw<double> quick(Raw<double> x) { return PARCOMPUTE_SLEEF(sleef, ulp)(x); }         \
-    static HWY_INLINE Raw<float> quick(Raw<float> x) { return PARCOMPUTE_SLEEFF(sleef, ulp)(x); }          \
-    static long double exact(long double x) { return c_name(x); }                                          \
-  };
-#define PARCOMPUTE_FUNCTION_OF_TWO(Name, sleef, ulp, c_name)                                               \
-  extern "C" Raw<double> PARCOMPUTE_SLEEF(sleef, ulp)(Raw<double>, Raw<double>);                           \
-  extern "C" Raw<float> PARCOMPUTE_SLEEFF(sleef, ulp)(Raw<float>, Raw<float>);                             \
-  struct Name {                                                                                            \
-    static HWY_INLINE Raw<double> quick(Raw<double> x, Raw<double> y) {                                    \
-      return PARCOMPUTE_SLEEF(sleef, ulp)(x, y);                                                           \
-    }                                                                                                      \
-    static HWY_INLINE Raw<float> quick(Raw<float> x, Raw<float> y) {                                       \
-      return PARCOMPUTE_SLEEFF(sleef, ulp)(x, y);                                                          \
-    }                                                                                                      \
-    static long double exact(long double x, long double y) { return c_name(x, y); }                        \
-  };
-
-// lgamma() itself writes the sign to a global.
-inline long double log_gamma(long double x) {
-  int sign;
-  return ::lgammal_r(x, &sign);
-}
-
-PARCOMPUTE_FUNCTION(Cbrt, cbrt, u10, std::cbrt)
-PARCOMPUTE_FUNCTION(Exp, exp, u10, std::exp)
-PARCOMPUTE_FUNCTION(Expm1, expm1, u10, std::expm1)
-PARCOMPUTE_FUNCTION(Exp2, exp2, u10, std::exp2)
-PARCOMPUTE_FUNCTION(Log, log, u10, std::log)
-PARCOMPUTE_FUNCTION(Log1p, log1p, u10, std::log1p)
-PARCOMPUTE_FUNCTION(Log2, log2, u10, std::log2)
-PARCOMPUTE_FUNCTION(Log10, log10, u10, std::log10)
-PARCOMPUTE_FUNCTION(Sin, sin, u10, std::sin)
-PARCOMPUTE_FUNCTION(Cos, cos, u10, std::cos)
-PARCOMPUTE_FUNCTION(Tan, tan, u10, std::tan)
-PARCOMPUTE_FUNCTION(Arcsin, asin, u10, std::asin)
-PARCOMPUTE_FUNCTION(Arccos, acos, u10, std::acos)
-PARCOMPUTE_FUNCTION(Arctan, atan, u10, std::atan)
-PARCOMPUTE_FUNCTION(Sinh, sinh, u10, std::sinh)
-PARCOMPUTE_FUNCTION(Cosh, cosh, u10, std::cosh)
-PARCOMPUTE_FUNCTION(Tanh, tanh, u10, std::tanh)
-PARCOMPUTE_FUNCTION(Arcsinh, asinh, u10, std::asinh)
-PARCOMPUTE_FUNCTION(Arccosh, acosh, u10, std::acosh)
-PARCOMPUTE_FUNCTION(Arctanh, atanh, u10, std::atanh)
-PARCOMPUTE_FUNCTION(Erf, erf, u10, std::erf)
-PARCOMPUTE_FUNCTION(Gamma, tgamma, u10, std::tgamma)
-PARCOMPUTE_FUNCTION(Lgamma, lgamma, u10, log_gamma)
-PARCOMPUTE_FUNCTION_OF_TWO(Power, pow, u10, std::pow)
-PARCOMPUTE_FUNCTION_OF_TWO(Arctan2, atan2, u10, std::atan2)
-PARCOMPUTE_FUNCTION_OF_TWO(Hypot, hypot, u05, std::hypot)
-
-#undef PARCOMPUTE_FUNCTION
-#undef PARCOMPUTE_FUNCTION_OF_TWO
-
-// ---- where SLEEF needs help ----
-
-// The result is x itself where |x| < tiny, and the long double's where x < low, x > high or |x| < small.
-template <class T>
-struct Guards {
-  T tiny = 0;
-  T small = 0;
-  T low = -std::numeric_limits<T>::infinity();
-  T high = std::numeric_limits<T>::infinity();
-};
-
-template <class F, class T>
-constexpr Guards<T> guards_of() {
-  constexpr bool kDouble = sizeof(T) == 8;
-  // x +- x^3/3 rounds to x, or its neighbour at 0.34 ULP; x +- x^2/2 at 0.25 ULP.
-  constexpr T kCubic = kDouble ? T(0x1p-27) : T(0x1p-12);
-  constexpr T kQuadratic = kDouble ? T(0x1p-54) : T(0x1p-25);
-  // SLEEF answers infinity from about here on.
-  constexpr T kHyperbolic = kDouble ? T(709.0) : T(88.0);
-  constexpr T kRoot = kDouble ? T(1e150) : T(1e18);
-  Guards<T> guards;
-  if constexpr (std::is_same_v<F, Tan> || std::is_same_v<F, Tanh> || std::is_same_v<F, Arctanh>) {
-    guards.tiny = kCubic;
-  } else if constexpr (std::is_same_v<F, Expm1>) {
-    guards.tiny = kQuadratic;
-  } else if constexpr (std::is_same_v<F, Log1p>) {
-    guards.tiny = kQuadratic;
-    guards.high = kDouble ? T(1e306) : T(1e37F);
-  } else if constexpr (std::is_same_v<F, Sinh>) {
-    guards = {kCubic, 0, -kHyperbolic, kHyperbolic};
-  } else if constexpr (std::is_same_v<F, Cosh>) {
-    guards = {0, 0, -kHyperbolic, kHyperbolic};
-  } else if constexpr (std::is_same_v<F, Arcsinh>) {
-    guards = {kCubic, 0, -kRoot, kRoot};
-  } else if constexpr (std::is_same_v<F, Arccosh>) {
-    guards.high = kRoot;
-  } else if constexpr (std::is_same_v<F, Erf>) {
-    // The product with 2 / sqrt(pi) loses bits among the denormals.
-    guards.small = kDouble ? T(1e-306) : T(1e-36F);
-  } else if constexpr (std::is_same_v<F, Gamma>) {
-    // Denormal results, and the sign of those that are 0.
-    guards.low = kDouble ? T(-160) : T(-30);
-  } else if constexpr (std::is_same_v<F, Lgamma>) {
-    // Zeros between the poles; the last finite results.
-    guards.low = T(-0.5);
-    guards.high = kDouble ? T(1e305) : T(4e36F);
-  }
-  return guards;
-}
-
 template <class F, class T, class... More>
 T slow(T x, More... more) {
   return static_cast<T>(F::exact(static_cast<long double>(x), static_cast<long double>(more)...));
 }
 
-// The lanes of y where `which` is true are computed again.
-template <class F, class T, class M>
-HWY_NOINLINE Vector<T> mended(M which, Vector<T> x, Vector<T> y) {
+// The lanes of `result` where `which` is true are computed again.
+template <class F, class T, class M, class... Arguments>
+HWY_NOINLINE Vector<T> mended(M which, Vector<T> result, Arguments... arguments) {
   const Tag<T> d;
   constexpr std::size_t kLanes = hn::MaxLanes(d);
-  HWY_ALIGN T xs[kLanes], ys[kLanes], marks[kLanes];
-  hn::Store(x, d, xs);
-  hn::Store(y, d, ys);
+  HWY_ALIGN T lanes[kLanes], marks[kLanes], of[sizeof...(Arguments)][kLanes];
+  hn::Store(result, d, lanes);
   hn::Store(hn::IfThenElseZero(which, hn::Set(d, T{1})), d, marks);
-  for (std::size_t i = 0; i < kLanes; ++i)
-    if (marks[i] != 0) ys[i] = slow<F>(xs[i]);
-  return hn::Load(d, ys);
+  std::size_t k = 0;
+  (hn::Store(arguments, d, of[k++]), ...);
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    if (marks[i] == 0) continue;
+    if constexpr (sizeof...(Arguments) == 1)
+      lanes[i] = slow<F>(of[0][i]);
+    else
+      lanes[i] = slow<F>(of[0][i], of[1][i]);
+  }
+  return hn::Load(d, lanes);
 }
 
 template <class T>
@@ -225,8 +59,53 @@ HWY_INLINE Vector<T> canonical(Vector<T> x) {
   return hn::IfThenElse(hn::IsNaN(x), hn::Set(Tag<T>(), std::numeric_limits<T>::quiet_NaN()), x);
 }
 
+// ---- sine and cosine of float64: our own, SLEEF's far out ----
+
+template <class F, class T>
+constexpr bool kIsSine = sizeof(T) == 8 && (std::is_same_v<F, Sin> || std::is_same_v<F, Cos>);
+template <class F>
+constexpr std::uint64_t kTurnsOf = std::is_same_v<F, Sin> ? 0 : 1;
+
+#if PARCOMPUTE_SLEEF_VECTORS
+template <class F>
+HWY_INLINE Vector<double> near_sine(Vector<double> x) {
+  return sine<SineVectors, kTurnsOf<F>>(x);
+}
+#else
+#if HWY_ARCH_X86
+template <class F>
+__attribute__((target("fma"))) double near_sine_with_fma(double x) {
+  return sine<SineNumbers, kTurnsOf<F>>(x);
+}
+#else
+template <class F>
+double near_sine_with_fma(double x) {
+  return sine<SineNumbers, kTurnsOf<F>>(x);
+}
+#endif
+template <class F>
+HWY_INLINE Vector<double> near_sine(Vector<double> v) {
+  const double x = hn::GetLane(v);
+  return hn::Set(Tag<double>(), has_fma() ? near_sine_with_fma<F>(x) : sine<SineNumbers, kTurnsOf<F>>(x));
+}
+#endif
+
+// y but for the lanes where x is far out.
+template <class F>
+HWY_INLINE Vector<double> with_far_sines(Vector<double> x, Vector<double> y) {
+  const Tag<double> d;
+  const auto far = hn::Not(hn::Lt(hn::Abs(x), hn::Set(d, kSineLimit)));
+  if (HWY_UNLIKELY(!hn::AllFalse(d, far)))
+    y = has_fma() ? hn::IfThenElse(far, from_raw<double>(F::quick(raw_of<double>(x))), y)
+                  : mended<F, double>(far, y, x);
+  return canonical<double>(y);
+}
+
+// ---- one vector ----
+
 template <class F, class T>
 HWY_INLINE Vector<T> apply(Vector<T> x) {
+  if constexpr (kIsSine<F, T>) return with_far_sines<F>(x, near_sine<F>(x));
   const Tag<T> d;
   constexpr Guards<T> kGuards = guards_of<F, T>();
   constexpr T kInfinity = std::numeric_limits<T>::infinity();
@@ -237,15 +116,23 @@ HWY_INLINE Vector<T> apply(Vector<T> x) {
     auto which = hn::Gt(x, hn::Set(d, kGuards.high));
     if constexpr (kGuards.low > -kInfinity) which = hn::Or(which, hn::Lt(x, hn::Set(d, kGuards.low)));
     if constexpr (kGuards.small > 0) which = hn::Or(which, hn::Lt(hn::Abs(x), hn::Set(d, kGuards.small)));
-    if (HWY_UNLIKELY(!hn::AllFalse(d, which))) y = mended<F, T>(which, x, y);
+    if (HWY_UNLIKELY(!hn::AllFalse(d, which))) y = mended<F, T>(which, y, x);
   }
   return canonical<T>(y);
 }
 
 template <class F, class T>
 HWY_INLINE Vector<T> apply(Vector<T> x, Vector<T> y) {
-  if (!has_fma()) return canonical<T>(hn::Set(Tag<T>(), slow<F>(hn::GetLane(x), hn::GetLane(y))));
-  return canonical<T>(from_raw<T>(F::quick(raw_of<T>(x), raw_of<T>(y))));
+  const Tag<T> d;
+  if (!has_fma()) return canonical<T>(hn::Set(d, slow<F>(hn::GetLane(x), hn::GetLane(y))));
+  Vector<T> z = from_raw<T>(F::quick(raw_of<T>(x), raw_of<T>(y)));
+  if constexpr (std::is_same_v<F, Power>) {
+    // SLEEF's power becomes infinite a little too early.
+    constexpr T kMost = sizeof(T) == 8 ? T(1.79e308) : T(3.4e38F);
+    const auto which = hn::Gt(hn::Abs(z), hn::Set(d, kMost));
+    if (HWY_UNLIKELY(!hn::AllFalse(d, which))) z = mended<F, T>(which, z, x, y);
+  }
+  return canonical<T>(z);
 }
 
 // ---- strips ----
@@ -291,10 +178,19 @@ LoopFault unary_math(const Strip& strip) {
   if (strip.count == 0) return LoopFault::kNone;
   const std::size_t count = strip.is_single[0] ? 1 : strip.count;
   std::size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    store_vector<T>(apply<F, T>(load_vector<T>(strip.in[0], i)), strip.out, i);
-  if (i < count)
-    store_last<T>(apply<F, T>(LastVector<T>(strip.in[0], i, count - i).vector()), strip.out, i, count - i);
+#if PARCOMPUTE_SLEEF_VECTORS
+  if constexpr (kIsSine<F, T>) {
+    using Pairs = SinePairs<SineVectors>;
+    for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
+      const Pairs::V x{load_vector<T>(strip.in[0], i), load_vector<T>(strip.in[0], i + kLanes)};
+      const Pairs::V y = sine<Pairs, kTurnsOf<F>>(x);
+      store_vector<T>(with_far_sines<F>(x.first, y.first), strip.out, i);
+      store_vector<T>(with_far_sines<F>(x.second, y.second), strip.out, i + kLanes);
+    }
+  }
+#endif
+  for (; i + kLanes <= count; i += kLanes) store_vector<T>(apply<F, T>(load_vector<T>(strip.in[0], i)), strip.out, i);
+  if (i < count) store_last<T>(apply<F, T>(LastVector<T>(strip.in[0], i, count - i).vector()), strip.out, i, count - i);
   if (strip.is_single[0]) fill_with_first<T>(strip);
   return LoopFault::kNone;
 }
@@ -307,8 +203,8 @@ LoopFault binary_math(const Strip& strip) {
     for (; i + kLanes <= count; i += kLanes)
       store_vector<T>(apply<F, T>(load_vector<T>(a, i), load_vector<T>(b, i)), out, i);
     if (i < count)
-      store_last<T>(apply<F, T>(LastVector<T>(a, i, count - i).vector(), LastVector<T>(b, i, count - i).vector()),
-                    out, i, count - i);
+      store_last<T>(apply<F, T>(LastVector<T>(a, i, count - i).vector(), LastVector<T>(b, i, count - i).vector()), out,
+                    i, count - i);
     return LoopFault::kNone;
   });
 }

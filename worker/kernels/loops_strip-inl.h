@@ -1,9 +1,9 @@
 // How a function of elements becomes a loop over a strip. Included once for every instruction set, after Highway's
 // headers; plain C++ that the compiler makes vectors of.
 //
-// A function is a type without state, called with elements. Elements are read and written with memcpy: strips lie at any
-// alignment, and the same loop serves signed and unsigned. `ivdep` tells the compiler what Strip promises: that `out` is an
-// operand's own address or overlaps none, so no element's result is another's operand.
+// A function is a type without state, called with elements. Elements are read and written with memcpy: strips lie at
+// any alignment, and the same loop serves signed and unsigned. `ivdep` tells the compiler what Strip promises: that
+// `out` is an operand's own address or overlaps none, so no element's result is another's operand.
 #if defined(PARCOMPUTE_LOOPS_STRIP_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef PARCOMPUTE_LOOPS_STRIP_INL_H
 #undef PARCOMPUTE_LOOPS_STRIP_INL_H

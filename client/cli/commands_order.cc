@@ -1,0 +1,244 @@
+// run sort, argsort, cumsum, cumprod, unique, searchsorted, take, compress, bincount, histogram, percentile, concatenate, stack.
+#include <array>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "client/cli/command.h"
+#include "client/cli/flags.h"
+#include "client/cli/operand.h"
+#include "client/cli/run_answer.h"
+#include "client/cli/run_common.h"
+#include "common/array/array_spec.h"
+
+namespace parcompute::cli {
+namespace {
+
+// ---- along one axis
+
+struct AxisFlags : RunFlags {
+  std::string a, b;
+  Axis axis;
+  bool flat = false;
+  bool option = false;  // --descending, --right
+};
+
+Axis axis_or(const AxisFlags& args, Axis otherwise) {
+  return args.flat ? Axis() : args.axis ? args.axis : otherwise;
+}
+
+void add_axis(CLI::App& app, AxisFlags& args, const std::string& otherwise) {
+  add_whole(app, "--axis", args.axis, fmt::format("along this axis (default: {})", otherwise))->excludes(app.add_flag("--flat", args.flat, "take the array flat, in C order"));
+}
+
+void sort_flags(CLI::App& app, AxisFlags& args) {
+  add_operand(app, "ARRAY", args.a, "an array's name, a .npy file, or a view of either");
+  add_axis(app, args, "the last one");
+  app.add_flag("--descending", args.option, "largest first");
+  add_destination(app, args);
+  add_run_flags(app, args);
+}
+Answer sort(const Context& context, const AxisFlags& args) {
+  Session session = context.connect_or_start();
+  return run_job(context, session, Sort{operand(session, args.a), axis_or(args, -1), args.option}, args, plain_ending(fmt::format("sort '{}'", args.a), args));
+}
+Answer argsort(const Context& context, const AxisFlags& args) {
+  Session session = context.connect_or_start();
+  return run_job(context, session, Argsort{operand(session, args.a), axis_or(args, -1), args.option}, args, plain_ending(fmt::format("argsort '{}'", args.a), args));
+}
+
+void scan_flags(CLI::App& app, AxisFlags& args) {
+  add_operand(app, "ARRAY", args.a, "an array's name, a .npy file, or a view of either");
+  add_axis(app, args, "the array flat, as NumPy");
+  add_destination(app, args);
+  add_run_flags(app, args);
+}
+Answer cumsum(const Context& context, const AxisFlags& args) {
+  Session session = context.connect_or_start();
+  return run_job(context, session, Cumsum{operand(session, args.a), axis_or(args, {})}, args, plain_ending(fmt::format("cumsum '{}'", args.a), args));
+}
+Answer cumprod(const Context& context, const AxisFlags& args) {
+  Session session = context.connect_or_start();
+  return run_job(context, session, Cumprod{operand(session, args.a), axis_or(args, {})}, args, plain_ending(fmt::format("cumprod '{}'", args.a), args));
+}
+
+void one_flags(CLI::App& app, AxisFlags& args) {
+  add_operand(app, "ARRAY", args.a, "an array's name, a .npy file, or a view of either");
+  add_destination(app, args);
+  add_run_flags(app, args);
+}
+Answer unique(const Context& context, const AxisFlags& args) {
+  Session session = context.connect_or_start();
+  return run_job(context, session, Unique{operand(session, args.a)}, args, plain_ending(fmt::format("unique '{}'", args.a), args));
+}
+
+void search_flags(CLI::App& app, AxisFlags& args) {
+  add_operand(app, "SORTED", args.a, "a sorted one-dimensional array");
+  add_operand(app, "VALUES", args.b, "what to place in it, of the same dtype");
+  app.add_flag("--right", args.option, "behind equal elements, not before them");
+  add_destination(app, args);
+  add_run_flags(app, args);
+}
+Answer searchsorted(const Context& context, const AxisFlags& args) {
+  Session session = context.connect_or_start();
+  return run_job(context, session, Searchsorted{operand(session, args.a), operand(session, args.b), args.option}, args,
+                 plain_ending(fmt::format("searchsorted '{}' in '{}'", args.b, args.a), args));
+}
+
+void take_flags(CLI::App& app, AxisFlags& args) {
+  add_operand(app, "ARRAY", args.a, "an array's name, a .npy file, or a view of either");
+  add_operand(app, "INDICES", args.b, "which elements: integers, negative ones from the end");
+  add_axis(app, args, "the array flat, as NumPy");
+  add_destination(app, args);
+  add_run_flags(app, args);
+}
+Answer take(const Context& context, const AxisFlags& args) {
+  Session session = context.connect_or_start();
+  return run_job(context, session, Take{operand(session, args.a), operand(session, args.b), axis_or(args, {})}, args,
+                 plain_ending(fmt::format("take '{}' from '{}'", args.b, args.a), args));
+}
+
+void compress_flags(CLI::App& app, AxisFlags& args) {
+  add_operand(app, "ARRAY", args.a, "an array's name, a .npy file, or a view of either");
+  add_operand(app, "MASK", args.b, "bool, with the shape of the array's first dimensions");
+  add_destination(app, args);
+  add_run_flags(app, args);
+}
+Answer compress(const Context& context, const AxisFlags& args) {
+  Session session = context.connect_or_start();
+  return run_job(context, session, Compress{operand(session, args.a), operand(session, args.b)}, args, plain_ending(fmt::format("compress '{}' by '{}'", args.a, args.b), args));
+}
+
+// ---- counting
+
+struct CountFlags : RunFlags {
+  std::string array, weights, edges, range;
+  std::uint64_t bins = 10, least_length = 0;
+};
+
+// A whole number that the server computes of an array.
+std::int64_t largest(Session& session, const Array& array) {
+  if (array.size() == 0) return -1;
+  const auto scalar = session.submit(Evaluate{"int64(max(x))", {{"x", array}}, {}}).wait().scalar;
+  return scalar->as<std::int64_t>();
+}
+
+void bincount_flags(CLI::App& app, CountFlags& args) {
+  add_operand(app, "ARRAY", args.array, "whole numbers from 0");
+  app.add_option("--weights", args.weights, "add these up (float64) instead of counting")->type_name("ARRAY");
+  add_count(app, "--minlength", args.least_length, "at least so many counts");
+  add_destination(app, args);
+  add_run_flags(app, args);
+}
+Answer bincount(const Context& context, const CountFlags& args) {
+  Session session = context.connect_or_start();
+  const Array array = operand(session, args.array);
+  const auto length = std::max(args.least_length, static_cast<std::uint64_t>(largest(session, array) + 1));
+  return run_job(context, session, Bincount{array, length, args.weights.empty() ? Array() : operand(session, args.weights)}, args,
+                 plain_ending(fmt::format("bincount '{}'", args.array), args));
+}
+
+void histogram_flags(CLI::App& app, CountFlags& args) {
+  add_operand(app, "ARRAY", args.array, "an array's name, a .npy file, or a view of either");
+  CLI::Option* bins = add_count(app, "--bins", args.bins, "so many bins of equal width (default: 10)");
+  CLI::Option* range = app.add_option("--range", args.range, "from the lower to the upper end (default: from the least element to the largest)")->type_name("LOW,HIGH");
+  app.add_option("--edges", args.edges, "an array of the bins' edges, instead")->type_name("ARRAY")->excludes(bins)->excludes(range);
+  app.add_option("--weights", args.weights, "add these up (float64) instead of counting")->type_name("ARRAY");
+  add_destination(app, args);
+  add_run_flags(app, args);
+}
+Answer histogram(const Context& context, const CountFlags& args) {
+  Session session = context.connect_or_start();
+  Histogram operation{operand(session, args.array), args.bins, 0, 1, {}, {}};
+  if (!args.weights.empty()) operation.weights = operand(session, args.weights);
+  if (!args.edges.empty()) {
+    operation.edges = operand(session, args.edges);
+  } else if (!args.range.empty()) {
+    const std::vector<double> ends = parse_reals("--range", args.range);
+    if (ends.size() != 2) throw UsageError(fmt::format("--range: '{}' is no range: write two numbers, such as 0,1", args.range));
+    operation.low = ends[0];
+    operation.high = ends[1];
+  } else if (operation.a.size() > 0) {
+    // NumPy's: a range of one value is widened by half on either side.
+    const auto end = [&](const char* op) { return session.submit(Evaluate{fmt::format("float64({}(x))", op), {{"x", operation.a}}, {}}).wait().scalar->as<double>(); };
+    operation.low = end("min");
+    operation.high = end("max");
+    if (operation.low == operation.high) {
+      operation.low -= 0.5;
+      operation.high += 0.5;
+    }
+  }
+  return run_job(context, session, operation, args, plain_ending(fmt::format("histogram '{}'", args.array), args));
+}
+
+struct PercentileFlags : AxisFlags {
+  std::string q;
+};
+
+void percentile_flags(CLI::App& app, PercentileFlags& args) {
+  add_operand(app, "ARRAY", args.a, "an array's name, a .npy file, or a view of either");
+  app.add_option("--q", args.q, "percentages from 0 to 100, such as 50 or 25,50,75 (default: 50, the median)")->type_name("Q");
+  add_axis(app, args, "the array flat, as NumPy");
+  add_destination(app, args);
+  add_run_flags(app, args);
+}
+Answer percentile(const Context& context, const PercentileFlags& args) {
+  const std::vector<double> q = parse_reals("--q", args.q.empty() ? "50" : args.q);
+  Session session = context.connect_or_start();
+  return run_job(context, session, Percentile{operand(session, args.a), q, axis_or(args, {})}, args, plain_ending(fmt::format("percentile '{}'", args.a), args));
+}
+
+// ---- joining
+
+struct JoinFlags : RunFlags {
+  std::vector<std::string> arrays;
+  Axis axis;
+};
+
+void join_flags(CLI::App& app, JoinFlags& args) {
+  app.add_option("ARRAY", args.arrays, "the arrays, of one dtype, one behind the other")->required()->type_name("");
+  add_whole(app, "--axis", args.axis, "along this axis (default: 0)");
+  add_destination(app, args);
+  add_run_flags(app, args);
+}
+Answer join(const Context& context, const JoinFlags& args, bool stack) {
+  Session session = context.connect_or_start();
+  Concatenate operation{{}, args.axis.value_or(0), stack};
+  for (const std::string& array : args.arrays) operation.arrays.push_back(operand(session, array));
+  return run_job(context, session, operation, args, plain_ending(stack ? "stack" : "concatenate", args));
+}
+Answer concatenate(const Context& context, const JoinFlags& args) {
+  return join(context, args, false);
+}
+Answer stack(const Context& context, const JoinFlags& args) {
+  return join(context, args, true);
+}
+
+const std::array kCommands{
+    command<AxisFlags>("run", "sort", "sorted elements, as numpy.sort", "parcompute-client run sort a --out sorted", sort_flags, sort, print_run),
+    command<AxisFlags>("run", "argsort", "the order that sorts, stable, as numpy.argsort", "parcompute-client run argsort a --flat", sort_flags, argsort, print_run),
+    command<AxisFlags>("run", "cumsum", "running sums, as numpy.cumsum", "parcompute-client run cumsum a --axis 0 --out sums", scan_flags, cumsum, print_run),
+    command<AxisFlags>("run", "cumprod", "running products, as numpy.cumprod", "parcompute-client run cumprod a", scan_flags, cumprod, print_run),
+    command<AxisFlags>("run", "unique", "sorted distinct elements, as numpy.unique", "parcompute-client run unique a", one_flags, unique, print_run),
+    command<AxisFlags>("run", "searchsorted", "where values belong in a sorted array, as numpy.searchsorted", "parcompute-client run searchsorted sorted values --right",
+                       search_flags, searchsorted, print_run),
+    command<AxisFlags>("run", "take", "elements by their indices, as numpy.take", "parcompute-client run take a indices --axis 0", take_flags, take, print_run),
+    command<AxisFlags>("run", "compress", "elements where a mask is true, as a[mask]", "parcompute-client run compress a mask --out chosen", compress_flags, compress,
+                       print_run),
+    command<CountFlags>("run", "bincount", "how often each whole number occurs, as numpy.bincount", "parcompute-client run bincount a", bincount_flags, bincount, print_run),
+    command<CountFlags>("run", "histogram", "counts in bins, as numpy.histogram", "parcompute-client run histogram a --bins 50 --range 0,1", histogram_flags, histogram,
+                        print_run),
+    command<PercentileFlags>("run", "percentile", "percentiles, as numpy.percentile", "parcompute-client run percentile a --q 25,50,75 --axis 0", percentile_flags, percentile,
+                             print_run),
+    command<JoinFlags>("run", "concatenate", "arrays one behind the other, as numpy.concatenate", "parcompute-client run concatenate a b --axis 1 --out c", join_flags,
+                       concatenate, print_run),
+    command<JoinFlags>("run", "stack", "arrays along a new axis, as numpy.stack", "parcompute-client run stack a b --out c", join_flags, stack, print_run),
+};
+
+}  // namespace
+
+std::span<const Command> order_commands() {
+  return kCommands;
+}
+
+}  // namespace parcompute::cli

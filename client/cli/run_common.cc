@@ -1,0 +1,102 @@
+#include "client/cli/run_common.h"
+
+#include <fmt/format.h>
+
+#include "client/cli/array_text.h"
+#include "client/cli/describe.h"
+#include "client/cli/flags.h"
+#include "client/cli/operand.h"
+#include "client/cli/run_answer.h"
+#include "client/cli/wait.h"
+#include "common/array/array_spec.h"
+
+namespace parcompute::cli {
+
+void add_run_flags(CLI::App& app, RunFlags& args) {
+  add_chunk(app, "--chunk", args.chunk_blocks);
+  add_count(app, "--workers", args.max_workers, "most workers that compute it at once (default: all)");
+  CLI::Option* timeout =
+      add_seconds(app, "--timeout", args.timeout, "cancel it after so long (exit status 124)");
+  app.add_flag("--detach", args.detach, "print the job's id and leave it running; job wait ID answers for it")
+      ->excludes(timeout);
+}
+
+CLI::Option* add_out(CLI::App& app, RunFlags& args, const std::string& help) {
+  return app.add_option("--out", args.out, help)->type_name("NAME|FILE.npy");
+}
+
+void add_destination(CLI::App& app, RunFlags& args) {
+  CLI::Option* out = add_out(app, args, "keep the result as a new array, or write it to a file; else it is printed");
+  app.add_option("--into", args.into, "write the result into an array that exists, or a view of one: a, 'a[10:20, ::-1]'")
+      ->type_name("ARRAY")
+      ->excludes(out);
+}
+
+CLI::Option* add_operand(CLI::App& app, const std::string& flag, std::string& out, const std::string& help) {
+  return app.add_option(flag, out, help)->required()->type_name("");
+}
+
+void check(const RunFlags& args) {
+  if (args.detach && names_file(args.out))
+    throw UsageError(fmt::format(
+        "--detach cannot write '{}': nobody waits for the result; give --out an array's name and export "
+        "that when the job has ended",
+        args.out));
+}
+
+SubmitOptions submit_options(Session& session, const RunFlags& args) {
+  SubmitOptions options;
+  if (!names_file(args.out)) options.output = args.out;
+  if (!args.into.empty()) {
+    options.into = operand(session, args.into);
+    if (options.into.name().empty())
+      throw UsageError(fmt::format("--into: '{}' is a file: attach it first ('parcompute-client array attach NAME {} --writable')", args.into, args.into));
+  }
+  options.chunk_blocks = args.chunk_blocks;
+  options.max_workers = args.max_workers;
+  options.detach = args.detach;
+  return options;
+}
+
+Answer run_job(const Context& context, Session& session, const Operation& operation, const RunFlags& args,
+               const Ending& ending) {
+  check(args);
+  Job job = session.submit(operation, submit_options(session, args));
+  if (args.detach) {
+    Value value{{"job", job.id()}};
+    return {.value = std::move(value), .array = {}};
+  }
+  JobResult result = wait_for(context, job, args.timeout, GiveUp::kCancelJob);
+  if (result.output && names_file(args.out)) session.export_npy(result.output, args.out);
+  if (ending.finish) ending.finish(result);
+  Value value = describe_result(result);
+  if (result.output && names_file(args.out)) value["result"]["path"] = args.out;
+  if (!args.into.empty()) value["into"] = args.into;
+  context.note(ending.summary(result));
+  const bool is_shown = args.out.empty() && args.into.empty() && result.output && !result.scalar;
+  if (is_shown && context.flags.json && result.output.size() <= kMaxJsonElements) value["data"] = array_json(elements_of(result.output));
+  return {.value = std::move(value), .array = is_shown ? result.output : Array()};
+}
+
+std::string print_run(const Answer& answer) {
+  if (!answer.value.contains("result")) return answer.value["job"].dump() + "\n";
+  return answer.array ? array_text(elements_of(answer.array)) + "\n" : print_scalar(answer);
+}
+
+std::string output_label(const JobResult& result, const RunFlags& args) {
+  if (!args.into.empty()) return fmt::format("'{}'", args.into);
+  if (!result.output) return "";
+  const std::string spec =
+      fmt::format("{}, {}", name(result.output.dtype()), format_shape(result.output.shape()));
+  return args.out.empty() ? spec : fmt::format("'{}' ({})", args.out, spec);
+}
+
+Ending plain_ending(std::string what, const RunFlags& args) {
+  return {{}, [what = std::move(what), &args](const JobResult& result) {
+            const std::string label = output_label(result, args);
+            return fmt::format("{}{}{}: {}", what, label.empty() ? "" : " -> ", label,
+                               figures(result.info, static_cast<double>(result.info.bytes_read + result.info.bytes_written), "B/s"));
+          }};
+}
+
+}  // namespace parcompute::cli

@@ -1,0 +1,74 @@
+// Results that go into arrays that exist.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "common/base/checked.h"
+#include "common/operation/plans.h"
+
+namespace parcompute {
+namespace {
+
+constexpr double kStoreElementNs = 1;
+constexpr std::uint64_t kAlignment = 64;
+
+// NumPy's 'same_kind': to a wider kind, or within one.
+bool casts_within_kind(DType from, DType to) {
+  const auto rank = [](DType dtype) { return static_cast<int>(info(dtype).kind); };
+  if (info(from).kind == Kind::kSigned && info(to).kind == Kind::kUnsigned) return false;
+  return rank(from) <= rank(to) || (info(from).kind == Kind::kUnsigned && info(to).kind == Kind::kSigned);
+}
+
+// The bytes that a view's elements lie among.
+struct Reach {
+  std::int64_t low, high;
+};
+Reach reach_of(const ArraySpec& spec) {
+  Reach reach{static_cast<std::int64_t>(spec.offset), static_cast<std::int64_t>(spec.offset + itemsize(spec.dtype))};
+  for (std::size_t axis = 0; axis < spec.ndim(); ++axis) {
+    const std::int64_t span = (spec.shape[axis] - 1) * spec.strides[axis];
+    (span < 0 ? reach.low : reach.high) += span;
+  }
+  return reach;
+}
+
+bool may_overlap(const OperandInfo& a, const OperandInfo& b) {
+  if (a.memory == 0 || a.memory != b.memory || element_count(a.spec) == 0 || element_count(b.spec) == 0) return false;
+  const Reach x = reach_of(a.spec), y = reach_of(b.spec);
+  return x.low < y.high && y.low < x.high;
+}
+
+bool repeats_elements(const ArraySpec& spec) {
+  for (std::size_t axis = 0; axis < spec.ndim(); ++axis)
+    if (spec.strides[axis] == 0 && spec.shape[axis] > 1) return true;
+  return false;
+}
+
+}  // namespace
+
+Result<void> redirect(Plan& plan, std::string_view operation, const OperandInfo& into, Operands inputs) {
+  if (!plan.output) return {};  // whoever asked for one is told elsewhere
+  const auto refuse = [&](std::string_view why) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("the result of {} ({}) cannot go into {}: {}", operation, format_spec(*plan.output), format_operand(into), why));
+  };
+  if (plan.answers_length) return refuse("how long it is shows at the end: let it be a new array");
+  if (plan.output->shape != into.spec.shape) return refuse("the shapes must be the same");
+  if (!casts_within_kind(plan.output->dtype, into.spec.dtype)) return refuse(fmt::format("{} does not become {} without being asked to: cast it", name(plan.output->dtype), name(into.spec.dtype)));
+  if (repeats_elements(into.spec)) return refuse("a stretched view has several places for one element");
+
+  const bool overlaps = std::any_of(inputs.begin(), inputs.end(), [&](const OperandInfo& input) { return may_overlap(input, into); });
+  const bool direct = !overlaps && into.spec.dtype == plan.output->dtype && is_c_contiguous(into.spec) && is_aligned(into.spec) && !plan.output_is_zeroed;
+  if (!direct) {
+    StoredResult stored{*plan.output, round_up(plan.scratch_bytes, kAlignment), plan.output_is_zeroed};
+    if (!stored.is_zeros) plan.scratch_bytes = stored.offset + byte_count(stored.spec);
+    const std::uint64_t elements = element_count(stored.spec);
+    if (elements > 0)
+      plan.phases.push_back({ceil_div(elements, kStoreBlockElements), static_cast<double>(std::min(elements, kStoreBlockElements)) * kStoreElementNs});
+    plan.stored = std::move(stored);
+    plan.output_is_zeroed = false;
+  }
+  plan.output = into.spec;
+  return {};
+}
+
+}  // namespace parcompute

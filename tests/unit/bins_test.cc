@@ -1,0 +1,139 @@
+// searchsorted, bincount and histogram: borders of bins, and refusals.
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/operation/order_plan.h"
+#include "tests/support/kernel_runner.h"
+
+namespace parcompute {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::Operand;
+using testing::operand_of;
+using testing::run_job;
+
+wire::Operation bincount(std::uint64_t length) {
+  wire::Operation operation;
+  operation.mutable_bincount()->set_length(length);
+  return operation;
+}
+wire::Operation histogram(std::uint64_t bins, double low, double high) {
+  wire::Operation operation;
+  operation.mutable_histogram()->set_bins(bins);
+  operation.mutable_histogram()->set_low(low);
+  operation.mutable_histogram()->set_high(high);
+  return operation;
+}
+
+std::string refusal(const wire::Operation& operation, std::vector<View> inputs) {
+  const auto outcome = run_job(operation, std::move(inputs));
+  return outcome ? "it was served" : outcome.error().message;
+}
+
+TEST(Bincount, NamesTheValueThatHasNoBin) {
+  Operand a = operand_of<std::int8_t>({0, 1, -2, 9}, {4});
+  EXPECT_EQ(refusal(bincount(5), {a.view()}),
+            "bincount of 'a' (int8, 4): element 2 in C order is -2; values lie from 0 to below the length, 5");
+  Operand b = operand_of<std::uint64_t>({0, ~std::uint64_t{0}}, {2});
+  EXPECT_THAT(refusal(bincount(5), {b.view()}), HasSubstr("element 1 in C order is 18446744073709551615"));
+  Operand floats = operand_of<double>({1}, {1});
+  EXPECT_THAT(refusal(bincount(5), {floats.view()}), HasSubstr("it counts integers"));
+}
+
+TEST(Bincount, CountsNothingOfNothing) {
+  Operand none = operand_of<std::int64_t>({}, {0});
+  EXPECT_THAT(run_job(bincount(3), {none.view()})->output_as<std::int64_t>(), ElementsAre(0, 0, 0));
+  EXPECT_TRUE(run_job(bincount(0), {none.view()})->output_as<std::int64_t>().empty());
+}
+
+TEST(Bincount, AddsWeightsInTheSameOrderForEveryCutIntoRuns) {
+  std::mt19937_64 random(2);
+  std::vector<std::int32_t> values(kBinPart * 5);
+  std::vector<double> weights(values.size());
+  for (auto& x : values) x = static_cast<std::int32_t>(random() % 7);
+  for (auto& x : weights) x = static_cast<double>(random()) * 0x1p-64;
+  const auto count = static_cast<std::int64_t>(values.size());
+  Operand a = operand_of(values, {count}), w = operand_of(weights, {count});
+  ASSERT_GT(shape_bins(values.size(), 7).parts, 1U);
+  const auto once = run_job(bincount(7), {a.view(), w.view()})->output_as<double>();
+  for (std::uint32_t seed = 1; seed < 5; ++seed)
+    EXPECT_EQ(run_job(bincount(7), {a.view(), w.view()}, {.seed = seed})->output_as<double>(), once);
+}
+
+TEST(Bincount, ScratchNeverOutgrowsItsOperand) {
+  for (const std::uint64_t bins : {1U, 100U, 1000000U, 40000000U}) {
+    const BinShape shape = shape_bins(50'000'000, bins);
+    EXPECT_TRUE(shape.parts == 1 || shape.parts * bins <= 50'000'000U) << bins;
+    EXPECT_GE(shape.part * shape.parts, 50'000'000U);
+  }
+}
+
+TEST(Bincount, RefusesWeightsOfAnotherShapeOrDtype) {
+  Operand a = operand_of<std::int64_t>({1, 2}, {2});
+  Operand w = operand_of<double>({1}, {1}), f = operand_of<float>({1, 2}, {2});
+  EXPECT_THAT(refusal(bincount(5), {a.view(), w.view()}), HasSubstr("must have its shape"));
+  EXPECT_THAT(refusal(bincount(5), {a.view(), f.view()}), HasSubstr("must be float64; cast them"));
+}
+
+TEST(Histogram, LastBinIsClosedAndNaNsAndOutsidersAreLeftOut) {
+  const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
+  Operand a = operand_of<double>({0, 0.5, 1, 2, 3, -0.1, 3.1, nan, inf, -inf}, {10});
+  EXPECT_THAT(run_job(histogram(3, 0, 3), {a.view()})->output_as<std::int64_t>(), ElementsAre(2, 1, 2));
+  Operand edges = operand_of<double>({0, 1, 1, 3}, {4});
+  EXPECT_THAT(run_job(histogram(0, 0, 0), {a.view(), edges.view()})->output_as<std::int64_t>(), ElementsAre(2, 0, 3));
+}
+
+TEST(Histogram, WidensARangeWithoutWidthAndSurvivesOneThatOverflows) {
+  Operand a = operand_of<double>({2, 2, 2.4}, {3});
+  EXPECT_THAT(run_job(histogram(2, 2, 2), {a.view()})->output_as<std::int64_t>(), ElementsAre(0, 3));
+  const double huge = std::numeric_limits<double>::max();
+  Operand b = operand_of<double>({-huge, 0, huge}, {3});
+  const auto counts = run_job(histogram(4, -huge, huge), {b.view()})->output_as<std::int64_t>();
+  EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}), 3);
+  Operand c = operand_of<double>({0, 5e-324}, {2});
+  EXPECT_THAT(run_job(histogram(1, 0, 5e-324), {c.view()})->output_as<std::int64_t>(), ElementsAre(2));
+}
+
+TEST(Histogram, RefusesWhatMakesNoBins) {
+  Operand a = operand_of<double>({1}, {1}), falling = operand_of<double>({1, 3, 2}, {3});
+  Operand z = operand_of<std::complex<float>>({1}, {1}), wide = operand_of<std::int64_t>({1}, {1});
+  falling.label = "edges";
+  EXPECT_THAT(refusal(histogram(3, 2, 1), {a.view()}), HasSubstr("must be finite and must not decrease"));
+  EXPECT_THAT(refusal(histogram(3, 0, std::numeric_limits<double>::infinity()), {a.view()}),
+              HasSubstr("must be finite"));
+  EXPECT_EQ(refusal(histogram(0, 0, 0), {a.view(), falling.view()}),
+            "histogram with edges 'edges' (float64, 3): edge 1 is 3 and the next one 2; they must not decrease");
+  EXPECT_THAT(refusal(histogram(0, 0, 0), {a.view()}), HasSubstr("takes 2 operands, not 1"));
+  EXPECT_THAT(refusal(histogram(3, 0, 1), {z.view()}), HasSubstr("complex numbers have no order"));
+  EXPECT_THAT(refusal(histogram(0, 0, 0), {wide.view(), falling.view()}),
+              HasSubstr("cast it with an expression first"));
+  EXPECT_THAT(refusal(histogram(~std::uint64_t{0}, 0, 1), {a.view()}), HasSubstr("cannot be addressed"));
+}
+
+TEST(Searchsorted, RefusesAnotherDtypeAndSeveralDimensions) {
+  wire::Operation operation;
+  operation.mutable_searchsorted();
+  Operand a = operand_of<double>({1, 2}, {2}), b = operand_of<float>({1}, {1}),
+          c = operand_of<double>({1, 2}, {1, 2});
+  EXPECT_THAT(refusal(operation, {a.view(), b.view()}),
+              HasSubstr("both must have one dtype; cast one with an expression first"));
+  EXPECT_THAT(refusal(operation, {c.view(), a.view()}), HasSubstr("must have 1 dimension"));
+}
+
+TEST(Searchsorted, SurvivesAnArrayThatIsNotSorted) {
+  wire::Operation operation;
+  operation.mutable_searchsorted();
+  Operand a = operand_of<double>({5, 1, 4, 2, 3}, {5}), v = operand_of<double>({0, 3, 9}, {3});
+  EXPECT_THAT(run_job(operation, {a.view(), v.view()})->output_as<std::int64_t>(),
+              Each(::testing::AllOf(::testing::Ge(0), ::testing::Le(5))));
+}
+
+}  // namespace
+}  // namespace parcompute

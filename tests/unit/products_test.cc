@@ -1,0 +1,212 @@
+// matmul, dot, vecdot and outer beyond NumPy's answers: shapes, slices, bits, refusals.
+#include <array>
+#include <complex>
+#include <cstring>
+#include <random>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/operation/products_plan.h"
+#include "tests/support/instruction_sets.h"
+#include "tests/support/kernel_runner.h"
+
+namespace parcompute {
+namespace {
+
+using testing::Operand;
+using testing::operand_of;
+using testing::run_job;
+using testing::WithInstructionSet;
+
+enum class Verb { kMatmul, kDot, kVecdot, kOuter };
+wire::Operation operation_of(Verb verb) {
+  wire::Operation operation;
+  switch (verb) {
+    case Verb::kMatmul: operation.mutable_matmul(); break;
+    case Verb::kDot: operation.mutable_dot(); break;
+    case Verb::kVecdot: operation.mutable_vecdot(); break;
+    case Verb::kOuter: operation.mutable_outer(); break;
+  }
+  return operation;
+}
+
+std::vector<double> uniform(std::size_t count, std::uint32_t seed) {
+  std::mt19937_64 random(seed);
+  std::uniform_real_distribution<double> between(-1, 1);
+  std::vector<double> elements(count);
+  for (double& x : elements) x = between(random);
+  return elements;
+}
+
+std::string bytes_of(const testing::Outcome& outcome) {
+  return {reinterpret_cast<const char*>(outcome.output.data()), outcome.output.size()};
+}
+
+// The same bytes however the blocks are run and on every instruction set.
+void expect_same_bytes(Verb verb, Operand& a, Operand& b) {
+  const auto wanted = run_job(operation_of(verb), {a.view(), b.view()});
+  ASSERT_TRUE(wanted) << wanted.error().message;
+  for (const std::string_view isa : available_instruction_sets()) {
+    const WithInstructionSet with(isa);
+    for (std::uint32_t seed = 1; seed < 4; ++seed)
+      EXPECT_EQ(bytes_of(*run_job(operation_of(verb), {a.view(), b.view()}, {.seed = seed})), bytes_of(*wanted))
+          << isa << " seed " << seed;
+  }
+}
+
+TEST(Products, HaveTheSameBytesHoweverBlocksAreRun) {
+  Operand long_a = operand_of(uniform(500'003, 1), {500'003}), long_b = operand_of(uniform(500'003, 2), {500'003});
+  expect_same_bytes(Verb::kDot, long_a, long_b);
+  expect_same_bytes(Verb::kVecdot, long_a, long_b);
+  Operand matrix = operand_of(uniform(300 * 5000, 3), {300, 5000}), row = operand_of(uniform(300, 4), {300}),
+          column = operand_of(uniform(5000, 5), {5000});
+  expect_same_bytes(Verb::kMatmul, matrix, column);
+  expect_same_bytes(Verb::kMatmul, row, matrix);
+  Operand stack = operand_of(uniform(700 * 12 * 9, 6), {700, 12, 9}), other = operand_of(uniform(700 * 9 * 19, 7), {700, 9, 19});
+  expect_same_bytes(Verb::kMatmul, stack, other);
+  Operand tall = operand_of(uniform(9000 * 11, 8), {9000, 11}), small = operand_of(uniform(11 * 6, 9), {11, 6});
+  expect_same_bytes(Verb::kMatmul, tall, small);
+  expect_same_bytes(Verb::kOuter, row, column);
+}
+
+// A product with a long inner dimension has blocks to share out, and partial sums in scratch.
+TEST(Products, LongInnerDimensionsAreSliced) {
+  const auto plan_of = [](Verb verb, const ArraySpec& a, const ArraySpec& b) {
+    const std::array<OperandInfo, 2> inputs{{{a, "a"}, {b, "b"}}};
+    return *plan_operation(operation_of(verb), inputs);
+  };
+  const auto spec = [](Dims shape) { return *make_spec(DType::kFloat64, std::move(shape)); };
+  const Plan dot = plan_of(Verb::kDot, spec({100'000'000}), spec({100'000'000}));
+  ASSERT_EQ(dot.phases.size(), 2U);
+  EXPECT_GE(dot.phases[0].blocks, 256U);
+  EXPECT_EQ(dot.phases[1].blocks, 1U);
+  EXPECT_EQ(dot.scalar, DType::kFloat64);
+  const Plan gram = plan_of(Verb::kMatmul, spec({50, 10'000'000}), spec({10'000'000, 50}));
+  ASSERT_EQ(gram.phases.size(), 2U);
+  EXPECT_GE(gram.phases[0].blocks, 64U);
+  const Plan vecmat = plan_of(Verb::kMatmul, spec({10'000'000}), spec({10'000'000, 4}));
+  EXPECT_GE(vecmat.phases[0].blocks, 64U);
+  // A square one is not.
+  EXPECT_EQ(plan_of(Verb::kMatmul, spec({2000, 2000}), spec({2000, 2000})).phases.size(), 1U);
+}
+
+// A stack by one matrix is one tall matrix by it; vectors of a contiguous stack are rows of one.
+TEST(Products, StacksThatAreOneProductBecomeOne) {
+  const auto contraction = [](Verb verb, Dims left, Dims right) {
+    const std::array<OperandInfo, 2> inputs{
+        {{*make_spec(DType::kFloat64, std::move(left)), "a"}, {*make_spec(DType::kFloat64, std::move(right)), "b"}}};
+    return *contract(operation_of(verb), inputs);
+  };
+  const Contraction tall = contraction(Verb::kMatmul, {100, 32, 16}, {16, 8});
+  EXPECT_EQ(tall.batch(), 1U);
+  EXPECT_EQ(tall.m, 3200);
+  const Contraction rows = contraction(Verb::kVecdot, {10, 20, 3}, {10, 20, 3});
+  EXPECT_EQ(rows.batch(), 1U);
+  EXPECT_EQ(rows.m, 200);
+  EXPECT_EQ(rows.b_by_row, 24);
+  EXPECT_EQ(contraction(Verb::kMatmul, {7, 4, 5}, {7, 5, 6}).batch(), 7U);
+  const Contraction dot = contraction(Verb::kDot, {2, 3, 4}, {5, 4, 6});
+  EXPECT_EQ(dot.shape, (Dims{2, 3, 5, 6}));
+  EXPECT_EQ(dot.m, 6);
+  EXPECT_EQ(dot.c_row, 30);
+  EXPECT_TRUE(contraction(Verb::kMatmul, {4}, {4, 9}).is_swapped);
+}
+
+TEST(Products, ComplexVecdotConjugatesTheFirstOperand) {
+  using C = std::complex<double>;
+  Operand a = operand_of(std::vector<C>{{1, 2}, {3, -4}}, {2}), b = operand_of(std::vector<C>{{5, 6}, {-7, 8}}, {2});
+  EXPECT_EQ(run_job(operation_of(Verb::kVecdot), {a.view(), b.view()})->scalar_as<C>(),
+            (C{1, -2} * C{5, 6} + C{3, 4} * C{-7, 8}));
+  EXPECT_EQ(run_job(operation_of(Verb::kDot), {a.view(), b.view()})->scalar_as<C>(),
+            (C{1, 2} * C{5, 6} + C{3, -4} * C{-7, 8}));
+}
+
+TEST(Products, IntegersWrapAndBoolsAreOrs) {
+  Operand a = operand_of(std::vector<std::int8_t>{100, 100, 7}, {3}), b = operand_of(std::vector<std::int8_t>{2, 100, -5}, {3});
+  EXPECT_EQ(run_job(operation_of(Verb::kDot), {a.view(), b.view()})->scalar_as<std::int8_t>(),
+            static_cast<std::int8_t>(200 + 10'000 - 35));
+  // Bytes that are neither 0 nor 1 are true.
+  Operand odd{*make_spec(DType::kBool, {2, 2}), testing::Buffer(4), "a"};
+  std::memset(odd.buffer.data(), 6, 3);
+  const auto c = run_job(operation_of(Verb::kMatmul), {odd.view(), odd.view()});
+  EXPECT_EQ(bytes_of(*c), std::string("\1\1\1\1", 4));
+}
+
+TEST(Products, OfNothingAreZeros) {
+  for (const DTypeInfo& dtype : kDTypes)
+    for (const Verb verb : {Verb::kMatmul, Verb::kDot}) {
+      Operand a{*make_spec(dtype.dtype, {3, 0}), testing::Buffer(), ""}, b{*make_spec(dtype.dtype, {0, 5}), testing::Buffer(), ""};
+      const auto c = run_job(operation_of(verb), {a.view(), b.view()}, {.seed = 1});
+      ASSERT_TRUE(c);
+      EXPECT_EQ(bytes_of(*c), std::string(15 * dtype.itemsize, '\0')) << dtype.name;
+    }
+  Operand none = operand_of(std::vector<double>{}, {0});
+  EXPECT_EQ(run_job(operation_of(Verb::kDot), {none.view(), none.view()}, {.with_output = false})->scalar_as<double>(), 0);
+  EXPECT_TRUE(run_job(operation_of(Verb::kOuter), {none.view(), none.view()})->plan.phases.empty());
+}
+
+// Sums of many equal terms: what one long chain of additions would lose.
+TEST(Products, LongFloatDotsKeepTheirDigits) {
+  constexpr std::size_t kCount = 3'000'000;
+  Operand a = operand_of(std::vector<float>(kCount, 0.1F), {kCount}), b = operand_of(std::vector<float>(kCount, 0.3F), {kCount});
+  const double wanted = static_cast<double>(0.1F) * static_cast<double>(0.3F) * kCount;
+  EXPECT_EQ(run_job(operation_of(Verb::kDot), {a.view(), b.view()})->scalar_as<float>(), static_cast<float>(wanted));
+  Operand c = operand_of(std::vector<double>(kCount, 0.1), {kCount}), d = operand_of(std::vector<double>(kCount, 0.3), {kCount});
+  EXPECT_NEAR(run_job(operation_of(Verb::kDot), {c.view(), d.view()})->scalar_as<double>(), 0.1 * 0.3 * kCount, 1e-9);
+}
+
+TEST(Products, RefusalsNameBothOperandsAndTheReason) {
+  const auto refusal = [](Verb verb, DType left, Dims left_shape, DType right, Dims right_shape) -> std::string {
+    const std::array<OperandInfo, 2> inputs{
+        {{*make_spec(left, std::move(left_shape)), "a"}, {*make_spec(right, std::move(right_shape)), "b"}}};
+    const auto plan = plan_operation(operation_of(verb), inputs);
+    return plan ? "served" : plan.error().message;
+  };
+  EXPECT_EQ(refusal(Verb::kDot, DType::kInt8, {3, 4}, DType::kFloat32, {2, 3, 5}),
+            "'a' (int8, 3x4) does not match 'b' (float32, 2x3x5) for dot: a's last dimension 4 and b's second to last "
+            "dimension 3");
+  EXPECT_EQ(refusal(Verb::kDot, DType::kInt8, {4}, DType::kInt8, {3}),
+            "'a' (int8, 4) does not match 'b' (int8, 3) for dot: a's last dimension 4 and b's only dimension 3");
+  EXPECT_EQ(refusal(Verb::kVecdot, DType::kInt8, {3, 4}, DType::kInt8, {3, 5}),
+            "'a' (int8, 3x4) does not match 'b' (int8, 3x5) for vecdot: last dimensions 4 and 5");
+  EXPECT_EQ(refusal(Verb::kVecdot, DType::kInt8, {3, 4}, DType::kInt8, {2, 4}),
+            "'a' (int8, 3x4) does not match 'b' (int8, 2x4) for vecdot: leading dimensions 3 and 2 (axis 0)");
+  EXPECT_EQ(refusal(Verb::kVecdot, DType::kInt8, {}, DType::kInt8, {4}), "'a' (int8, ()) has no dimensions; vecdot takes 1 or more");
+  EXPECT_THAT(refusal(Verb::kOuter, DType::kFloat64, {1LL << 31}, DType::kFloat64, {1LL << 31}),
+              ::testing::HasSubstr("the product of 'a' (float64, 2147483648) and 'b' (float64, 2147483648)"));
+}
+
+// Every element of every product belongs to one tile, every step of its sum to one slice.
+TEST(Products, TilingsCoverEveryProductOnce) {
+  std::mt19937_64 random(3);
+  for (int round = 0; round < 3000; ++round) {
+    const auto side = [&] { return static_cast<std::int64_t>(std::exp(static_cast<double>(random() % 1300) / 100)); };
+    const DType dtype = kDTypes[random() % kDTypes.size()].dtype;
+    Dims left{side(), side()}, right{left[1], random() % 4 == 0 ? 1 : side()};
+    if (random() % 2 == 0) left.insert(left.begin(), 1 + static_cast<std::int64_t>(random() % 50));
+    const auto a = make_spec(dtype, left), b = make_spec(dtype, right);
+    const std::array<OperandInfo, 2> inputs{{{*a, "a"}, {*b, "b"}}};
+    const auto c = contract(operation_of(Verb::kMatmul), inputs);
+    if (!c) continue;
+    const MatmulTiling tiling = tile_contraction(*c, inputs);
+    SCOPED_TRACE(fmt::format("{} by {}", format_spec(*a), format_spec(*b)));
+    const auto covers = [](std::uint64_t count, std::int64_t piece, std::int64_t length) {
+      const auto pieces = static_cast<std::int64_t>(count);
+      return pieces * piece >= length && (pieces - 1) * piece < length;
+    };
+    ASSERT_TRUE(covers(tiling.tiles_m, tiling.tile_m, c->m));
+    ASSERT_TRUE(covers(tiling.tiles_n, tiling.tile_n, c->n));
+    ASSERT_TRUE(covers(tiling.slices, tiling.slice_k, c->k)) << tiling.slices << " of " << tiling.slice_k;
+    ASSERT_TRUE(tiling.products_per_block == 1 || (tiling.tiles() == 1 && tiling.slices == 1));
+    ASSERT_GE(tiling.blocks() * tiling.products_per_block, tiling.batch * tiling.tiles() * tiling.slices);
+    ASSERT_GT(tiling.block_ns, 0);
+    const auto plan = plan_operation(operation_of(Verb::kMatmul), inputs);
+    ASSERT_TRUE(plan) << plan.error().message;
+    ASSERT_LE(plan->scratch_bytes, std::uint64_t{64} << 20);
+  }
+}
+
+}  // namespace
+}  // namespace parcompute
