@@ -1,5 +1,7 @@
 // Results that go into arrays that exist.
 #include <algorithm>
+#include <cstdlib>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -38,9 +40,20 @@ bool may_overlap(const OperandInfo& a, const OperandInfo& b) {
   return x.low < y.high && y.low < x.high;
 }
 
-bool repeats_elements(const ArraySpec& spec) {
+// Whether two elements may lie in one place: where no dimension steps over all that the smaller ones reach. Views that
+// slices, transpositions and diagonals make of an array never do.
+bool may_repeat_elements(const ArraySpec& spec) {
+  if (element_count(spec) == 0) return false;
+  boost::container::small_vector<std::pair<std::uint64_t, std::uint64_t>, 8> steps;  // of a dimension, and how many
   for (std::size_t axis = 0; axis < spec.ndim(); ++axis)
-    if (spec.strides[axis] == 0 && spec.shape[axis] > 1) return true;
+    if (spec.shape[axis] > 1)
+      steps.emplace_back(static_cast<std::uint64_t>(std::abs(spec.strides[axis])), static_cast<std::uint64_t>(spec.shape[axis] - 1));
+  std::sort(steps.begin(), steps.end());
+  std::uint64_t reach = itemsize(spec.dtype);
+  for (const auto [step, count] : steps) {
+    if (step < reach) return true;
+    reach += step * count;
+  }
   return false;
 }
 
@@ -54,7 +67,7 @@ Result<void> redirect(Plan& plan, std::string_view operation, const OperandInfo&
   if (plan.answers_length) return refuse("how long it is shows at the end: let it be a new array");
   if (plan.output->shape != into.spec.shape) return refuse("the shapes must be the same");
   if (!casts_within_kind(plan.output->dtype, into.spec.dtype)) return refuse(fmt::format("{} does not become {} without being asked to: cast it", name(plan.output->dtype), name(into.spec.dtype)));
-  if (repeats_elements(into.spec)) return refuse("a stretched view has several places for one element");
+  if (may_repeat_elements(into.spec)) return refuse("several elements of the view lie in the same place");
 
   const bool overlaps = std::any_of(inputs.begin(), inputs.end(), [&](const OperandInfo& input) { return may_overlap(input, into); });
   const bool direct = !overlaps && into.spec.dtype == plan.output->dtype && is_c_contiguous(into.spec) && is_aligned(into.spec) && !plan.output_is_zeroed;

@@ -130,9 +130,11 @@ void ArrayKeeper::mark_incomplete(Array& array) {
 void ArrayKeeper::shorten(Array& array, std::uint64_t length) {
   PARCOMPUTE_INVARIANT(array.spec.ndim() > 0 && length <= static_cast<std::uint64_t>(array.spec.shape[0]));
   const std::uint64_t before = segment_memory(array.data_bytes);
+  array.is_shortened = length < static_cast<std::uint64_t>(array.spec.shape[0]);
   array.spec.shape[0] = static_cast<std::int64_t>(length);
   array.data_bytes = byte_count(array.spec);
   state_.memory.used_bytes -= before - segment_memory(array.data_bytes);
+  array.length_is_open = false;
   array.operand = array.operand_of(array.spec);
 }
 
@@ -157,6 +159,9 @@ void ArrayKeeper::drop_user(Array& array) {
 
 void ArrayKeeper::erase(Array& array) {
   if (array.is_file()) {
+    drop_segment(array.segment);
+  } else if (array.is_shortened) {
+    state_.memory.used_bytes -= segment_memory(array.data_bytes);
     drop_segment(array.segment);
   } else {
     retire({array.segment, std::move(array.segment_name)}, header_of(array, false));

@@ -34,12 +34,14 @@ struct Array {
   uid_t owner_uid = 0;
   std::string operand;  // as job descriptions name it (wire::Operand, read-only), encoded once
   SessionId session;    // that an anonymous array goes with
-  // Jobs in the order in which they were submitted: the last one that writes it, and those that read it since. The next one
-  // that writes waits for all of them, the next that reads for the writer.
-  JobId writer;
+  // The live jobs that write it and that read it; their ids are the order in which they were submitted. The next one that
+  // reads waits for the last that writes, the next one that writes also for those that read since then.
+  std::set<JobId> writers;
   std::set<JobId> readers;
   unsigned users = 0;   // live jobs that read or write it
   bool removed = false; // its name is gone; it goes with its last user
+  bool length_is_open = false;  // the job that makes it says at its end how long it is: nobody can plan with it before
+  bool is_shortened = false;    // its segment was made for more
 
   bool is_file() const { return segment_name.empty(); }
   // How messages call it: its name, its file's path, "anonymous array".

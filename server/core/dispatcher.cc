@@ -203,8 +203,8 @@ bool Dispatcher::on_completions(Worker& worker, std::span<const ChunkCompletion>
     if (job->phase == 0) state_.memory.settle(job->promised_bytes, lease.blocks.count * kReserveBlockBytes);
     const double measured = static_cast<double>(completion.elapsed_ns) / static_cast<double>(lease.blocks.count);
     job->block_ns += kNewest * (measured - job->block_ns);
-    // Of the last phase's last block: phases before it leave no value worth keeping.
-    if (job->phase_is_done()) summary.scalar = completion.value;
+    // The last block's, whichever comes in last; phases before the last one leave no value worth keeping.
+    if (lease.blocks.first + lease.blocks.count == job->phase_blocks[lease.phase]) summary.scalar = completion.value;
     settle(*job, settled);
   }
   return true;

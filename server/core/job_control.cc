@@ -39,6 +39,9 @@ Result<Array*> find_array(State& state, const Session& session, const wire::Arra
 Result<JobControl::Used> JobControl::find_used(const Session& session, const wire::ArrayRef& reference) {
   const auto array = find_array(state_, session, reference);
   if (!array) return fail(array.error());
+  if ((*array)->length_is_open)
+    return fail(ErrorCode::kBadData, fmt::format("array '{}' is being made, and how long it is shows at the end: wait for job {}", (*array)->label(),
+                                                 (*array)->writers.begin()->value));
   Used used{*array, (*array)->spec, true};
   if (!reference.has_view()) return used;
   auto view = from_wire(reference.view());
@@ -119,33 +122,32 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
   return id;
 }
 
+// Whoever waits for the last job that writes an array waits for all before it: that one waits for those before itself in
+// turn, and where it ends without having begun, so do they who wait for it.
 void JobControl::take_turns(Job& job, const std::vector<Used>& inputs) {
   const JobId id = job.id();
+  const auto wait_for_writer = [&job](const Array& array) {
+    if (array.writers.empty()) return JobId{};
+    const JobId last = *array.writers.rbegin();
+    job.waits_for.insert(last);
+    job.makers.insert(last);
+    return last;
+  };
   if (job.summary.output) {
     Array& output = state_.arrays.get(job.summary.output);
-    if (output.writer) {
-      job.waits_for.insert(output.writer);
-      job.makers.insert(output.writer);  // it may be making the array
-    }
-    job.waits_for.insert(output.readers.begin(), output.readers.end());
+    const JobId writer = wait_for_writer(output);
+    job.waits_for.insert(output.readers.upper_bound(writer), output.readers.end());
     arrays_.add_user(output);
   }
   for (const Used& input : inputs) {
     Array& array = *input.array;
-    if (array.writer) {
-      job.waits_for.insert(array.writer);
-      job.makers.insert(array.writer);
-    }
+    wait_for_writer(array);
     array.readers.insert(id);
     arrays_.add_user(array);
     job.inputs.push_back(array.id);
     job.segments.push_back(array.segment);
   }
-  if (job.summary.output) {
-    Array& output = state_.arrays.get(job.summary.output);
-    output.writer = id;
-    output.readers.clear();
-  }
+  if (job.summary.output) state_.arrays.get(job.summary.output).writers.insert(id);
   for (const JobId other : job.waits_for) state_.jobs.find(other)->wanted_by.push_back(id);
   std::sort(job.segments.begin(), job.segments.end());
   job.segments.erase(std::unique(job.segments.begin(), job.segments.end()), job.segments.end());
@@ -157,9 +159,7 @@ void JobControl::leave_turns(Job& job) {
     array.readers.erase(job.id());
     arrays_.drop_user(array);
   }
-  if (!job.summary.output) return;
-  Array& output = state_.arrays.get(job.summary.output);
-  if (output.writer == job.id()) output.writer = {};
+  if (job.summary.output) state_.arrays.get(job.summary.output).writers.erase(job.id());
 }
 
 // The output array and the scratch area, with the phases that follow from their sizes.
@@ -178,7 +178,8 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
 
   if (existing) {
     job.writes_existing = job.summary.output_existed = true;
-    job.writes_all = element_count(existing->view) == element_count(existing->array->spec);
+    // No two of a view's elements lie in the same place: as many as fill the memory are all of it.
+    job.writes_all = existing->is_whole || byte_count(existing->view) == existing->array->data_bytes;
     job.summary.output = existing->array->id;
     job.segments.push_back(existing->array->segment);
   } else if (wants_output) {
@@ -195,6 +196,7 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
     if (!output) return fail(output.error());
     if (!output->has_pages) job.promised_bytes += output_bytes;
     if (anonymous) session.arrays.insert(output->array->id);
+    output->array->length_is_open = job.plan.answers_length;
     job.summary.output = output->array->id;
     job.segments.push_back(output->array->segment);
   }
@@ -250,6 +252,7 @@ void JobControl::start(Job& job) {
   if (job.writes_existing) {
     Array& output = state_.arrays.get(job.summary.output);
     job.output_was_whole = output.state == ArrayState::kWhole;
+    job.has_output = true;
     arrays_.mark_writing(output);
   }
   enter_phase(job, 0);
@@ -315,11 +318,17 @@ void JobControl::end_output(Job& job) {
     if (job.plan.answers_length) arrays_.shorten(output, job.answered_length());
     return arrays_.mark_whole(output);
   }
-  if (output.state != ArrayState::kMaking) return;  // it never began
-  // Where a stored result was not made whole, its last phase never touched the output.
-  const bool untouched = job.plan.stored && job.phase + 1 < job.phase_blocks.size();
-  const bool whole = done ? job.output_was_whole || job.writes_all : job.output_was_whole && untouched;
+  // It may be another job that is writing it.
+  if (!job.has_output) return;
+  const bool whole = done ? job.output_was_whole || job.writes_all : job.output_was_whole && !job.may_have_written();
   whole ? arrays_.mark_whole(output) : arrays_.mark_incomplete(output);
+}
+
+// It was being written when the job was submitted; the one that wrote it may have mended a part of it alone.
+const Array* JobControl::incomplete_input(const Job& job) const {
+  for (const ArrayId input : job.inputs)
+    if (const Array& array = state_.arrays.get(input); array.state == ArrayState::kIncomplete) return &array;
+  return nullptr;
 }
 
 // In a loop, not by recursion: each job that this starts or cancels may end at once and free others, as long a chain of
@@ -336,7 +345,11 @@ void JobControl::free_waiting_jobs() {
     if (!freed.other_is_done && waiting->makers.contains(freed.other)) {
       cancel(*waiting, fmt::format(": job {}, which was making one of its operands, did not succeed", freed.other.value));
     } else if (waiting->waits_for.empty() && waiting->state() == JobState::kQueued) {
-      start(*waiting);
+      if (const Array* cut = incomplete_input(*waiting)) {
+        cancel(*waiting, fmt::format(": array '{}' is incomplete still, for a part of it alone was written", cut->label()));
+      } else {
+        start(*waiting);
+      }
     }
   }
   freeing_ = false;

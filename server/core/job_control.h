@@ -50,6 +50,7 @@ class JobControl {
   void start(Job& job);
   void enter_phase(Job& job, std::size_t phase);
   void end(Job& job);
+  const Array* incomplete_input(const Job& job) const;
   void free_waiting_jobs();
   void reply_ended(Waiter waiter, const JobSummary& job);
 

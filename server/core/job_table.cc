@@ -18,6 +18,13 @@ std::uint64_t Job::answered_length() const {
   return std::min(length, static_cast<std::uint64_t>(plan.output->shape[0]));
 }
 
+bool Job::may_have_written() const {
+  // Of a result that is stored, the last phase alone touches the output; of another one all but the first, which reserves.
+  const std::size_t storing = plan.stored && element_count(plan.stored->spec) > 0 ? 1 : 0;
+  const std::size_t first = plan.stored ? phase_blocks.size() - storing : 1;
+  return phase > first || (phase == first && next_block > 0);
+}
+
 Job* JobTable::find(JobId id) {
   const auto found = live_.find(id);
   return found == live_.end() ? nullptr : found->second.get();

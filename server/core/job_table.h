@@ -84,6 +84,7 @@ struct Job {
   std::set<JobId> makers;      // of these, those that must end well: they make its operands
   bool writes_existing = false;  // its output was there before it
   bool writes_all = false;       // and nothing is left of what it held
+  bool has_output = false;       // it has begun: its output is marked as being written
   bool output_was_whole = true;
   std::vector<JobId> wanted_by;
 
@@ -114,6 +115,8 @@ struct Job {
   // Of a job whose plan answers one: its output's first dimension. A worker's word, so held to what there is.
   std::uint64_t answered_length() const;
   bool phase_is_done() const { return phase_blocks_done == phase_blocks[phase]; }
+  // Whether a block may have changed something in an output that was there before.
+  bool may_have_written() const;
 };
 
 class JobTable {

@@ -46,9 +46,17 @@ TEST(WorkerLifeTest, NoWorkIsLeasedBeforeItIsReady) {
   EXPECT_FALSE(kWorkerLife.next(WorkerState::kStarting, WorkerEvent::kLeased));
 }
 
-TEST(ArrayLifeTest, OnlyAnArrayThatIsBeingMadeBecomesWhole) {
+TEST(ArrayLifeTest, OnlyAnArrayThatIsBeingWrittenBecomesWholeOrIncomplete) {
   EXPECT_EQ(kArrayLife.next(ArrayState::kMaking, ArrayEvent::kMade), ArrayState::kWhole);
-  EXPECT_FALSE(kArrayLife.next(ArrayState::kIncomplete, ArrayEvent::kMade));
+  EXPECT_EQ(kArrayLife.next(ArrayState::kMaking, ArrayEvent::kCutOff), ArrayState::kIncomplete);
+  for (const ArrayState state : {ArrayState::kWhole, ArrayState::kIncomplete})
+    for (const ArrayEvent event : {ArrayEvent::kMade, ArrayEvent::kCutOff}) EXPECT_FALSE(kArrayLife.next(state, event));
+}
+
+TEST(ArrayLifeTest, OneJobAtATimeWritesAnArray) {
+  EXPECT_EQ(kArrayLife.next(ArrayState::kWhole, ArrayEvent::kWrite), ArrayState::kMaking);
+  EXPECT_EQ(kArrayLife.next(ArrayState::kIncomplete, ArrayEvent::kWrite), ArrayState::kMaking) << "it may be mended";
+  EXPECT_FALSE(kArrayLife.next(ArrayState::kMaking, ArrayEvent::kWrite));
 }
 
 TEST(LifecycleDeathTest, ATransitionThatMustNotHappenIsABug) {

@@ -1,0 +1,301 @@
+// What becomes of an array that a job writes: whole, incomplete, shorter than planned; and what its header says meanwhile.
+#include <gmock/gmock.h>
+
+#include <cstring>
+
+#include "tests/core/turns_fixture.h"
+
+namespace parcompute::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+class OutputTest : public TurnsTest {
+ protected:
+  // 1.0 into the first `count` elements.
+  static wire::Request into_first(const std::string& name, std::int64_t count) {
+    wire::Request request = into(name, "1.0", {});
+    wire::SubmitJob& submit = *request.mutable_submit_job();
+    submit.mutable_operation()->clear_evaluate();
+    wire::Fill& fill = *submit.mutable_operation()->mutable_fill();
+    to_wire(first(count), *fill.mutable_spec());
+    fill.set_how(wire::Fill::ARANGE);
+    to_wire(first(count), *submit.mutable_existing_output()->mutable_view());
+    return request;
+  }
+  static wire::Request compress(const std::string& name) {
+    wire::Request request;
+    wire::SubmitJob& submit = *request.mutable_submit_job();
+    submit.mutable_operation()->mutable_compress();
+    submit.add_inputs()->set_name("a");
+    submit.add_inputs()->set_name("mask");
+    submit.set_chunk_blocks(1);
+    name.empty() ? submit.set_anonymous_output(true) : submit.set_output_name(name);
+    return request;
+  }
+  // Answers a packet; its last chunk says `length` if it has the phase's last of `blocks`.
+  void answer(const Recorder::Work& packet, std::uint64_t length, std::uint64_t blocks) {
+    std::vector<ChunkCompletion> completions;
+    for (const ChunkDescriptor& chunk : packet.chunks) {
+      ChunkCompletion completion{};
+      completion.lease = chunk.lease;
+      if (chunk.first_block + chunk.block_count == blocks) std::memcpy(completion.value.data(), &length, sizeof length);
+      completions.push_back(completion);
+    }
+    core->on_completions(packet.worker, completions);
+  }
+  void create_masked(std::int64_t elements) {
+    send(session, zeros("a", {elements}));
+    send(session, zeros("mask", {elements}, DType::kBool));
+    complete_everything();
+    effects.replies.clear();
+  }
+};
+
+TEST_F(OutputTest, ItsHeaderSaysThatItIsWrittenBeforeTheFirstByteChanges) {
+  create("a");
+  EXPECT_TRUE(header_is_complete("a"));
+  submit(add_one("a"));
+  EXPECT_FALSE(header_is_complete("a"));
+  EXPECT_EQ(state("a"), ArrayState::kMaking);
+  wire::Request find;
+  find.mutable_find_array()->mutable_array()->set_name("a");
+  EXPECT_TRUE(ask(session, find).array_found().array().incomplete());
+  complete_everything();
+  EXPECT_TRUE(header_is_complete("a"));
+  EXPECT_FALSE(ask(session, find).array_found().array().incomplete());
+}
+
+TEST_F(OutputTest, AStoredResultThatFailsBeforeItsLastPhaseLeavesItUntouched) {
+  create("a");
+  const JobId id = submit(add_one("a"));
+  ASSERT_EQ(effects.work.front().chunks.front().phase, 1);
+  fail_step("bad");
+  EXPECT_EQ(state(id), JobState::kFailed);
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+  EXPECT_TRUE(header_is_complete("a"));
+}
+
+TEST_F(OutputTest, AStoredResultThatFailsInItsLastPhaseLeavesItIncomplete) {
+  create("a");
+  const JobId id = submit(add_one("a"));
+  step();
+  ASSERT_EQ(effects.work.front().chunks.front().phase, 2);
+  fail_step("bad");
+  EXPECT_EQ(state(id), JobState::kFailed);
+  EXPECT_EQ(state("a"), ArrayState::kIncomplete);
+  EXPECT_FALSE(header_is_complete("a"));
+}
+
+TEST_F(OutputTest, ADirectResultThatFailsLeavesItIncomplete) {
+  create("a");
+  submit(into_first("a", 8));
+  fail_step("bad");
+  EXPECT_EQ(state("a"), ArrayState::kIncomplete);
+}
+
+TEST_F(OutputTest, AJobThatGotNoWorkerLeavesItUntouched) {
+  create("a");
+  wire::Request endless = nop(1000, 1);
+  const JobId before = submit(endless);
+  const auto held = Recorder::take(effects.work);
+  ASSERT_EQ(held.size(), 2u) << "the worker is full";
+  const JobId id = submit(into_first("a", 8));
+  EXPECT_EQ(state("a"), ArrayState::kMaking);
+  cancel(id);
+  EXPECT_EQ(state(id), JobState::kCancelled);
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+  EXPECT_TRUE(header_is_complete("a"));
+  cancel(before);
+  for (const auto& packet : held) complete(packet);
+}
+
+TEST_F(OutputTest, OneThatIsCancelledWhileItIsWrittenIsIncompleteOnceTheWorkersLetGo) {
+  create("a");
+  const JobId id = submit(into_first("a", 8));
+  cancel(id);
+  EXPECT_EQ(state("a"), ArrayState::kMaking);
+  refusal(into("a", "a + 1.0", {"b"}), ErrorCode::kNotFound);
+  complete_everything();
+  EXPECT_EQ(state("a"), ArrayState::kIncomplete);
+}
+
+TEST_F(OutputTest, WrittenWholeAnIncompleteArrayIsWhole) {
+  adopt_incomplete("a");
+  submit(into("a", "1.0", {}));
+  complete_everything();
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+  EXPECT_TRUE(header_is_complete("a"));
+}
+
+TEST_F(OutputTest, WrittenWholeThroughAViewItIsWholeToo) {
+  adopt_incomplete("a");
+  wire::Request request = into("a", "1.0", {});
+  to_wire({DType::kFloat64, {2, 4}, {-8, 16}, 8}, *request.mutable_submit_job()->mutable_existing_output()->mutable_view());
+  submit(request);
+  complete_everything();
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+}
+
+TEST_F(OutputTest, WrittenInPartAnIncompleteArrayStaysIncomplete) {
+  adopt_incomplete("a");
+  const JobId id = submit(into_first("a", 7));
+  complete_everything();
+  EXPECT_EQ(state(id), JobState::kDone);
+  EXPECT_EQ(state("a"), ArrayState::kIncomplete);
+  EXPECT_FALSE(header_is_complete("a"));
+}
+
+TEST_F(OutputTest, WrittenInPartAWholeArrayStaysWhole) {
+  create("a");
+  submit(into_first("a", 3));
+  complete_everything();
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+}
+
+TEST_F(OutputTest, AReaderBehindAPartOfAnIncompleteArrayIsToldSo) {
+  adopt_incomplete("a");
+  submit(into_first("a", 7));
+  const JobId reader = submit(sum("a"));
+  EXPECT_EQ(state(reader), JobState::kQueued);
+  complete_everything();
+  EXPECT_EQ(state(reader), JobState::kCancelled);
+  EXPECT_THAT(why(reader), HasSubstr("array 'a' is incomplete"));
+}
+
+TEST_F(OutputTest, AFailedPartLeavesAnIncompleteArrayAsItIs) {
+  adopt_incomplete("a");
+  submit(into("a", "1.0", {}));
+  fail_step("bad");
+  EXPECT_EQ(state("a"), ArrayState::kIncomplete);
+}
+
+TEST_F(OutputTest, AWorkersDeathInTheMiddleLeavesNoTrace) {
+  create("a");
+  const JobId id = submit(add_one("a"));
+  step();
+  effects.work.clear();
+  core->on_worker_lost(0, "was killed");
+  EXPECT_EQ(Recorder::take(effects.forked).size(), 1u);
+  core->on_worker_forked(0, 200);
+  core->on_worker_ready(0);
+  EXPECT_EQ(state("a"), ArrayState::kMaking);
+  complete_everything();
+  EXPECT_EQ(state(id), JobState::kDone);
+  EXPECT_EQ(job(id).retries, 1u);
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+}
+
+TEST_F(OutputTest, WhatHasNoMemoryForItsScratchAreaChangesNothing) {
+  create("a");
+  effects.refuse_segments = Error{ErrorCode::kOverBudget, "no more", 0};
+  EXPECT_EQ(refusal(add_one("a"), ErrorCode::kOverBudget), "no more");
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+  EXPECT_EQ(array("a").users, 0u);
+  EXPECT_TRUE(array("a").writers.empty());
+  effects.refuse_segments.reset();
+  submit(add_one("a"));
+  complete_everything();
+}
+
+// ---- results that say at their end how long they are
+
+TEST_F(OutputTest, IsShortenedToWhatTheJobAnswers) {
+  create_masked(1000);
+  const auto before = core->state().memory.used_bytes;
+  const std::uint64_t id = send(session, compress("c"));
+  while (!effects.work.empty())
+    for (const Recorder::Work& packet : Recorder::take(effects.work)) answer(packet, 10, 1);
+  const wire::Reply reply = effects.take_reply();
+  EXPECT_EQ(reply.request_id(), id);
+  EXPECT_EQ(reply.job_ended().output().spec().shape(0), 10);
+  EXPECT_EQ(reply.job_ended().output().data_bytes(), 80u);
+  EXPECT_EQ(core->state().memory.used_bytes, before + segment_memory(80));
+  const SegmentHeader& header = effects.segments.at(array("c").segment);
+  EXPECT_TRUE(header.complete);
+  EXPECT_EQ(header.spec.shape, Dims{10});
+  EXPECT_EQ(header.data_bytes, 80u);
+  EXPECT_EQ(header.data_offset, segment_data_offset(8000)) << "where the longer one's data began";
+  ask(session, remove("c"));
+  EXPECT_EQ(core->state().memory.used_bytes, before);
+}
+
+TEST_F(OutputTest, IsNeverLongerThanPlannedWhateverAWorkerSays) {
+  create_masked(1000);
+  send(session, compress("c"));
+  while (!effects.work.empty())
+    for (const Recorder::Work& packet : Recorder::take(effects.work)) answer(packet, ~std::uint64_t{0}, 1);
+  EXPECT_EQ(effects.take_reply().job_ended().output().spec().shape(0), 1000);
+  EXPECT_EQ(array("c").data_bytes, 8000u);
+}
+
+TEST_F(OutputTest, TheLastBlocksWordCountsWhicheverBlockComesInLast) {
+  create_masked(200'000);
+  send(session, compress("c"));
+  std::uint64_t blocks = 0;
+  while (!effects.work.empty() && effects.work.front().chunks.front().phase < 2) {
+    const auto packets = Recorder::take(effects.work);
+    for (const auto& packet : packets) complete(packet);
+  }
+  // The second phase: the packet with the last block is answered first.
+  std::vector<Recorder::Work> packets = Recorder::take(effects.work);
+  for (const Recorder::Work& packet : packets) blocks += packet.chunks.size();
+  const auto& live = *core->state().jobs.live().begin()->second;
+  ASSERT_GT(live.phase_blocks[2], 1u) << "one block says nothing here";
+  ASSERT_EQ(blocks, live.phase_blocks[2]);
+  // One worker answers its leases in order, and the job's end comes with the last of them: a death moves the first to the end.
+  core->on_worker_lost(0, "was killed");
+  effects.forked.clear();
+  core->on_worker_forked(0, 200);
+  core->on_worker_ready(0);
+  std::vector<std::uint64_t> order;
+  while (!effects.work.empty())
+    for (const Recorder::Work& packet : Recorder::take(effects.work)) {
+      for (const ChunkDescriptor& chunk : packet.chunks) order.push_back(chunk.first_block);
+      answer(packet, 12'345, blocks);
+    }
+  EXPECT_NE(order.back(), blocks - 1) << "the last block came in last";
+  EXPECT_EQ(effects.take_reply().job_ended().output().spec().shape(0), 12'345);
+}
+
+TEST_F(OutputTest, AShortenedArraysSegmentIsNoSpareOne) {
+  effects.reusable = true;
+  create_masked(1000);
+  send(session, compress(""));
+  while (!effects.work.empty())
+    for (const Recorder::Work& packet : Recorder::take(effects.work)) answer(packet, 999, 1);
+  const wire::Reply reply = effects.take_reply();
+  const auto spare = core->state().spares.bytes();
+  const auto used = core->state().memory.used_bytes;
+  wire::Request gone;
+  gone.mutable_remove_array()->mutable_array()->set_id(reply.job_ended().output().id());
+  EXPECT_TRUE(ask(session, gone).has_done());
+  EXPECT_EQ(core->state().spares.bytes(), spare);
+  EXPECT_EQ(core->state().memory.used_bytes, used - segment_memory(999 * 8));
+}
+
+TEST_F(OutputTest, BeforeItsLengthIsKnownNobodyCanPlanWithIt) {
+  create_masked(1000);
+  const JobId maker = submit(compress("c"));
+  for (const wire::Request& request : {sum("c"), into("c", "1.0", {})})
+    EXPECT_EQ(refusal(request, ErrorCode::kBadData), fmt::format("array 'c' is being made, and how long it is shows at the end: wait for job {}", maker.value));
+  while (!effects.work.empty())
+    for (const Recorder::Work& packet : Recorder::take(effects.work)) answer(packet, 10, 1);
+  const JobId reader = submit(sum("c")), writer = submit(into("c", "1.0", {}));
+  complete_everything();
+  EXPECT_EQ(state(reader), JobState::kDone);
+  EXPECT_EQ(state(writer), JobState::kDone);
+  EXPECT_TRUE(header_is_complete("c"));
+  EXPECT_EQ(effects.segments.at(array("c").segment).data_bytes, 80u);
+}
+
+TEST_F(OutputTest, AResultWhoseLengthShowsAtTheEndGoesIntoNoArrayThatExists) {
+  create_masked(10);
+  create("c", 10);
+  wire::Request request = compress("");
+  request.mutable_submit_job()->mutable_existing_output()->set_name("c");
+  EXPECT_THAT(refusal(request, ErrorCode::kInvalidArgument), HasSubstr("let it be a new array"));
+}
+
+}  // namespace
+}  // namespace parcompute::server
