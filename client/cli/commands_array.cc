@@ -13,6 +13,7 @@
 #include "client/cli/value_text.h"
 #include "client/cli/wait.h"
 #include "common/array/array_spec.h"
+#include "common/array/view.h"
 #include "common/base/units.h"
 
 namespace parcompute::cli {
@@ -20,7 +21,7 @@ namespace {
 
 // A command that reads one array: a file needs a server only to be attached to, so one is started for it.
 Session session_for(const Context& context, const std::string& array) {
-  return context.connect(names_file(array));
+  return context.connect(names_file(split_view(array).name));
 }
 
 void note_made(const Context& context, std::string_view verb, const ArrayInfo& array) {

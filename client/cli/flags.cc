@@ -6,9 +6,11 @@
 
 #include <fmt/format.h>
 
+#include "client/cli/command.h"
 #include "client/cli/operand.h"
 #include "common/base/suggestion.h"
 #include "client/cli/text.h"
+#include "client/cli/value_text.h"
 #include "common/array/array_spec.h"
 #include "common/base/units.h"
 
@@ -138,7 +140,9 @@ std::vector<double> parse_reals(const std::string& flag, const std::string& text
   std::string_view rest = text;
   while (true) {
     const std::size_t comma = rest.find(',');
-    numbers.push_back(parse_finite(flag, rest.substr(0, comma)));
+    const auto number = parse_value(rest.substr(0, comma), DType::kFloat64);
+    if (!number || !std::isfinite(number->as<double>())) throw UsageError(fmt::format("{}: '{}' is no number in '{}'", flag, rest.substr(0, comma), text));
+    numbers.push_back(number->as<double>());
     if (comma == std::string_view::npos) return numbers;
     rest.remove_prefix(comma + 1);
   }

@@ -19,7 +19,11 @@ Array operand(Session& session, const std::string& text) {
   } catch (const Failure& failure) {
     // A name may hold what looks like a view.
     if (failure.code() != ErrorCode::kNotFound) throw;
-    return session.find(text);
+    try {
+      return session.find(text);
+    } catch (const Failure&) {
+      throw failure;
+    }
   }
 }
 

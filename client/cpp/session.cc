@@ -133,15 +133,6 @@ wire::ArrayInfo attach_file(Connection& server, std::string_view name, const std
   return server.call(request, file.fd.get()).reply.array_found().array();
 }
 
-// Which operations answer a scalar follows from their operands: the server's own plan tells.
-bool makes_array(const wire::Operation& operation, const std::vector<OperandInfo>& operands) {
-  // Asked for most and known without a plan.
-  if (operation.has_reduce() || operation.has_nop()) return false;
-  const auto plan = plan_operation(operation, operands);
-  if (!plan) throw_failure(plan.error());
-  return plan->output && !plan->scalar;
-}
-
 wire::Number wire_number(const Number& number) {
   wire::Number message;
   if (!number.is_integer) message.set_real(number.real);
@@ -287,12 +278,12 @@ void Session::remove(std::string_view name) {
 Job Session::submit(const Operation& operation, const SubmitOptions& options) {
   wire::Request request;
   wire::SubmitJob& submit = *request.mutable_submit_job();
-  const std::vector<OperandInfo> operands = to_wire(operation, submit);
+  to_wire(operation, submit);
   if (options.into && !options.output.empty())
     throw Failure(ErrorCode::kInvalidArgument, "a job's result goes to a new array or into one that exists, not to both");
   if (options.into) {
     refer(options.into, *submit.mutable_existing_output());
-  } else if (!options.output.empty() || makes_array(submit.operation(), operands)) {
+  } else if (!options.output.empty()) {
     set_output(options.output, submit);
   }
   submit.set_chunk_blocks(options.chunk_blocks);

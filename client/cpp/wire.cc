@@ -27,12 +27,8 @@ wire::Reduce::Operator wire_operator(Reduce::Op op) {
 
 struct OperationWriter {
   wire::SubmitJob& message;
-  std::vector<OperandInfo>& operands;
 
-  void add_input(const Array& array) const {
-    refer(array, *message.add_inputs());
-    operands.push_back({array.spec(), array.name(), 0});
-  }
+  void add_input(const Array& array) const { refer(array, *message.add_inputs()); }
 
   void operator()(const Reduce& reduce) const {
     message.mutable_operation()->mutable_reduce()->set_op(wire_operator(reduce.op));
@@ -247,10 +243,8 @@ Status status_of(const wire::StatusReported& message) {
   return status;
 }
 
-std::vector<OperandInfo> to_wire(const Operation& operation, wire::SubmitJob& message) {
-  std::vector<OperandInfo> operands;
-  std::visit(OperationWriter{message, operands}, operation);
-  return operands;
+void to_wire(const Operation& operation, wire::SubmitJob& message) {
+  std::visit(OperationWriter{message}, operation);
 }
 
 }  // namespace parcompute

@@ -7,7 +7,6 @@
 #include "client/cpp/operations.h"
 #include "client/cpp/session.h"
 #include "common/base/error.h"
-#include "common/operation/operation.h"
 #include "proto/parcompute.pb.h"
 
 namespace parcompute {
@@ -25,7 +24,7 @@ T value_or_throw(Result<T> result) {
 ArrayInfo array_info(const wire::ArrayInfo& message);
 JobInfo job_info(const wire::JobInfo& message);
 Status status_of(const wire::StatusReported& message);
-// Fills the operation and its inputs in, and tells what its plan will know of these.
-std::vector<OperandInfo> to_wire(const Operation& operation, wire::SubmitJob& message);
+// Fills the operation and its inputs in.
+void to_wire(const Operation& operation, wire::SubmitJob& message);
 
 }  // namespace parcompute

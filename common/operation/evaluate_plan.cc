@@ -87,9 +87,11 @@ Result<EvaluatePlan> make_evaluate_plan(const wire::Evaluate& message, std::span
 }
 
 Result<Plan> plan_evaluate(const wire::Operation& operation, Operands inputs) {
-  const auto stages = make_evaluate_plan(operation.evaluate(), inputs);
-  if (!stages) return fail(stages.error());
+  auto made = make_evaluate_plan(operation.evaluate(), inputs);
+  if (!made) return fail(made.error());
+  const auto stages = std::make_shared<const EvaluatePlan>(*std::move(made));
   Plan plan;
+  plan.evaluate = stages;
   plan.output = stages->result();
   if (plan.output->shape.empty()) plan.scalar = plan.output->dtype;
   plan.scratch_bytes = stages->scratch_bytes;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -45,6 +46,8 @@ struct Phase {
   double block_ns = 0;
 };
 
+struct EvaluatePlan;
+
 struct Plan {
   std::optional<ArraySpec> output;      // absent where the operation makes none; dense, unless it existed before
   bool output_is_zeroed = false;        // it must begin as zeros, as fresh pages do; else its blocks write all of it
@@ -55,6 +58,7 @@ struct Plan {
   boost::container::small_vector<Phase, 2> phases;  // may be empty: nothing is left to do once the output is reserved
   std::uint64_t scratch_bytes = 0;      // shared by all blocks of the job, not zeroed, gone with the job
   std::optional<StoredResult> stored;   // the last phase stores it
+  std::shared_ptr<const EvaluatePlan> evaluate;  // of an expression: what it was compiled to, for its kernel
   std::uint64_t bytes_read = 0;         // of the operands' data, once each
   std::uint64_t bytes_written = 0;
 };

@@ -19,7 +19,7 @@ constexpr std::array<OperationRow, 22> kOperations{{
     {K::kFill, "fill", 0, 0, plan_fill},
     {K::kReadFile, "read_file", 1, 1, plan_read_file},
     {K::kNop, "nop", 0, 0, plan_nop},
-    {K::kEvaluate, "evaluate", 0, kMaxInputs, plan_evaluate},
+    {K::kEvaluate, "expr", 0, kMaxInputs, plan_evaluate},
     {K::kDot, "dot", 2, 2, plan_product},
     {K::kVecdot, "vecdot", 2, 2, plan_product},
     {K::kOuter, "outer", 2, 2, plan_product},

@@ -20,6 +20,12 @@
 
 namespace parcompute::server {
 
+// Which file a descriptor is of.
+struct FileIdentity {
+  std::uint64_t device = 0, inode = 0;
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+
 struct Array {
   ArrayId id;
   std::string name;  // empty: anonymous
@@ -28,6 +34,7 @@ struct Array {
   SegmentId segment;         // or the attached file's descriptor
   std::string segment_name;  // empty: a file
   std::string path;          // of a file, to show
+  FileIdentity file;
   std::uint64_t data_offset = 0;
   std::uint64_t data_bytes = 0;
   bool writable = true;

@@ -164,12 +164,11 @@ void JobControl::leave_turns(Job& job) {
 
 // The output array and the scratch area, with the phases that follow from their sizes.
 Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& message, const std::optional<Used>& existing, Job& job) {
-  const bool wants_output = message.output_case() != wire::SubmitJob::OUTPUT_NOT_SET;
   const std::string& operation = job.summary.operation;
-  if (wants_output && !job.plan.output)
+  const bool is_asked_for = message.output_case() != wire::SubmitJob::OUTPUT_NOT_SET;
+  if (is_asked_for && !job.plan.output)
     return fail(ErrorCode::kInvalidArgument, fmt::format("{} makes no array: leave its output away", operation));
-  if (!wants_output && !job.plan.scalar && job.plan.output)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("{} makes an array: say where it shall go", operation));
+  const bool wants_output = is_asked_for || (job.plan.output && !job.plan.scalar);
 
   const std::uint64_t output_bytes = wants_output && !existing ? byte_count(*job.plan.output) : 0;
   const std::uint64_t scratch_bytes = job.plan.scratch_bytes;
@@ -184,7 +183,7 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
     job.segments.push_back(existing->array->segment);
   } else if (wants_output) {
     const std::string& name = message.output_name();
-    const bool anonymous = message.output_case() == wire::SubmitJob::kAnonymousOutput;
+    const bool anonymous = message.output_case() != wire::SubmitJob::kOutputName;
     if (!anonymous) {
       if (auto ok = check_array_name(name); !ok) return ok;
       if (auto ok = state_.arrays.check_free(name); !ok) return ok;

@@ -228,7 +228,14 @@ Result<void> Requests::attach_array(const Call& call) {
     if (auto ok = check_array_name(attach.name()); !ok) return ok;
     if (auto ok = state_.arrays.check_free(attach.name()); !ok) return ok;
   }
+  // Jobs take turns by array: two arrays over one file, of which one may be written, would know nothing of each other.
+  for (const auto& [id, other] : state_.arrays.all()) {
+    if (!other.is_file() || other.removed || other.file != file.identity || !(other.writable || attach.writable()) || !may_use(state_, call.session, other.owner_uid)) continue;
+    return fail(ErrorCode::kAlreadyExists, fmt::format("'{}' is attached already, as array '{}'{}: use that one, or remove it first", path, other.label(),
+                                                       other.writable ? ", which may be written to" : ""));
+  }
   Array array;
+  array.file = file.identity;
   array.name = attach.name();
   array.spec = std::move(*spec);
   array.state = ArrayState::kWhole;

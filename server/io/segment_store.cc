@@ -52,6 +52,7 @@ ReceivedFile SegmentStore::add_file(UniqueFd fd) {
     file.is_readable = (flags & O_ACCMODE) != O_WRONLY && (flags & O_PATH) == 0;
     file.is_writable = (flags & O_ACCMODE) == O_RDWR;
     file.size = static_cast<std::uint64_t>(status.st_size);
+    file.identity = {status.st_dev, status.st_ino};
   }
   segments_[file.segment] = {std::move(fd), "", file.size, 0, true};
   return file;

@@ -203,7 +203,7 @@ class StageRunner {
 
 class Evaluate final : public Kernel {
  public:
-  Evaluate(KernelJob job, EvaluatePlan plan) : job_(std::move(job)), plan_(std::move(plan)), runners_(plan_.layouts.size()) {}
+  explicit Evaluate(KernelJob job) : job_(std::move(job)), plan_(*job_.plan.evaluate), runners_(plan_.layouts.size()) {}
 
   Result<void> run(std::size_t phase, BlockRange blocks, ScalarBytes& value) override {
     for (const EvaluateStep& step : plan_.phases[phase])
@@ -239,7 +239,7 @@ class Evaluate final : public Kernel {
   }
 
   KernelJob job_;
-  EvaluatePlan plan_;
+  const EvaluatePlan& plan_;  // the job's plan holds it
   std::vector<std::unique_ptr<StageRunner>> runners_;
   alignas(16) std::byte scalar_[16] = {};
 };
@@ -257,16 +257,10 @@ class Refused final : public Kernel {
 }  // namespace
 
 std::unique_ptr<Kernel> make_evaluate(KernelJob job) {
-  std::vector<OperandInfo> operands;
   std::vector<ArraySpec> specs;
-  for (const View& input : job.inputs) {
-    operands.push_back({input.spec, input.label});
-    specs.push_back(input.spec);
-  }
-  auto plan = make_evaluate_plan(job.operation.evaluate(), operands);
-  PARCOMPUTE_INVARIANT(plan.has_value());  // the plan in `job` was made of the same operands
-  if (auto ok = verify(plan->evaluation, specs); !ok) return std::make_unique<Refused>(ok.error());
-  return std::make_unique<Evaluate>(std::move(job), *std::move(plan));
+  for (const View& input : job.inputs) specs.push_back(input.spec);
+  if (auto ok = verify(job.plan.evaluate->evaluation, specs); !ok) return std::make_unique<Refused>(ok.error());
+  return std::make_unique<Evaluate>(std::move(job));
 }
 
 }  // namespace parcompute

@@ -32,6 +32,7 @@ class Store final : public Kernel {
         stored_(*job.plan.stored),
         result_(stored_.is_zeros || job.scratch.empty() ? nullptr : job.scratch.data() + stored_.offset),
         own_phase_(job.plan.phases.size() - (element_count(stored_.spec) > 0 ? 1 : 0)),
+        scalar_(job.plan.scalar),
         cast_(find_cast(stored_.spec.dtype, output_.spec.dtype)),
         inner_(own_phase_ > 0 ? row.make(inner_job(job)) : nullptr) {}
 
@@ -39,6 +40,8 @@ class Store final : public Kernel {
     if (phase < own_phase_) return inner_->run(phase, blocks, value);
     const std::uint64_t end = std::min(element_count(stored_.spec), (blocks.first + blocks.count) * kStoreBlockElements);
     for (std::uint64_t at = blocks.first * kStoreBlockElements; at < end; at += kStrip) store(at, std::min<std::uint64_t>(kStrip, end - at));
+    // The job's scalar is the result's only element.
+    if (scalar_ && result_ != nullptr) std::memcpy(value.data(), result_, itemsize(*scalar_));
     return {};
   }
 
@@ -66,6 +69,7 @@ class Store final : public Kernel {
   StoredResult stored_;
   const std::byte* result_;
   std::size_t own_phase_;
+  std::optional<DType> scalar_;
   Loop cast_;
   std::unique_ptr<Kernel> inner_;  // null where there is nothing to make: zeros
 };
