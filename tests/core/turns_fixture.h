@@ -52,7 +52,7 @@ class TurnsTest : public CoreTest {
     message.set_name(name);
     message.set_writable(writable);
     to_wire(*make_spec(DType::kFloat64, {8}), *message.mutable_spec());
-    const ReceivedFile received{file, true, true, true, 64};
+    const ReceivedFile received{file, true, true, true, 64, {1, file.value}};
     EXPECT_TRUE(ask(session, request, std::span(&received, 1)).has_array_found());
   }
 

@@ -139,6 +139,19 @@ TEST_F(NpyFiles, AttachedForWritingAreWrittenInPlace) {
   EXPECT_EQ(read_file(path), header + doubles(std::vector{1.0, -7.0, -8.0}));
 }
 
+TEST_F(NpyFiles, OneFileIsOneArrayWhereItMayBeWritten) {
+  auto session = connect();
+  const auto path = file("one.npy", npy_file(1, "<f8", false, "(3,)", doubles(counted(3))));
+  auto written = session.attach_npy("w", path, true);
+  expect_failure([&] { session.attach_npy("again", path); }, ErrorCode::kAlreadyExists, {"'w'", "one.npy"});
+  expect_failure([&] { session.attach_npy("again", path, true); }, ErrorCode::kAlreadyExists, {"'w'"});
+  session.remove("w");
+  written = {};
+  // For reading as often as one likes.
+  auto first = session.attach_npy("r", path), second = session.attach_npy("", path);
+  expect_failure([&] { session.attach_npy("again", path, true); }, ErrorCode::kAlreadyExists, {"'r'"});
+}
+
 TEST_F(NpyFiles, AttachedOnesMayBeUnlinkedAndStayReadable) {
   auto session = connect();
   const auto path = file("u.npy", npy_file(1, "<f8", false, "(3,)", doubles(counted(3))));
