@@ -19,7 +19,7 @@ constexpr std::uint64_t kPassBytes = 256 * 1024;
 constexpr std::uint64_t kLeastRows = 512;
 // A row's accumulators stay in the L1 cache. Variances settle each column of each pass: fewer columns are more rows of a pass.
 constexpr std::uint64_t kMostColumns = 1024, kMostVarianceColumns = 256;
-// Lanes of a few cache lines: eight rows that are added at once lie within a page's first lines, as prefetching likes it.
+// Enough bytes side by side for several vectors of any instruction set.
 constexpr std::uint64_t kLaneBytes = 256;
 // Lanes meet at the end, which takes as long as some rows: there have to be more rows than that.
 constexpr std::uint64_t kRowsOfLane = 8;
