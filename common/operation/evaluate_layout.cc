@@ -11,13 +11,15 @@ namespace {
 
 // A block of a stage without reduction: some hundred microseconds.
 constexpr std::uint64_t kMapElements = 32 * 1024;
+// Rows that are longer are taken element by element, lest a block of them takes too long.
+constexpr std::uint64_t kLongestTiledRow = 16 * 1024;
 // So much stays in a worker's L2 cache while it is read twice (var). A segment is that long, or, where its rows are, longer:
 // its partial results shall be few beside what they stand for.
 constexpr std::uint64_t kPassBytes = 256 * 1024;
 constexpr std::uint64_t kLeastRows = 512;
 // A row's accumulators stay in the L1 cache. Variances settle each column of each pass: fewer columns are more rows of a pass.
 constexpr std::uint64_t kMostColumns = 1024, kMostVarianceColumns = 256;
-// Lanes of a few cache lines: eight rows that are added at once lie within a page's first lines, as prefetching likes it.
+// Enough bytes side by side for several vectors of any instruction set.
 constexpr std::uint64_t kLaneBytes = 256;
 // Lanes meet at the end, which takes as long as some rows: there have to be more rows than that.
 constexpr std::uint64_t kRowsOfLane = 8;
@@ -60,6 +62,22 @@ std::uint64_t product(const Dims& shape, const std::vector<std::size_t>& axes) {
   std::uint64_t count = 1;
   for (const std::size_t axis : axes) count *= static_cast<std::uint64_t>(shape[axis]);
   return count;
+}
+
+// Whether an element's neighbour in memory is in another row.
+bool reads_across(const Stage& stage) {
+  if (stage.shape.size() < 2) return false;
+  const std::size_t last = stage.shape.size() - 1;
+  if (stage.shape[last] < 4) return false;
+  const auto across = [&](const ProgramInput& input) {
+    const std::int64_t along = std::abs(input.spec.strides[last]);
+    for (std::size_t axis = 0; axis < last; ++axis) {
+      const std::int64_t stride = std::abs(input.spec.strides[axis]);
+      if (stage.shape[axis] >= 4 && stride != 0 && stride < along && along > 64) return true;
+    }
+    return false;
+  };
+  return std::any_of(stage.program.inputs.begin(), stage.program.inputs.end(), across);
 }
 
 // The stage's axes, apart.
@@ -141,6 +159,10 @@ StageLayout lay_out(const Stage& stage) {
     layout.result = stage.result;
     layout.outer = element_count(stage.result);
     layout.elements_per_block = kMapElements;
+    if (reads_across(stage) && stage.shape.back() <= static_cast<std::int64_t>(kLongestTiledRow)) {
+      layout.row = static_cast<std::uint64_t>(stage.shape.back());
+      layout.elements_per_block = ceil_div(kMapElements, layout.row * kTileRows) * layout.row * kTileRows;
+    }
     return layout;
   }
   const Axes axes = split_axes(stage);

@@ -38,6 +38,9 @@ struct StageLayout {
 
   // ---- stages without: so many elements, in the order of their index
   std::uint64_t elements_per_block = 1;
+  // Above 0 where an input's neighbours lie in other rows (a.T beside b): a block is whole rows of so many elements, and read in
+  // tiles of kTileRows rows, so that cache lines serve all their elements.
+  std::uint64_t row = 0;
 
   std::uint64_t results() const { return outer * inner; }
   std::uint64_t blocks() const;          // of the first phase; 0 where nothing is to be done
@@ -47,6 +50,8 @@ struct StageLayout {
 };
 
 StageLayout lay_out(const Stage& stage);
+
+inline constexpr std::uint64_t kTileRows = 64, kTileColumns = 32;
 
 // What a reducer leaves of a segment, for each of its columns.
 std::uint64_t partial_bytes(Reducer reducer, DType dtype);

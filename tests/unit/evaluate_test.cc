@@ -96,6 +96,23 @@ TEST(Evaluate, LargeResultsAreWritten) {
   }
 }
 
+TEST(Evaluate, TransposedOperandsAreReadInTilesOfAnySize) {
+  for (const std::int64_t rows : {5, 63, 64, 65, 130, 1000})
+    for (const std::int64_t columns : {31, 32, 33, 100}) {
+      const auto count = static_cast<std::size_t>(rows * columns);
+      std::vector<double> numbers = some(count), wanted(count);
+      for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r)
+        for (std::size_t c = 0; c < static_cast<std::size_t>(columns); ++c)
+          wanted[r * static_cast<std::size_t>(columns) + c] = numbers[c * static_cast<std::size_t>(rows) + r] + numbers[r * static_cast<std::size_t>(columns) + c];
+      for (const std::size_t shift : {0, 3}) {
+        Operand a = operand_of(numbers, {columns, rows}, shift), b = operand_of(numbers, {rows, columns});
+        const auto outcome = run_job(evaluate("a.T + b", {"a", "b"}), {a.view(), b.view()}, {.seed = 9});
+        ASSERT_TRUE(outcome);
+        EXPECT_EQ(outcome->output_as<double>(), wanted) << rows << " x " << columns;
+      }
+    }
+}
+
 TEST(Evaluate, ResultsOfNoElementsNeedNoWork) {
   Operand a = operand_of(std::vector<double>{}, {0, 5});
   for (const char* expression : {"a + 1", "max(a, axis=1)", "sum(a, axis=1)", "a.T"}) {

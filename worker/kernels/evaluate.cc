@@ -29,7 +29,7 @@ class StageRunner {
         results_(coalesced(layout.result)),
         result_(result),
         partials_(partials),
-        evaluator_(stage.program, std::move(sources), layout.reduces ? layout.columns * layout.lanes : 0),
+        evaluator_(stage.program, std::move(sources), layout.reduces ? layout.columns * layout.lanes : layout.row > 0 ? kTileRows * kTileColumns : 0, layout.row > 0),
         streams_(byte_count(stage.result) >= kStreamedBytes) {
     if (!layout.reduces) return;
     tile_ = make_reduce_tile(*stage.reduction, stage.program.dtype, layout.columns, layout.lanes);
@@ -54,6 +54,7 @@ class StageRunner {
   Result<void> map(BlockRange blocks) {
     const std::uint64_t begin = blocks.first * layout_.elements_per_block;
     const std::uint64_t end = std::min(layout_.results(), (blocks.first + blocks.count) * layout_.elements_per_block);
+    if (layout_.row > 0) return map_tiles(begin / layout_.row, end / layout_.row);
     for (std::uint64_t at = begin; at < end;) {
       const std::size_t count = std::min<std::uint64_t>(evaluator_.strip(), end - at);
       std::byte* const to = result_ + at * size();
@@ -66,6 +67,21 @@ class StageRunner {
       at += count;
     }
     if (streams_) hwy::FlushStream();
+    return {};
+  }
+
+  // Rows [begin, end), tile by tile.
+  Result<void> map_tiles(std::uint64_t begin, std::uint64_t end) {
+    for (std::uint64_t first = begin; first < end; first += kTileRows) {
+      const std::size_t rows = std::min(kTileRows, end - first);
+      for (std::uint64_t column = 0; column < layout_.row; column += kTileColumns) {
+        const std::size_t columns = std::min(kTileColumns, layout_.row - column);
+        const auto computed = evaluator_.run_tile(layout_.row, first, rows, column, columns);
+        if (!computed) return fail(computed.error());
+        for (std::size_t r = 0; r < rows; ++r)
+          std::memcpy(result_ + ((first + r) * layout_.row + column) * size(), *computed + r * columns * size(), columns * size());
+      }
+    }
     return {};
   }
 

@@ -29,7 +29,7 @@ void Evaluator::Free::operator()(std::byte* bytes) const {
   ::operator delete(bytes, std::align_val_t{kAlignment});
 }
 
-Evaluator::Evaluator(const Program& program, std::vector<Source> sources, std::size_t longest) : program_(program) {
+Evaluator::Evaluator(const Program& program, std::vector<Source> sources, std::size_t longest, bool in_tiles) : program_(program) {
   std::size_t element_bytes = 0;
   for (const ProgramInput& input : program.inputs) element_bytes += itemsize(input.spec.dtype);
   std::size_t widest = itemsize(program.dtype);
@@ -39,10 +39,11 @@ Evaluator::Evaluator(const Program& program, std::vector<Source> sources, std::s
   const std::size_t room = std::max(strip_, longest);
 
   for (Source& source : sources) {
-    Input input{coalesced(source.spec), source.data + source.spec.offset, Access::kGathered, nullptr};
+    Input input{coalesced(source.spec), source.data + source.spec.offset, Access::kGathered, nullptr, 0};
+    if (!source.spec.strides.empty()) input.along = source.spec.strides.back();
     const bool single = std::all_of(input.spec.strides.begin(), input.spec.strides.end(), [](std::int64_t stride) { return stride == 0; });
     const bool dense = input.spec.ndim() == 1 && input.spec.strides[0] == static_cast<std::int64_t>(itemsize(input.spec.dtype));
-    if (is_aligned_at(input.spec, input.first)) input.access = single ? Access::kSingle : dense ? Access::kDense : Access::kGathered;
+    if (is_aligned_at(input.spec, input.first)) input.access = single ? Access::kSingle : dense && !in_tiles ? Access::kDense : Access::kGathered;
     input.spec.offset = 0;
     inputs_.push_back(std::move(input));
   }
@@ -100,11 +101,56 @@ const std::byte* Evaluator::read(Input& input, std::uint64_t first, std::size_t 
   return input.strip;
 }
 
+namespace {
+
+// Column by column, for rows whose elements at one column are near: those are read one after the other.
+template <std::size_t kSize>
+void read_columns(const std::byte* const* from, std::size_t rows, std::int64_t along, std::size_t columns, std::byte* to) {
+  for (std::size_t c = 0; c < columns; ++c, to += kSize)
+    for (std::size_t r = 0; r < rows; ++r) std::memcpy(to + r * columns * kSize, from[r] + static_cast<std::int64_t>(c) * along, kSize);
+}
+
+}  // namespace
+
+void Evaluator::read_tile(const Input& input, std::uint64_t row, std::uint64_t first_row, std::size_t rows, std::uint64_t column, std::size_t columns) const {
+  constexpr std::size_t kMostRows = 256;
+  const std::byte* from[kMostRows];
+  PARCOMPUTE_INVARIANT(rows <= kMostRows);
+  const std::size_t size = itemsize(input.spec.dtype);
+  for (std::size_t r = 0; r < rows; ++r)
+    from[r] = input.first + element_offset(input.spec, (first_row + r) * row) + static_cast<std::int64_t>(column) * input.along;
+  if (input.along == static_cast<std::int64_t>(size)) {
+    for (std::size_t r = 0; r < rows; ++r) std::memcpy(input.strip + r * columns * size, from[r], columns * size);
+    return;
+  }
+  switch (size) {
+    case 1: return read_columns<1>(from, rows, input.along, columns, input.strip);
+    case 2: return read_columns<2>(from, rows, input.along, columns, input.strip);
+    case 4: return read_columns<4>(from, rows, input.along, columns, input.strip);
+    case 8: return read_columns<8>(from, rows, input.along, columns, input.strip);
+    default: return read_columns<16>(from, rows, input.along, columns, input.strip);
+  }
+}
+
 Result<const std::byte*> Evaluator::run(std::uint64_t first, std::size_t count, std::byte* into) {
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     registers_[i] = read(inputs_[i], first, count);
     is_single_[i] = inputs_[i].access == Access::kSingle;
   }
+  return execute(count, into);
+}
+
+Result<const std::byte*> Evaluator::run_tile(std::uint64_t row, std::uint64_t first_row, std::size_t rows, std::uint64_t column, std::size_t columns) {
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    const bool is_single = inputs_[i].access == Access::kSingle;
+    if (!is_single) read_tile(inputs_[i], row, first_row, rows, column, columns);
+    registers_[i] = is_single ? inputs_[i].first : inputs_[i].strip;
+    is_single_[i] = is_single;
+  }
+  return execute(rows * columns, nullptr);
+}
+
+Result<const std::byte*> Evaluator::execute(std::size_t count, std::byte* into) {
   const std::size_t first_temporary = inputs_.size() + program_.constants.size();
   for (std::size_t i = 0; i < program_.code.size(); ++i) {
     const Instruction& instruction = program_.code[i];

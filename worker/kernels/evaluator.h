@@ -24,7 +24,8 @@ class Evaluator {
   };
 
   // `program` outlives it. At most `longest` elements are asked for at once; 0 leaves the length to it (see strip()).
-  Evaluator(const Program& program, std::vector<Source> sources, std::size_t longest = 0);
+  // `in_tiles`: it is asked for tiles.
+  Evaluator(const Program& program, std::vector<Source> sources, std::size_t longest = 0, bool in_tiles = false);
 
   // As many elements as one run should have for its registers to stay in the cache.
   std::size_t strip() const { return strip_; }
@@ -32,6 +33,10 @@ class Evaluator {
   // Elements [first, first + count), dense and aligned. Valid until the next run. Where `into` is given and what the program
   // computes can be written there (aligned), it is, and `into` is what comes back.
   Result<const std::byte*> run(std::uint64_t first, std::size_t count, std::byte* into = nullptr);
+
+  // The same for a tile of a stage whose rows have `row` elements: `columns` elements from `column` on, of `rows` rows from
+  // `first_row` on, row after row.
+  Result<const std::byte*> run_tile(std::uint64_t row, std::uint64_t first_row, std::size_t rows, std::uint64_t column, std::size_t columns);
 
   // Where the program is an input as it is, and that lies dense and aligned: its first element. Else null.
   const std::byte* whole() const;
@@ -43,9 +48,13 @@ class Evaluator {
     const std::byte* first = nullptr;  // element 0
     Access access = Access::kGathered;
     std::byte* strip = nullptr;        // where it is gathered
+    std::int64_t along = 0;            // bytes from an element of a row to the next
   };
 
   const std::byte* read(Input& input, std::uint64_t first, std::size_t count) const;
+  void read_tile(const Input& input, std::uint64_t row, std::uint64_t first_row, std::size_t rows, std::uint64_t column, std::size_t columns) const;
+  // The program on what the inputs' registers hold.
+  Result<const std::byte*> execute(std::size_t count, std::byte* into);
 
   const Program& program_;
   std::vector<Input> inputs_;
