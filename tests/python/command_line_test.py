@@ -208,6 +208,11 @@ class CommandLine(unittest.TestCase):
                     answer = self.answer(*words)
                     self.assertEqual(answer.shape, np.shape(expected), words)
                     np.testing.assert_allclose(answer, expected, rtol=1e-12, err_msg=str(words))
+        self.client("run", "reduce", "sum", "x", "--out", "sum.npy")
+        self.client("run", "reduce", "sum", "x", "--out", "total")
+        for total in (np.load(self.folder / "sum.npy"), self.exported("total")):
+            self.assertEqual(total.shape, ())
+            np.testing.assert_allclose(total, x.sum(), rtol=1e-12)
         for op in ("var", "std"):
             np.testing.assert_allclose(self.answer("run", "reduce", op, "x", "--axis", "1", "--ddof", "1"), getattr(np, op)(x, axis=1, ddof=1), rtol=1e-12)
         np.testing.assert_allclose(self.answer("run", "reduce", "sum", "x[:, ::2, 3]", "--axis", "1"), x[:, ::2, 3].sum(axis=1), rtol=1e-12)
