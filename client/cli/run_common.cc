@@ -9,6 +9,7 @@
 #include "client/cli/run_answer.h"
 #include "client/cli/wait.h"
 #include "common/array/array_spec.h"
+#include "common/array/npy.h"
 
 namespace parcompute::cli {
 
@@ -58,6 +59,18 @@ SubmitOptions submit_options(Session& session, const RunFlags& args) {
   return options;
 }
 
+namespace {
+
+// A scalar becomes an array without dimensions, as numpy.save has it.
+void write_file(Session& session, const JobResult& result, const std::string& file) {
+  if (result.output) return session.export_npy(result.output, file);
+  if (!result.scalar) return;
+  const auto written = write_npy(file, ArraySpec{result.scalar->dtype, {}, {}, 0}, result.scalar->bytes.data());
+  if (!written) throw Failure(written.error().code, written.error().message, written.error().system_errno);
+}
+
+}  // namespace
+
 Answer run_job(const Context& context, Session& session, const Operation& operation, const RunFlags& args,
                const Ending& ending) {
   check(args);
@@ -67,10 +80,10 @@ Answer run_job(const Context& context, Session& session, const Operation& operat
     return {.value = std::move(value), .array = {}};
   }
   JobResult result = wait_for(context, job, args.timeout, GiveUp::kCancelJob);
-  if (result.output && names_file(args.out)) session.export_npy(result.output, args.out);
+  if (names_file(args.out)) write_file(session, result, args.out);
   if (ending.finish) ending.finish(result);
   Value value = describe_result(result);
-  if (result.output && names_file(args.out)) value["result"]["path"] = args.out;
+  if (names_file(args.out)) (result.output ? value["result"] : value)["path"] = args.out;
   if (!args.into.empty()) value["into"] = args.into;
   context.note(ending.summary(result));
   const bool is_shown = args.out.empty() && args.into.empty() && result.output && !result.scalar;

@@ -50,7 +50,7 @@ bool may_repeat_elements(const ArraySpec& spec) {
       steps.emplace_back(static_cast<std::uint64_t>(std::abs(spec.strides[axis])), static_cast<std::uint64_t>(spec.shape[axis] - 1));
   std::sort(steps.begin(), steps.end());
   std::uint64_t reach = itemsize(spec.dtype);
-  for (const auto [step, count] : steps) {
+  for (const auto& [step, count] : steps) {
     if (step < reach) return true;
     reach += step * count;
   }

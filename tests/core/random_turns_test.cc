@@ -65,12 +65,13 @@ class RandomTurns : public TurnsTest, public ::testing::WithParamInterface<unsig
       case 0: request = sum(a); break;
       case 1: request = add_one(a); break;
       case 2: request = into(a, "b + c", {b, c}); break;
-      case 3: request = into(a, "1.0", {}); break;
+      case 3: request = overwrite(a); break;
       case 4: request = arange(a, {8}); break;
-      default:
-        request = into(a, "1.0", {});
-        to_wire(first(static_cast<std::int64_t>(below(9))), *request.mutable_submit_job()->mutable_existing_output()->mutable_view());
-        break;
+      default: {
+        const auto count = static_cast<std::int64_t>(below(9));
+        request = overwrite(a, {count});
+        to_wire(first(count), *request.mutable_submit_job()->mutable_existing_output()->mutable_view());
+      }
     }
     if (request.submit_job().operation().has_evaluate() && request.submit_job().inputs_size() == 2) {
       request.mutable_submit_job()->mutable_operation()->mutable_evaluate()->set_names(0, "b");

@@ -26,6 +26,12 @@ class TurnsTest : public CoreTest {
     return request;
   }
   static wire::Request add_one(const std::string& name) { return into(name, name + " + 1.0", {name}); }
+  // 0.0, 1.0, ... into it, whatever it holds; without a scratch area.
+  static wire::Request overwrite(const std::string& output, const Dims& shape = {8}) {
+    wire::Request request = arange("", shape);
+    request.mutable_submit_job()->mutable_existing_output()->set_name(output);
+    return request;
+  }
   // The first `count` elements of a float64 array.
   static ArraySpec first(std::int64_t count) { return *make_spec(DType::kFloat64, {count}); }
 

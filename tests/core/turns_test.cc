@@ -23,11 +23,12 @@ TEST_F(TurnsTest, AReaderComesAfterTheWriter) {
 TEST_F(TurnsTest, AWriterComesAfterItsReaders) {
   create("a");
   const JobId one = submit(sum("a")), two = submit(sum("a"));
-  const JobId writer = submit(into("a", "7.0", {}));
-  EXPECT_THAT(handed_out(), ElementsAre(one, two)) << "readers do not wait for one another";
-  step();
+  const JobId writer = submit(overwrite("a"));
+  EXPECT_EQ(state(one), JobState::kRunning);
+  EXPECT_EQ(state(two), JobState::kRunning) << "readers do not wait for one another";
+  step_through(one);
   EXPECT_EQ(state(writer), JobState::kQueued);
-  step();
+  step_through(two);
   EXPECT_EQ(state(writer), JobState::kRunning);
   complete_everything();
   EXPECT_EQ(state(writer), JobState::kDone);
@@ -35,7 +36,7 @@ TEST_F(TurnsTest, AWriterComesAfterItsReaders) {
 
 TEST_F(TurnsTest, WritersTakeTurns) {
   create("a");
-  const JobId one = submit(into("a", "1.0", {})), two = submit(into("a", "2.0", {}));
+  const JobId one = submit(overwrite("a")), two = submit(overwrite("a"));
   EXPECT_EQ(state(two), JobState::kQueued);
   step_through(one);
   EXPECT_THAT(handed_out(), ElementsAre(two));
@@ -116,7 +117,7 @@ TEST_F(TurnsTest, ACancelledReaderIsNotWaitedFor) {
 TEST_F(TurnsTest, AFailedWriterTakesThoseBehindItAlong) {
   create("a");
   const JobId writer = submit(add_one("a"));
-  const JobId reader = submit(sum("a")), next = submit(into("a", "1.0", {})), last = submit(sum("a"));
+  const JobId reader = submit(sum("a")), next = submit(overwrite("a")), last = submit(sum("a"));
   step();
   fail_step("the block went wrong");
   EXPECT_EQ(state(writer), JobState::kFailed);
@@ -214,7 +215,7 @@ TEST_F(TurnsTest, AnAnonymousArrayGoesWithItsSessionAndTheLastJobThatWritesIt) {
   const SessionId other = open_session();
   const wire::Reply made = ask(other, zeros("", {8}));
   const std::uint64_t id = made.job_ended().output().id();
-  wire::Request request = into("", "1.0", {});
+  wire::Request request = overwrite("");
   request.mutable_submit_job()->mutable_existing_output()->set_id(id);
   const JobId one = submit(request), two = submit(request);
   core->on_session_closed(other);
@@ -259,8 +260,8 @@ TEST_F(TurnsTest, ShuttingDownKeepsWhatNobodyHadBegunToWrite) {
 TEST_F(TurnsTest, ReadOnlyFilesAreNotWritten) {
   attach("fixed", false);
   attach("open", true);
-  EXPECT_THAT(refusal(into("fixed", "1.0", {}), ErrorCode::kNotPermitted), HasSubstr("'fixed' is read-only"));
-  const JobId id = submit(into("open", "1.0", {}));
+  EXPECT_THAT(refusal(overwrite("fixed"), ErrorCode::kNotPermitted), HasSubstr("'fixed' is read-only"));
+  const JobId id = submit(overwrite("open"));
   complete_everything();
   EXPECT_EQ(state(id), JobState::kDone);
 }
@@ -268,9 +269,9 @@ TEST_F(TurnsTest, ReadOnlyFilesAreNotWritten) {
 TEST_F(TurnsTest, OtherUsersArraysAreNotWritten) {
   create("a");
   const SessionId mallory = open_session(2000);
-  EXPECT_THAT(refusal(mallory, into("a", "1.0", {}), ErrorCode::kNotPermitted), HasSubstr("belongs to uid 1000"));
+  EXPECT_THAT(refusal(mallory, overwrite("a"), ErrorCode::kNotPermitted), HasSubstr("belongs to uid 1000"));
   const SessionId root = open_session(0);
-  submit(root, into("a", "1.0", {}));
+  submit(root, overwrite("a"));
   complete_everything();
 }
 
@@ -332,7 +333,7 @@ TEST_F(TurnsTest, AnOutputWhoseElementsShareAPlaceIsRefused) {
 }
 
 TEST_F(TurnsTest, AnOutputThatIsNamedMustBeThere) {
-  EXPECT_THAT(refusal(into("nowhere", "1.0", {}), ErrorCode::kNotFound), HasSubstr("no array 'nowhere'"));
+  EXPECT_THAT(refusal(overwrite("nowhere"), ErrorCode::kNotFound), HasSubstr("no array 'nowhere'"));
 }
 
 }  // namespace

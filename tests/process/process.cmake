@@ -18,12 +18,14 @@ add_executable(process_test
   ${CMAKE_CURRENT_LIST_DIR}/determinism_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/hostile_client_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/hostile_request_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/into_arrays_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/job_order_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/jobs_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/many_arrays_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/npy_files_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/process_tree_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/server_death_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/shortened_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/spare_segments_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/starting_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/worker_death_test.cc)

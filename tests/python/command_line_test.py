@@ -115,6 +115,167 @@ class CommandLine(unittest.TestCase):
         for array in arrays:
             self.assertEqual(self.client("show", self.save("shown.npy", array)), f"{array}\n", array.tolist())
 
+    # ---- expressions
+
+    def answer(self, *words):
+        """What a command computes, as NumPy has it: through --json."""
+        answer = json.loads(self.client(*words, "--json"))
+        return np.array(answer["data"] if "data" in answer else answer["result"])
+
+    def exported(self, name):
+        self.client("export", name, "exported.npy")
+        return np.load(self.folder / "exported.npy")
+
+    def imported(self, name, array):
+        self.client("import", name, self.save(f"{name}.npy", array))
+        return array
+
+    def test_expressions_are_numpys(self):
+        random = np.random.default_rng(3)
+        x = self.imported("x", random.standard_normal((30, 20)))
+        y = self.imported("y", random.standard_normal(20))
+        n = self.imported("n", random.integers(-100, 100, (30, 20)))
+        np.testing.assert_array_equal(self.answer("run", "expr", "x * y + 2"), x * y + 2)
+        np.testing.assert_array_equal(self.answer("run", "expr", "where(n > 0, n, -n) % 7"), np.where(n > 0, n, -n) % 7)
+        np.testing.assert_array_equal(self.answer("run", "expr", "u - v", "u=x[::2, ::-1]", "v=x[1::2]"), x[::2, ::-1] - x[1::2])
+        np.testing.assert_array_equal(self.answer("run", "expr", "a + a", "a=x[5].reshape(4, 5).T"), x[5].reshape(4, 5).T * 2)
+        np.testing.assert_array_equal(self.answer("run", "expr", "f * 2", "f=x.npy"), x * 2)
+        np.testing.assert_array_equal(self.answer("run", "expr", "f * 2", "f=x.npy[0]"), x[0] * 2)
+        np.testing.assert_allclose(self.answer("run", "expr", "sqrt(sum(x**2))"), np.sqrt((x**2).sum()), rtol=1e-14)
+        np.testing.assert_allclose(self.answer("run", "expr", "x - mean(x, axis=0, keepdims=True)"), x - x.mean(axis=0, keepdims=True), rtol=0, atol=1e-14)
+        self.assertEqual(self.client("run", "expr", "1 + 2"), "3\n")
+        self.assertEqual(self.client("run", "expr", "any(n > 1000)"), "False\n")
+
+    def test_results_without_a_destination_are_printed_as_numpy_prints_them(self):
+        n = self.imported("n", np.arange(2400).reshape(40, 60))
+        x = self.imported("x", np.linspace(-1, 1, 7))
+        self.assertEqual(self.client("run", "expr", "n * 2"), f"{n * 2}\n")
+        self.assertEqual(self.client("run", "expr", "x / 3"), f"{x / 3}\n")
+        self.assertEqual(self.client("run", "expr", "x > 0"), f"{x > 0}\n")
+        self.assertEqual(self.client("run", "expr", "k * (1 + 2j)", "k=x[:2]"), f"{x[:2] * (1 + 2j)}\n")
+        self.assertEqual(self.client("run", "expr", "k", "k=n[:0]"), "[]\n")
+        answer = json.loads(self.client("run", "expr", "n + 1", "--json"))
+        np.testing.assert_array_equal(answer["data"], n + 1)
+        self.assertEqual(answer["result"]["shape"], [40, 60])
+        self.assertEqual({array["name"] for array in json.loads(self.client("list", "--json"))}, {"n", "x"}, "nothing stays")
+        self.assertEqual(self.client("run", "expr", "n + 1", "--out", "kept"), "")
+
+    def test_dtypes_are_those_asked_for(self):
+        x = self.imported("x", np.linspace(-3, 3, 50))
+        self.client("run", "expr", "x / 3", "--dtype", "float32", "--out", "y")
+        y = self.exported("y")
+        self.assertEqual(y.dtype, np.float32)
+        np.testing.assert_array_equal(y, (x / 3).astype(np.float32))
+        self.client("run", "expr", "int8(x)", "--out", "z")
+        self.assertEqual(self.exported("z").dtype, np.int8)
+
+    def test_results_go_into_arrays_that_exist_and_views_of_them(self):
+        a = self.imported("a", np.arange(200.0).reshape(10, 20))
+        self.client("run", "expr", "a + 1", "--into", "a")
+        np.testing.assert_array_equal(self.exported("a"), a := a + 1)
+        self.client("run", "expr", "x * 2", "x=a[1:]", "--into", "a[:-1]")
+        a = a.copy()
+        a[:-1] = a[1:] * 2
+        np.testing.assert_array_equal(self.exported("a"), a)
+        self.client("run", "expr", "x", "x=a[0]", "--into", "a[9, ::-1]")
+        a[9, ::-1] = a[0]
+        np.testing.assert_array_equal(self.exported("a"), a)
+        self.client("create", "t", "--shape", "20x10")
+        self.client("run", "matmul", "a", "a.T", "--into", "t[:10]")
+        np.testing.assert_allclose(self.exported("t")[:10], a @ a.T, rtol=1e-14)
+        self.client("run", "sort", "a", "--into", "t.T")
+        np.testing.assert_array_equal(self.exported("t"), np.sort(a).T)
+        answer = json.loads(self.client("run", "reduce", "sum", "a", "--axis", "0", "--into", "t[:, 0]", "--json"))
+        np.testing.assert_allclose(self.exported("t")[:, 0], a.sum(axis=0), rtol=1e-14)
+        self.assertEqual(answer["into"], "t[:, 0]")
+        self.save("file.npy", np.zeros(20))
+        self.client("attach", "file", "file.npy", "--writable")
+        self.client("run", "reduce", "max", "a", "--axis", "0", "--into", "file")
+        np.testing.assert_array_equal(np.load(self.folder / "file.npy"), a.max(axis=0))
+
+    # ---- reductions, products, order
+
+    def test_reductions_are_numpys(self):
+        x = self.imported("x", np.random.default_rng(4).standard_normal((6, 7, 8)))
+        for op in ("sum", "mean", "min", "max", "prod", "var", "std", "argmin", "argmax"):
+            for axis in (None, 0, -1) + (() if op.startswith("arg") else ((0, 2),)):
+                for keepdims in (False, True):
+                    words = ["run", "reduce", op, "x"]
+                    if axis is not None:
+                        words.append("--axis=" + ",".join(map(str, np.atleast_1d(axis))))
+                    words += ["--keepdims"] * keepdims
+                    expected = getattr(np, op)(x, axis=axis, keepdims=keepdims)
+                    answer = self.answer(*words)
+                    self.assertEqual(answer.shape, np.shape(expected), words)
+                    np.testing.assert_allclose(answer, expected, rtol=1e-12, err_msg=str(words))
+        self.client("run", "reduce", "sum", "x", "--out", "sum.npy")
+        self.client("run", "reduce", "sum", "x", "--out", "total")
+        for total in (np.load(self.folder / "sum.npy"), self.exported("total")):
+            self.assertEqual(total.shape, ())
+            np.testing.assert_allclose(total, x.sum(), rtol=1e-12)
+        for op in ("var", "std"):
+            np.testing.assert_allclose(self.answer("run", "reduce", op, "x", "--axis", "1", "--ddof", "1"), getattr(np, op)(x, axis=1, ddof=1), rtol=1e-12)
+        np.testing.assert_allclose(self.answer("run", "reduce", "sum", "x[:, ::2, 3]", "--axis", "1"), x[:, ::2, 3].sum(axis=1), rtol=1e-12)
+
+    def test_products_are_numpys(self):
+        random = np.random.default_rng(5)
+        a = self.imported("a", random.integers(-9, 9, (12, 15)).astype(float))
+        b = self.imported("b", random.integers(-9, 9, (15, 9)).astype(float))
+        v = self.imported("v", random.integers(-9, 9, 15).astype(float))
+        c = self.imported("c", random.integers(-9, 9, (15, 9)) + 1j * random.integers(-9, 9, (15, 9)))
+        for words, expected in (
+            (("matmul", "a", "b"), a @ b), (("matmul", "b.T", "a.T"), b.T @ a.T), (("matmul", "a", "v"), a @ v), (("dot", "a", "b"), np.dot(a, b)),
+            (("dot", "v", "v"), np.dot(v, v)), (("vecdot", "a", "v"), (a * v).sum(-1)), (("outer", "v", "a"), np.outer(v, a)), (("matmul", "a[:, ::-1]", "b[::-1]"), a @ b),
+        ):
+            np.testing.assert_array_equal(self.answer("run", *words), expected, str(words))
+        np.testing.assert_array_equal(np.vectorize(complex)(self.answer("run", "matmul", "a", "c")), a @ c)
+
+    def test_order_is_numpys(self):
+        random = np.random.default_rng(6)
+        a = self.imported("a", random.integers(0, 50, (20, 30)))
+        x = self.imported("x", random.standard_normal((20, 30)))
+        i = self.imported("i", random.integers(-20, 20, 11))
+        m = self.imported("m", x[:, 0] > 0)
+        edges = self.imported("edges", np.array([-2.0, -0.5, 0.25, 3.0]))
+        line = self.imported("line", np.sort(x[0]))
+        for words, expected in (
+            (("sort", "a"), np.sort(a)), (("sort", "a", "--axis", "0"), np.sort(a, axis=0)), (("sort", "x", "--flat", "--descending"), np.sort(x, axis=None)[::-1]),
+            (("argsort", "a", "--axis=-2"), np.argsort(a, axis=0, kind="stable")), (("argsort", "a", "--flat"), np.argsort(a, axis=None, kind="stable")),
+            (("cumsum", "a"), np.cumsum(a)), (("cumsum", "a", "--axis", "1"), np.cumsum(a, axis=1)), (("cumprod", "a[:, :3]", "--axis", "1"), np.cumprod(a[:, :3], axis=1)),
+            (("unique", "a"), np.unique(a)), (("unique", "a[0:0]"), np.unique(a[:0])), (("compress", "a", "m"), a[x[:, 0] > 0]), (("take", "a", "i", "--axis", "0"), np.take(a, i, axis=0)),
+            (("take", "a", "i"), np.take(a, i)), (("searchsorted", "line", "x"), np.searchsorted(line, x)), (("searchsorted", "line", "x[0]", "--right"), np.searchsorted(line, x[0], side="right")),
+            (("bincount", "a.reshape(-1)"), np.bincount(a.ravel())), (("bincount", "a.reshape(-1)", "--minlength", "90"), np.bincount(a.ravel(), minlength=90)),
+            (("histogram", "x", "--bins", "7"), np.histogram(x, 7)[0]), (("histogram", "x", "--range=-1,1"), np.histogram(x, range=(-1, 1))[0]),
+            (("histogram", "x", "--edges", "edges"), np.histogram(x, edges)[0]), (("percentile", "x"), np.percentile(x, 50)),
+            (("percentile", "x", "--q", "0,12.5,100", "--axis", "1"), np.percentile(x, [0, 12.5, 100], axis=1)),
+            (("concatenate", "a", "a[:3]"), np.concatenate([a, a[:3]])), (("concatenate", "a", "a[:, ::-1]", "--axis=-1"), np.concatenate([a, a[:, ::-1]], axis=-1)),
+            (("stack", "a", "a", "--axis", "2"), np.stack([a, a], axis=2)),
+        ):
+            answer = self.answer("run", *words)
+            self.assertEqual(answer.shape, np.shape(expected), words)
+            np.testing.assert_allclose(answer, expected, rtol=1e-14, err_msg=str(words))
+
+    def test_random_numbers_are_those_of_numpys_philox(self):
+        for seed in (0, 7, 2**64 - 1):
+            self.client("run", "random", "uniform", "--shape", "3x5", "--seed", seed, "--low=-2", "--high", "5", "--out", "u")
+            numpys = np.random.Generator(np.random.Philox(key=seed)).uniform(-2, 5, (3, 5))
+            np.testing.assert_array_equal(self.exported("u"), numpys)
+            self.client("rm", "u")
+        for words in (("normal", "--mean", "3"), ("exponential", "--scale", "2"), ("integers", "--low=-3", "--high", "4")):
+            once = self.client("run", "random", *words, "--shape", "100", "--seed", "5")
+            self.assertEqual(self.client("run", "random", *words, "--shape", "100", "--seed", "5", "--chunk", "1"), once)
+            self.assertNotEqual(self.client("run", "random", *words, "--shape", "100", "--seed", "6"), once)
+
+    def test_views_are_shown_exported_and_described(self):
+        a = self.imported("a", np.arange(60.0).reshape(6, 10))
+        for view, expected in (("a[::2].T", a[::2].T), ("a[1, ::-3]", a[1, ::-3]), ("a[2, 3]", a[2, 3]), ("a.reshape(4, 15)", a.reshape(4, 15)), ("a[:, None, 2]", a[:, None, 2]), ("a.npy[..., -1]", a[..., -1])):
+            self.assertEqual(self.client("show", view), f"{expected}\n", view)
+            np.testing.assert_array_equal(self.exported(view), expected)
+            self.assertEqual(np.load(self.folder / "exported.npy").shape, np.shape(expected))
+            self.assertEqual(json.loads(self.client("info", view, "--json"))["shape"], list(np.shape(expected)))
+            np.testing.assert_array_equal(json.loads(self.client("show", view, "--json"))["data"], expected)
+        self.assertIn("10x3", self.client("info", "a[::2].T"))
+
     # ---- what is not there yet, or no more
 
     def test_an_array_that_a_job_is_writing_is_not_shown_as_if_it_were_whole(self):
@@ -148,6 +309,43 @@ class CommandLine(unittest.TestCase):
         self.refused(65, ["a.txt", ".png"], "image", "a", "a.txt")
         self.refused(66, ["'x'", "'y'"], "rm", "x", "a", "y", "-q")
         self.refused(66, ["'a'"], "show", "a")
+
+    def test_commands_that_compute_refuse_what_makes_no_sense(self):
+        self.imported("a", np.arange(12.0).reshape(3, 4))
+        self.imported("n", np.arange(12).reshape(3, 4))
+        self.save("f.npy", np.zeros((3, 4)))
+        self.refused(65, ["'nosuch'"], "run", "expr", "a + nosuch")
+        self.refused(66, ["'nosuch'"], "run", "expr", "a + b", "b=nosuch")
+        self.refused(66, ["'nosuch'"], "run", "expr", "a + 1", "--into", "nosuch")
+        self.refused(65, ["3x4", "4x3"], "run", "expr", "a + b", "b=a.T")
+        self.refused(65, ["'a'"], "run", "expr", "b + 1", "b=a[7]")
+        self.refused(65, ["'a'"], "show", "a[::0]")
+        self.refused(65, ["'a'"], "show", "a[1,2,3]")
+        self.refused(65, ["'a'"], "show", "a.reshape(5, 5)")
+        self.refused(65, ["axis"], "run", "reduce", "sum", "a", "--axis", "2")
+        self.refused(65, ["axis"], "run", "sort", "a", "--axis", "2")
+        self.refused(64, ["--axis"], "run", "reduce", "sum", "a", "--axis", "x")
+        self.refused(64, ["--ddof"], "run", "reduce", "sum", "a", "--ddof", "1")
+        self.refused(64, ["f.npy", "attach", "--writable"], "run", "expr", "a + 1", "--into", "f.npy")
+        self.refused(65, ["float64", "int64", "cast"], "run", "expr", "a + 1", "--into", "n")
+        self.refused(65, ["shapes must be the same"], "run", "expr", "a + 1", "--into", "a[0]")
+        self.refused(64, ["NAME=ARRAY"], "run", "expr", "a + 1", "b")
+        self.refused(64, ["twice"], "run", "expr", "b + 1", "b=a", "b=n")
+        self.refused(64, ["--into", "--out"], "run", "expr", "a + 1", "--into", "a", "--out", "b")
+        self.refused(65, [], "run", "expr", "a +")
+        self.refused(65, [], "run", "expr", "__import__('os')")
+        self.refused(65, ["3x4"], "run", "matmul", "a", "a")
+        self.refused(65, ["'n'", "float64"], "run", "concatenate", "a", "n")
+        self.refused(65, ["new array"], "run", "unique", "a", "--into", "a")
+        self.refused(64, ["--high"], "run", "random", "integers", "--shape", "3")
+        self.refused(64, ["--mean"], "run", "random", "uniform", "--shape", "3", "--mean", "1")
+        self.refused(65, [], "run", "percentile", "a", "--q", "101")
+        self.refused(64, ["--q"], "run", "percentile", "a", "--q", "half")
+        self.refused(65, ["bool"], "run", "compress", "a", "n")
+        self.imported("i", np.array([0, 99]))
+        self.refused(1, ["99"], "run", "take", "a", "i")
+        self.client("attach", "fixed", "f.npy")
+        self.refused(77, ["'fixed'", "read-only"], "run", "expr", "a + 1", "--into", "fixed")
 
     def test_a_file_is_never_replaced_by_a_socket(self):
         for program in ([BIN / "parcompute-client", "--socket", self.folder / "run" / "precious", "start"],
