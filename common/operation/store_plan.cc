@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "common/array/view.h"
 #include "common/base/checked.h"
 #include "common/operation/plans.h"
 
@@ -65,16 +66,18 @@ Result<void> redirect(Plan& plan, std::string_view operation, const OperandInfo&
     return fail(ErrorCode::kInvalidArgument, fmt::format("the result of {} ({}) cannot go into {}: {}", operation, format_spec(*plan.output), format_operand(into), why));
   };
   if (plan.answers_length) return refuse("how long it is shows at the end: let it be a new array");
-  if (plan.output->shape != into.spec.shape) return refuse("the shapes must be the same");
+  auto stretched = broadcast_to(*plan.output, into.spec.shape);
+  if (!stretched) return refuse("its shape does not stretch to the other's");
   if (!casts_within_kind(plan.output->dtype, into.spec.dtype)) return refuse(fmt::format("{} does not become {} without being asked to: cast it", name(plan.output->dtype), name(into.spec.dtype)));
   if (may_repeat_elements(into.spec)) return refuse("several elements of the view lie in the same place");
 
   const bool overlaps = std::any_of(inputs.begin(), inputs.end(), [&](const OperandInfo& input) { return may_overlap(input, into); });
-  const bool direct = !overlaps && into.spec.dtype == plan.output->dtype && is_c_contiguous(into.spec) && is_aligned(into.spec) && !plan.output_is_zeroed;
+  const bool direct = !overlaps && into.spec.dtype == plan.output->dtype && is_c_contiguous(into.spec) && is_aligned(into.spec) && !plan.output_is_zeroed &&
+                      plan.output->shape == into.spec.shape;
   if (!direct) {
-    StoredResult stored{*plan.output, round_up(plan.scratch_bytes, kAlignment), plan.output_is_zeroed};
+    StoredResult stored{*plan.output, *std::move(stretched), round_up(plan.scratch_bytes, kAlignment), plan.output_is_zeroed};
     if (!stored.is_zeros) plan.scratch_bytes = stored.offset + byte_count(stored.spec);
-    const std::uint64_t elements = element_count(stored.spec);
+    const std::uint64_t elements = element_count(into.spec);
     if (elements > 0)
       plan.phases.push_back({ceil_div(elements, kStoreBlockElements), static_cast<double>(std::min(elements, kStoreBlockElements)) * kStoreElementNs});
     plan.stored = std::move(stored);

@@ -99,7 +99,7 @@ TEST_F(IntoArrays, TransposedAndSteppedViewsTakeTheirElementsAndNoOthers) {
     for (std::size_t j = 0; j < 400; ++j) ASSERT_EQ(turned[i * 400 + j], static_cast<std::int64_t>(j * 400 + i));
 }
 
-TEST_F(IntoArrays, DTypesAreCastWithinTheirKindAndShapesMustBeTheSame) {
+TEST_F(IntoArrays, DTypesAreCastWithinTheirKindAndShapesStretch) {
   open();
   auto narrow = session_->create_arange("narrow", DType::kFloat32, {1000});
   auto wide = session_->create("wide", DType::kFloat64, {1000});
@@ -111,13 +111,19 @@ TEST_F(IntoArrays, DTypesAreCastWithinTheirKindAndShapesMustBeTheSame) {
   evaluate("whole", wide, {{"whole", whole}});
   EXPECT_EQ(copy<double>(wide)[999], 999.0);
   expect_failure([&] { evaluate("narrow", whole, {{"narrow", narrow}}); }, ErrorCode::kInvalidArgument, {"float32", "int64", "cast"});
-  for (const char* view : {"[:999]", "[None]", "[:1]"})
-    expect_failure([&] { evaluate("wide", narrow.viewed(view), {{"wide", wide}}); }, ErrorCode::kInvalidArgument, {"shapes must be the same"});
-  auto row = session_->create("row", DType::kFloat64, {1});
-  expect_failure([&] { evaluate("row", wide, {{"row", row}}); }, ErrorCode::kInvalidArgument, {"shapes must be the same"});
+  for (const char* view : {"[:999]", "[:1]"})
+    expect_failure([&] { evaluate("wide", narrow.viewed(view), {{"wide", wide}}); }, ErrorCode::kInvalidArgument, {"does not stretch"});
   // Nothing of it changed anything.
   EXPECT_EQ(copy<float>(narrow)[999], 1999.0F);
   EXPECT_FALSE(session_->find("narrow").info().incomplete);
+
+  auto row = session_->create_arange("row", DType::kFloat64, {5});
+  auto table = session_->create("table", DType::kFloat64, {20000, 5});
+  evaluate("row + 1", table.viewed("[::2]"), {{"row", row}});
+  evaluate("-1", table.viewed("[1::2, 1:4]"));
+  const auto elements = copy<double>(table);
+  for (std::size_t i = 0; i < 20000; ++i)
+    for (std::size_t j = 0; j < 5; ++j) ASSERT_EQ(elements[i * 5 + j], i % 2 == 0 ? static_cast<double>(j + 1) : j >= 1 && j < 4 ? -1 : 0) << i << ", " << j;
 }
 
 TEST_F(IntoArrays, EveryOperationMayWriteIntoAView) {

@@ -328,7 +328,7 @@ class CommandLine(unittest.TestCase):
         self.refused(64, ["--ddof"], "run", "reduce", "sum", "a", "--ddof", "1")
         self.refused(64, ["f.npy", "attach", "--writable"], "run", "expr", "a + 1", "--into", "f.npy")
         self.refused(65, ["float64", "int64", "cast"], "run", "expr", "a + 1", "--into", "n")
-        self.refused(65, ["shapes must be the same"], "run", "expr", "a + 1", "--into", "a[0]")
+        self.refused(65, ["does not stretch"], "run", "expr", "a + 1", "--into", "a[0]")
         self.refused(64, ["NAME=ARRAY"], "run", "expr", "a + 1", "b")
         self.refused(64, ["twice"], "run", "expr", "b + 1", "b=a", "b=n")
         self.refused(64, ["--into", "--out"], "run", "expr", "a + 1", "--into", "a", "--out", "b")

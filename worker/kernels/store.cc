@@ -19,7 +19,7 @@ KernelJob inner_job(const KernelJob& job) {
   const StoredResult& stored = *job.plan.stored;
   inner.plan.output = stored.spec;
   inner.plan.stored.reset();
-  if (element_count(stored.spec) > 0) inner.plan.phases.pop_back();
+  if (element_count(stored.stretched) > 0) inner.plan.phases.pop_back();
   const bool made = !stored.is_zeros && element_count(stored.spec) > 0;
   inner.outputs.push_back({stored.spec, job.outputs[0].label, made ? job.scratch.data() + stored.offset : nullptr, -1, 0});
   return inner;
@@ -31,14 +31,15 @@ class Store final : public Kernel {
       : output_(job.outputs[0]),
         stored_(*job.plan.stored),
         result_(stored_.is_zeros || job.scratch.empty() ? nullptr : job.scratch.data() + stored_.offset),
-        own_phase_(job.plan.phases.size() - (element_count(stored_.spec) > 0 ? 1 : 0)),
+        own_phase_(job.plan.phases.size() - (element_count(stored_.stretched) > 0 ? 1 : 0)),
+        is_stretched_(!is_c_contiguous(stored_.stretched)),
         scalar_(job.plan.scalar),
         cast_(find_cast(stored_.spec.dtype, output_.spec.dtype)),
         inner_(own_phase_ > 0 ? row.make(inner_job(job)) : nullptr) {}
 
   Result<void> run(std::size_t phase, BlockRange blocks, ScalarBytes& value) override {
     if (phase < own_phase_) return inner_->run(phase, blocks, value);
-    const std::uint64_t end = std::min(element_count(stored_.spec), (blocks.first + blocks.count) * kStoreBlockElements);
+    const std::uint64_t end = std::min(element_count(stored_.stretched), (blocks.first + blocks.count) * kStoreBlockElements);
     for (std::uint64_t at = blocks.first * kStoreBlockElements; at < end; at += kStrip) store(at, std::min<std::uint64_t>(kStrip, end - at));
     // The job's scalar is the result's only element.
     if (scalar_ && result_ != nullptr) std::memcpy(value.data(), result_, itemsize(*scalar_));
@@ -48,11 +49,17 @@ class Store final : public Kernel {
  private:
   void store(std::uint64_t first, std::size_t count) {
     alignas(64) std::byte cast[kStrip * kMostItemBytes];
+    alignas(64) std::byte gathered[kStrip * kMostItemBytes];
     const std::byte* from = cast;
     if (result_ == nullptr) {
       std::memset(cast, 0, count * itemsize(output_.spec.dtype));
     } else {
-      from = result_ + first * itemsize(stored_.spec.dtype);
+      if (is_stretched_) {
+        gather(stored_.stretched, result_, first, count, gathered);
+        from = gathered;
+      } else {
+        from = result_ + first * itemsize(stored_.spec.dtype);
+      }
       if (stored_.spec.dtype != output_.spec.dtype) {
         Strip strip;
         strip.in[0] = from;
@@ -69,6 +76,7 @@ class Store final : public Kernel {
   StoredResult stored_;
   const std::byte* result_;
   std::size_t own_phase_;
+  bool is_stretched_;
   std::optional<DType> scalar_;
   Loop cast_;
   std::unique_ptr<Kernel> inner_;  // null where there is nothing to make: zeros
