@@ -28,8 +28,7 @@ class TurnsTest : public CoreTest {
   static wire::Request add_one(const std::string& name) { return into(name, name + " + 1.0", {name}); }
   // 0.0, 1.0, ... into it, whatever it holds; without a scratch area.
   static wire::Request overwrite(const std::string& output, const Dims& shape = {8}) {
-    wire::Request request = arange("", {8});
-    to_wire(*make_spec(DType::kFloat64, Dims(shape)), *request.mutable_submit_job()->mutable_operation()->mutable_fill()->mutable_spec());
+    wire::Request request = arange("", shape);
     request.mutable_submit_job()->mutable_existing_output()->set_name(output);
     return request;
   }
