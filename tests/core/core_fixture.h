@@ -58,16 +58,16 @@ class CoreTest : public ::testing::Test {
     request.mutable_submit_job()->set_chunk_blocks(chunk);
     return request;
   }
-  static wire::Request zeros(const std::string& name, Dims shape, DType dtype = DType::kFloat64) {
+  static wire::Request zeros(const std::string& name, const Dims& shape, DType dtype = DType::kFloat64) {
     wire::Request request;
     wire::SubmitJob& submit = *request.mutable_submit_job();
-    to_wire(*make_spec(dtype, std::move(shape)), *submit.mutable_operation()->mutable_fill()->mutable_spec());
+    to_wire(*make_spec(dtype, shape), *submit.mutable_operation()->mutable_fill()->mutable_spec());
     if (name.empty()) submit.set_anonymous_output(true);
     else submit.set_output_name(name);
     return request;
   }
-  static wire::Request arange(const std::string& name, Dims shape) {
-    wire::Request request = zeros(name, std::move(shape));
+  static wire::Request arange(const std::string& name, const Dims& shape) {
+    wire::Request request = zeros(name, shape);
     request.mutable_submit_job()->mutable_operation()->mutable_fill()->set_how(wire::Fill::ARANGE);
     return request;
   }

@@ -61,6 +61,38 @@ TEST_F(SameBits, ForSumsOfFloat32) {
   for (const std::int64_t size : {1'000'007, 32'769, 262'143}) check_sum<float>(size);
 }
 
+TEST_F(SameBits, ForExpressionsThatReduceInTheirMiddle) {
+  check([](Session& session, const SubmitOptions& options) {
+    auto x = session.create("", DType::kFloat32, {777, 513});
+    fill_with_rough_numbers(x.view<float>(), 23);
+    std::string bits;
+    for (const char* expression : {"x - mean(x, axis=1, keepdims=True)", "std(x, axis=0)", "sum(x * x, axis=(0, 1), keepdims=True)", "exp(x * 1e-6) / (1 + x**2)"})
+      bits += raw(session.submit(session.evaluate(expression, {{"x", x}}), options).wait().output);
+    return bits;
+  });
+}
+
+TEST_F(SameBits, ForWhatIsWrittenIntoItsOwnOperand) {
+  check([](Session& session, const SubmitOptions& options) {
+    auto x = session.create("", DType::kFloat64, {300'007});
+    fill_with_rough_numbers(x.view<double>(), 29);
+    SubmitOptions in_place = options;
+    in_place.into = x.viewed("[1:]");
+    for (int round = 0; round < 3; ++round)
+      session.submit(session.evaluate("a * 0.5 + b", {{"a", x.viewed("[:-1]")}, {"b", x.viewed("[:0:-1]")}}), in_place).wait();
+    return raw(x);
+  });
+}
+
+TEST_F(SameBits, ForSortedAndSummedUpOnes) {
+  check([](Session& session, const SubmitOptions& options) {
+    auto x = session.create("", DType::kFloat64, {400'003});
+    fill_with_rough_numbers(x.view<double>(), 31);
+    return raw(session.submit(Sort{x, 0}, options).wait().output) + raw(session.submit(Cumsum{x, {}}, options).wait().output) +
+           raw(session.submit(Unique{x}, options).wait().output) + raw(session.submit(Argsort{x, 0}, options).wait().output);
+  });
+}
+
 TEST_F(SameBits, ForProductsOfMatrices) {
   check([](Session& session, const SubmitOptions& options) {
     auto a = session.create("", DType::kFloat64, {333, 257});

@@ -1,23 +1,15 @@
 // Results that go into arrays that exist: views of all kinds, files, overlaps, workers that die, many clients.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <fstream>
 #include <random>
 #include <thread>
 
 #include <fmt/format.h>
-#include <gmock/gmock.h>
 
-#include "tests/support/npy_bytes.h"
 #include "tests/support/reference.h"
 #include "tests/support/server_fixture.h"
 
 namespace parcompute::testing {
 namespace {
-
-using ::testing::HasSubstr;
 
 SubmitOptions into(const Array& array, std::uint64_t chunk = 0) {
   SubmitOptions options;
@@ -143,7 +135,7 @@ TEST_F(IntoArrays, EveryOperationMayWriteIntoAView) {
   EXPECT_EQ(copy<double>(a).front(), 1950);
   session_->submit(Cumsum{a.viewed("[0]"), {}}, into(a.viewed("[1]"))).wait();
   EXPECT_EQ(copy<double>(a)[51], 1950 + 1951);
-  expect_failure([&] { session_->submit(Unique{a.viewed("[0]")}, into(a.viewed("[1]"))); }, ErrorCode::kInvalidArgument, {"new array"});
+  expect_failure([&] { session_->submit(Unique{a.viewed("[0]")}, into(a.viewed("[1]"))).wait(); }, ErrorCode::kInvalidArgument, {"new array"});
 }
 
 TEST_F(IntoArrays, AWritableFileIsWrittenAndAReadOnlyOneIsNot) {
@@ -219,7 +211,7 @@ TEST_F(IntoArrays, AServerThatIsKilledLeavesWhatWasBeingWrittenIncompleteAndTheR
   EXPECT_TRUE(session.find("a").info().incomplete);
   EXPECT_FALSE(session.find("b").info().incomplete);
   auto a = session.find("a");
-  expect_failure([&] { session.submit(session.evaluate("a + 1"), into(a)); }, ErrorCode::kBadData, {"'a' is incomplete"});
+  expect_failure([&] { session.submit(session.evaluate("a + 1"), into(a)).wait(); }, ErrorCode::kBadData, {"'a' is incomplete"});
   session.submit(session.evaluate("b * 2"), into(a)).wait();
   EXPECT_FALSE(session.find("a").info().incomplete);
   EXPECT_EQ(copy<std::int64_t>(a)[99'999], 199'998);
