@@ -113,7 +113,7 @@ Answer compress(const Context& context, const AxisFlags& args) {
 
 struct CountFlags : RunFlags {
   std::string array, weights, edges, range;
-  std::uint64_t bins = 10, least_length = 0;
+  std::uint64_t bins = 0, least_length = 0;
 };
 
 // A whole number that the server computes of an array.
@@ -140,16 +140,18 @@ Answer bincount(const Context& context, const CountFlags& args) {
 
 void histogram_flags(CLI::App& app, CountFlags& args) {
   add_operand(app, "ARRAY", args.array, "an array's name, a .npy file, or a view of either");
-  CLI::Option* bins = add_count(app, "--bins", args.bins, "so many bins of equal width (default: 10)");
-  CLI::Option* range = app.add_option("--range", args.range, "from the lower to the upper end (default: from the least element to the largest)")->type_name("LOW,HIGH");
-  app.add_option("--edges", args.edges, "an array of the bins' edges, instead")->type_name("ARRAY")->excludes(bins)->excludes(range);
+  add_count(app, "--bins", args.bins, "so many bins of equal width (default: 10)");
+  app.add_option("--range", args.range, "from the lower to the upper end (default: from the least element to the largest)")->type_name("LOW,HIGH");
+  app.add_option("--edges", args.edges, "an array of the bins' edges, instead")->type_name("ARRAY");
   app.add_option("--weights", args.weights, "add these up (float64) instead of counting")->type_name("ARRAY");
   add_destination(app, args);
   add_run_flags(app, args);
 }
 Answer histogram(const Context& context, const CountFlags& args) {
   Session session = context.connect_or_start();
-  Histogram operation{operand(session, args.array), args.bins, 0, 1, {}, {}};
+  if (!args.edges.empty() && (args.bins != 0 || !args.range.empty())) throw UsageError("--edges says where the bins are: leave --bins and --range away");
+  constexpr std::uint64_t kNumPysBins = 10;
+  Histogram operation{operand(session, args.array), args.bins == 0 ? kNumPysBins : args.bins, 0, 1, {}, {}};
   if (!args.weights.empty()) operation.weights = operand(session, args.weights);
   if (!args.edges.empty()) {
     operation.edges = operand(session, args.edges);
