@@ -7,11 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "common/expression/program.h"
 #include "worker/kernels/loops.h"
+#include "worker/kernels/stream_copy.h"
 
 namespace parcompute {
 
@@ -33,6 +35,10 @@ class Evaluator {
   // computes can be written there (aligned), it is, and `into` is what comes back.
   Result<const std::byte*> run(std::uint64_t first, std::size_t count, std::byte* into = nullptr);
 
+  // The same elements into `to`, around the caches: others see them after hwy::FlushStream(). The inputs' next `ahead` elements
+  // are brought near meanwhile.
+  Result<void> stream(std::uint64_t first, std::size_t count, std::byte* to, std::size_t ahead);
+
   // Where the program is an input as it is, and that lies dense and aligned: its first element. Else null.
   const std::byte* whole() const;
 
@@ -45,11 +51,23 @@ class Evaluator {
     std::byte* strip = nullptr;        // where it is gathered
   };
 
+  // A program that is a sum of two products, as one loop (product_sum.h): the factors' registers.
+  struct Fused {
+    static constexpr Register kOne = 0xFFFF;  // no register: the factor 1
+    Register in[4] = {};
+    bool subtracts = false;
+    DType dtype = DType::kFloat64;
+  };
+  static std::optional<Fused> fuse(const Program& program);
+  void read_all(std::uint64_t first, std::size_t count);
+  bool run_fused(std::size_t count, std::byte* to, bool streams) const;
+
   const std::byte* read(Input& input, std::uint64_t first, std::size_t count) const;
 
   const Program& program_;
   std::vector<Input> inputs_;
   std::vector<Loop> loops_;  // by instruction
+  std::optional<Fused> fused_;
   std::size_t strip_ = 0;
   struct Free {
     void operator()(std::byte* bytes) const;
@@ -59,6 +77,7 @@ class Evaluator {
   std::vector<const std::byte*> registers_;
   std::vector<unsigned char> is_single_;
   std::vector<std::byte*> temporaries_;
+  std::vector<LinesAhead> ahead_;  // of dense inputs
 };
 
 }  // namespace parcompute
