@@ -240,52 +240,56 @@ struct Moments {
   }
 };
 
-// Each pass reads its rows twice, while the cache has them: for their mean, and for their deviations from it.
+// The first pass reads its rows twice, while the cache has them: for their mean, and for their deviations from it. Later passes
+// read theirs once, for deviations from the mean m of the n elements so far: with S and Q the sums of k deviations and of
+// their squares, the mean moves by S / (n + k), and Q - S S / (n + k) more squares there are. No pass has more rows than came
+// before it, so that S S / k <= Q leaves at least half of Q: nothing cancels, wherever the elements go from m.
 class VarianceTile final : public ReduceTile {
  public:
   VarianceTile(const Reduction& reduction, DType dtype, std::size_t columns, std::size_t lanes)
       : components_(info(dtype).kind == Kind::kComplex ? 2 : 1), ddof_(reduction.ddof), result_(reduction.dtype), lanes_(lanes), itemsize_(itemsize(dtype)),
         add_values_(find_add_plainly(dtype)), add_deviations_(find_add_rows(Reducer::kVar, dtype)),
-        sums_(2 * columns * components_ * lanes), centres_(columns * components_ * lanes), moments_(columns) {}
+        sums_(2 * columns * components_ * lanes), centres_(columns * components_ * lanes), means_(columns * components_), squares_(columns * components_) {}
 
   void begin(std::size_t columns) override {
     columns_ = columns;
-    width_ = columns * components_ * lanes_;
-    std::fill_n(moments_.begin(), columns, Moments{});
+    period_ = columns * components_;
+    width_ = period_ * lanes_;
+    count_ = 0;
+    std::fill_n(squares_.begin(), period_, 0.0);
   }
 
   void add(const std::byte* x, std::uint64_t, std::uint64_t rows, std::uint64_t stride) override {
-    const auto count = static_cast<double>(rows);
-    run(add_values_, x, rows, stride);
-    fold();
-    const std::size_t period = columns_ * components_;
-    for (std::size_t i = 0; i < width_; ++i) centres_[i] = sums_[i % period] / count;
+    if (count_ == 0) {
+      run(add_values_, x, rows, stride);
+      fold();
+      for (std::size_t i = 0; i < period_; ++i) means_[i] = sums_[i] / static_cast<double>(rows);
+    }
+    for (std::size_t lane = 0; lane < lanes_; ++lane) std::copy_n(means_.data(), period_, centres_.data() + lane * period_);
     run(add_deviations_, x, rows, stride);
     fold();
-    for (std::size_t column = 0; column < columns_; ++column) {
-      Moments pass{count, {}, 0};
-      for (std::size_t component = 0; component < components_; ++component) {
-        const std::size_t i = column * components_ + component;
-        // What the mean's own rounding left is taken out again.
-        pass.mean[component] = centres_[i] + sums_[i] / count;
-        const double left = sums_[i] * (sums_[i] / count);
-        const double squares = std::isinf(left) ? sums_[width_ + i] : sums_[width_ + i] - left;
-        pass.squares += squares < 0 ? 0 : squares;  // below by rounding alone; a NaN stays
-      }
-      moments_[column] = Moments::combined(moments_[column], pass);
+    count_ += static_cast<double>(rows);
+    const double* deviations = sums_.data();
+    const double* squared = sums_.data() + width_;
+    for (std::size_t i = 0; i < period_; ++i) {
+      const double step = deviations[i] / count_;
+      means_[i] += step;
+      const double moved = deviations[i] * step;
+      const double squares = std::isinf(moved) ? squared[i] : squared[i] - moved;
+      squares_[i] += squares < 0 ? 0 : squares;  // below by rounding alone; a NaN stays
     }
   }
 
   void end() override {}
 
   void store(std::size_t column, std::byte* partial) const override {
-    const Moments& moments = moments_[column];
+    const Moments moments = moments_of(column);
     std::memcpy(partial, &moments.squares, sizeof(double));
     std::memcpy(partial + kWordBytes, moments.mean.data(), components_ * sizeof(double));
   }
 
   Result<void> finish(std::size_t first, std::size_t count, std::byte* result, std::int64_t stride) override {
-    for (std::size_t column = first; column < first + count; ++column, result += stride) answer(moments_[column], result);
+    for (std::size_t column = first; column < first + count; ++column, result += stride) answer(moments_of(column), result);
     return {};
   }
 
@@ -320,10 +324,19 @@ class VarianceTile final : public ReduceTile {
   // Lanes meet, in both arrays.
   void fold() {
     for (std::size_t half = lanes_ / 2; half > 0; half /= 2)
-      for (std::size_t i = 0; i < half * columns_ * components_; ++i) {
-        sums_[i] += sums_[i + half * columns_ * components_];
-        sums_[width_ + i] += sums_[width_ + i + half * columns_ * components_];
+      for (std::size_t i = 0; i < half * period_; ++i) {
+        sums_[i] += sums_[i + half * period_];
+        sums_[width_ + i] += sums_[width_ + i + half * period_];
       }
+  }
+
+  Moments moments_of(std::size_t column) const {
+    Moments moments{count_, {}, 0};
+    for (std::size_t component = 0; component < components_; ++component) {
+      moments.mean[component] = means_[column * components_ + component];
+      moments.squares += squares_[column * components_ + component];
+    }
+    return moments;
   }
 
   void answer(const Moments& moments, std::byte* result) const {
@@ -337,10 +350,11 @@ class VarianceTile final : public ReduceTile {
   std::size_t lanes_;
   std::uint64_t itemsize_;
   AddRows add_values_, add_deviations_;
-  std::size_t columns_ = 0, width_ = 0;
+  std::size_t columns_ = 0, period_ = 0, width_ = 0;
   std::vector<double> sums_;  // two arrays of width_
   std::vector<double> centres_;
-  std::vector<Moments> moments_;
+  double count_ = 0;                      // of elements so far, in each column
+  std::vector<double> means_, squares_;  // of each column's components
 };
 
 }  // namespace
