@@ -139,7 +139,7 @@ std::uint64_t partial_bytes(Reducer reducer, DType dtype) {
     case Reducer::kArgmax:
     case Reducer::kNanargmin:
     case Reducer::kNanargmax: return complex ? 24 : 16;
-    case Reducer::kVar: return complex ? 24 : 16;
+    case Reducer::kVar: return complex ? 40 : 24;
     default: return complex ? 16 : 8;
   }
 }
