@@ -13,12 +13,14 @@ namespace {
 constexpr std::uint64_t kMapElements = 32 * 1024;
 // Rows that are longer are taken element by element, lest a block of them takes too long.
 constexpr std::uint64_t kLongestTiledRow = 16 * 1024;
-// So much stays in a worker's L2 cache while it is read twice (var). A segment is that long, or, where its rows are, longer:
-// its partial results shall be few beside what they stand for.
-constexpr std::uint64_t kPassBytes = 256 * 1024;
+// A segment is that long, or, where its rows are, longer: its partial results shall be few beside what they stand for.
+constexpr std::uint64_t kSegmentBytes = 256 * 1024;
 constexpr std::uint64_t kLeastRows = 512;
-// A row's accumulators stay in the L1 cache. Variances settle each column of each pass: fewer columns are more rows of a pass.
-constexpr std::uint64_t kMostColumns = 1024, kMostVarianceColumns = 256;
+// The first pass of a segment is read twice (var): a small part, that stays in a near cache, and yet long beside what a pass costs.
+constexpr std::uint64_t kPassBytes = 32 * 1024;
+constexpr std::uint64_t kLeastPassRows = 32;
+// A row's accumulators stay in the L1 cache.
+constexpr std::uint64_t kMostColumns = 1024;
 // Enough bytes side by side for several vectors of any instruction set.
 constexpr std::uint64_t kLaneBytes = 256;
 // Lanes meet at the end, which takes as long as some rows: there have to be more rows than that.
@@ -137,7 +139,7 @@ std::uint64_t partial_bytes(Reducer reducer, DType dtype) {
     case Reducer::kArgmax:
     case Reducer::kNanargmin:
     case Reducer::kNanargmax: return complex ? 24 : 16;
-    case Reducer::kVar: return complex ? 24 : 16;
+    case Reducer::kVar: return complex ? 40 : 24;
     default: return complex ? 16 : 8;
   }
 }
@@ -177,15 +179,14 @@ StageLayout lay_out(const Stage& stage) {
   layout.inner = product(stage.shape, axes.inner);
   if (layout.results() == 0) return layout;
 
-  const bool is_variance = stage.reduction->reducer == Reducer::kVar;
-  layout.columns = std::min(layout.inner, is_variance ? kMostVarianceColumns : kMostColumns);
+  layout.columns = std::min(layout.inner, kMostColumns);
   layout.tiles = ceil_div(layout.inner, layout.columns);
   const bool tells_position = stage.reduction->reducer >= Reducer::kArgmin && stage.reduction->reducer <= Reducer::kNanargmax;
   const std::uint64_t most_lanes = tells_position && layout.inner > 1 ? 1 : kLaneBytes / itemsize(stage.program.dtype);
   while (layout.lanes < most_lanes && layout.lanes * 2 * layout.inner <= kMostColumns && layout.lanes * 2 * kRowsOfLane <= layout.reduced) layout.lanes *= 2;
-  const std::uint64_t pass_rows = std::max<std::uint64_t>(1, kPassBytes / itemsize(stage.program.dtype) / layout.columns);
-  layout.pass_rows = ceil_div(pass_rows, layout.lanes) * layout.lanes;
-  layout.rows = ceil_div(std::max(pass_rows, kLeastRows), layout.pass_rows) * layout.pass_rows;
+  const std::uint64_t row_bytes = itemsize(stage.program.dtype) * layout.columns;
+  layout.pass_rows = ceil_div(std::max(kPassBytes / row_bytes, kLeastPassRows), layout.lanes) * layout.lanes;
+  layout.rows = ceil_div(std::max(kSegmentBytes / row_bytes, kLeastRows), layout.pass_rows) * layout.pass_rows;
   layout.segments = std::max<std::uint64_t>(1, ceil_div(layout.reduced, layout.rows));
   layout.partial_bytes = partial_bytes(stage.reduction->reducer, stage.program.dtype);
   if (layout.segments == 1) {

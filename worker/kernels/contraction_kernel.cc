@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <hwy/cache_control.h>
+
 #include "common/array/promotion.h"
 #include "common/base/invariant.h"
 #include "worker/kernels/kernels_made.h"
@@ -73,6 +75,7 @@ Result<void> ContractionKernel::run(std::size_t phase, BlockRange blocks, Scalar
   } else {
     for (std::uint64_t block = blocks.first; block < end; ++block) compute_tile(block);
   }
+  hwy::FlushStream();  // of what was written around the caches
   if (job_.plan.scalar && phase + 1 == job_.plan.phases.size()) {
     value = {};
     std::memcpy(value.data(), out_, itemsize(*job_.plan.scalar));

@@ -58,11 +58,13 @@ class StageRunner {
     for (std::uint64_t at = begin; at < end;) {
       const std::size_t count = std::min<std::uint64_t>(evaluator_.strip(), end - at);
       std::byte* const to = result_ + at * size();
-      const auto computed = evaluator_.run(at, count, streams_ ? nullptr : to);
-      if (!computed) return fail(computed.error());
-      if (*computed != to) {
-        if (streams_) stream_copy(to, *computed, count * size());
-        else std::memcpy(to, *computed, count * size());
+      if (streams_) {
+        const std::size_t ahead = std::min<std::uint64_t>(evaluator_.strip(), end - at - count);
+        if (auto ok = evaluator_.stream(at, count, to, ahead); !ok) return ok;
+      } else {
+        const auto computed = evaluator_.run(at, count, to);
+        if (!computed) return fail(computed.error());
+        if (*computed != to) std::memcpy(to, *computed, count * size());
       }
       at += count;
     }

@@ -8,6 +8,7 @@
 #include "common/base/checked.h"
 #include "common/base/invariant.h"
 #include "worker/kernels/gather.h"
+#include "worker/kernels/product_sum.h"
 
 namespace parcompute {
 namespace {
@@ -77,6 +78,8 @@ Evaluator::Evaluator(const Program& program, std::vector<Source> sources, std::s
     loops_.push_back(is_cast ? find_cast(instruction.dtype, instruction.to) : find_loop(instruction.op, instruction.dtype));
     PARCOMPUTE_INVARIANT(loops_.back() != nullptr);  // verify() has seen the program
   }
+  fused_ = fuse(program);
+  ahead_.resize(inputs_.size());
   registers_.resize(program.registers());
   is_single_.resize(program.registers());
   for (std::size_t i = 0; i < program.constants.size(); ++i) {
@@ -132,11 +135,80 @@ void Evaluator::read_tile(const Input& input, std::uint64_t row, std::uint64_t f
   }
 }
 
-Result<const std::byte*> Evaluator::run(std::uint64_t first, std::size_t count, std::byte* into) {
+std::optional<Evaluator::Fused> Evaluator::fuse(const Program& program) {
+  const auto& code = program.code;
+  const std::size_t first_temporary = program.inputs.size() + program.constants.size();
+  if (code.size() < 2 || code.size() > 3) return std::nullopt;
+  const Instruction& last = code.back();
+  Fused fused;
+  fused.dtype = last.dtype;
+  fused.subtracts = last.op == Op::kSubtract;
+  if ((last.op != Op::kAdd && last.op != Op::kSubtract) || program.result != last.out) return std::nullopt;
+  if (last.dtype != DType::kFloat32 && last.dtype != DType::kFloat64) return std::nullopt;
+  for (const Instruction& each : code)
+    if (each.kind != Instruction::Kind::kApply || each.dtype != last.dtype || each.to != last.dtype) return std::nullopt;
+  const Instruction* products[2] = {};
+  for (std::size_t i = 0; i + 1 < code.size(); ++i) {
+    const bool squares = code[i].op == Op::kSquare;
+    if ((!squares && code[i].op != Op::kMultiply) || code[i].in[0] >= first_temporary || code[i].in[squares ? 0 : 1] >= first_temporary) return std::nullopt;
+    // Made for one of the sum's sides, and for that alone.
+    if ((code[i].out == last.in[0]) == (code[i].out == last.in[1])) return std::nullopt;
+    const Instruction*& place = products[code[i].out == last.in[0] ? 0 : 1];
+    if (place != nullptr) return std::nullopt;
+    place = &code[i];
+  }
+  for (std::size_t side = 0; side < 2; ++side) {
+    const Instruction* product = products[side];
+    if (product == nullptr && last.in[side] >= first_temporary) return std::nullopt;
+    fused.in[2 * side] = product != nullptr ? product->in[0] : last.in[side];
+    fused.in[2 * side + 1] = product == nullptr ? Fused::kOne : product->op == Op::kSquare ? product->in[0] : product->in[1];
+  }
+  return fused;
+}
+
+void Evaluator::read_all(std::uint64_t first, std::size_t count) {
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     registers_[i] = read(inputs_[i], first, count);
     is_single_[i] = inputs_[i].access == Access::kSingle;
   }
+}
+
+// False where the result is one element for all: that is made once.
+bool Evaluator::run_fused(std::size_t count, std::byte* to, bool streams) const {
+  static constexpr double kOne64 = 1;
+  static constexpr float kOne32 = 1;
+  ProductSum sum;
+  for (std::size_t k = 0; k < 4; ++k) {
+    const Register from = fused_->in[k];
+    if (from == Fused::kOne) sum.in[k] = fused_->dtype == DType::kFloat32 ? static_cast<const void*>(&kOne32) : &kOne64;
+    else sum.in[k] = registers_[from];
+    sum.is_single[k] = from == Fused::kOne || is_single_[from] != 0;
+  }
+  if (std::all_of(sum.is_single.begin(), sum.is_single.end(), [](bool single) { return single; })) return false;
+  sum.subtracts = fused_->subtracts;
+  sum.out = to;
+  sum.count = count;
+  sum.streams = streams;
+  add_products(fused_->dtype, sum);
+  return true;
+}
+
+Result<void> Evaluator::stream(std::uint64_t first, std::size_t count, std::byte* to, std::size_t ahead) {
+  if (fused_) {
+    read_all(first, count);
+    if (run_fused(count, to, true)) return {};
+  }
+  const auto computed = run(first, count);
+  if (!computed) return fail(computed.error());
+  std::size_t dense = 0;
+  for (const Input& input : inputs_)
+    if (const std::uint64_t size = itemsize(input.spec.dtype); input.access == Access::kDense) ahead_[dense++] = {input.first + (first + count) * size, ahead * size};
+  stream_copy(to, *computed, count * itemsize(program_.dtype), std::span(ahead_).first(dense));
+  return {};
+}
+
+Result<const std::byte*> Evaluator::run(std::uint64_t first, std::size_t count, std::byte* into) {
+  read_all(first, count);
   return execute(count, into);
 }
 
@@ -152,6 +224,10 @@ Result<const std::byte*> Evaluator::run_tile(std::uint64_t row, std::uint64_t fi
 
 Result<const std::byte*> Evaluator::execute(std::size_t count, std::byte* into) {
   const std::size_t first_temporary = inputs_.size() + program_.constants.size();
+  if (fused_) {
+    std::byte* out = into != nullptr ? into : temporaries_[program_.result - first_temporary];
+    if (run_fused(count, out, false)) return out;
+  }
   for (std::size_t i = 0; i < program_.code.size(); ++i) {
     const Instruction& instruction = program_.code[i];
     Strip strip;

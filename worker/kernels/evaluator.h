@@ -7,11 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "common/expression/program.h"
 #include "worker/kernels/loops.h"
+#include "worker/kernels/stream_copy.h"
 
 namespace parcompute {
 
@@ -37,6 +39,9 @@ class Evaluator {
   // The same for a tile of a stage whose rows have `row` elements: `columns` elements from `column` on, of `rows` rows from
   // `first_row` on, row after row.
   Result<const std::byte*> run_tile(std::uint64_t row, std::uint64_t first_row, std::size_t rows, std::uint64_t column, std::size_t columns);
+  // The same elements into `to`, around the caches: others see them after hwy::FlushStream(). The inputs' next `ahead` elements
+  // are brought near meanwhile.
+  Result<void> stream(std::uint64_t first, std::size_t count, std::byte* to, std::size_t ahead);
 
   // Where the program is an input as it is, and that lies dense and aligned: its first element. Else null.
   const std::byte* whole() const;
@@ -51,6 +56,17 @@ class Evaluator {
     std::int64_t along = 0;            // bytes from an element of a row to the next
   };
 
+  // A program that is a sum of two products, as one loop (product_sum.h): the factors' registers.
+  struct Fused {
+    static constexpr Register kOne = 0xFFFF;  // no register: the factor 1
+    Register in[4] = {};
+    bool subtracts = false;
+    DType dtype = DType::kFloat64;
+  };
+  static std::optional<Fused> fuse(const Program& program);
+  void read_all(std::uint64_t first, std::size_t count);
+  bool run_fused(std::size_t count, std::byte* to, bool streams) const;
+
   const std::byte* read(Input& input, std::uint64_t first, std::size_t count) const;
   void read_tile(const Input& input, std::uint64_t row, std::uint64_t first_row, std::size_t rows, std::uint64_t column, std::size_t columns) const;
   // The program on what the inputs' registers hold.
@@ -59,6 +75,7 @@ class Evaluator {
   const Program& program_;
   std::vector<Input> inputs_;
   std::vector<Loop> loops_;  // by instruction
+  std::optional<Fused> fused_;
   std::size_t strip_ = 0;
   struct Free {
     void operator()(std::byte* bytes) const;
@@ -68,6 +85,7 @@ class Evaluator {
   std::vector<const std::byte*> registers_;
   std::vector<unsigned char> is_single_;
   std::vector<std::byte*> temporaries_;
+  std::vector<LinesAhead> ahead_;  // of dense inputs
 };
 
 }  // namespace parcompute

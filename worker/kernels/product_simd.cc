@@ -106,6 +106,13 @@ HWY_INLINE void multiply_block(D d, const PanelProduct<T>& p, const T* HWY_RESTR
       for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] = accumulate_vectors<T>(sums[r][v], left, right[v]);
     }
   }
+  if constexpr (std::is_floating_point_v<T>) {
+    if (p.streams) {
+      for (std::size_t r = 0; r < kRows; ++r)
+        for (std::size_t v = 0; v < kVectors; ++v) hn::Stream(sums[r][v], d, c + static_cast<std::int64_t>(r) * p.c_row + v * kLanes);
+      return;
+    }
+  }
   for (std::size_t r = 0; r < kRows; ++r)
     for (std::size_t v = 0; v < kVectors; ++v)
       hn::StoreU(sums[r][v], d, c + static_cast<std::int64_t>(r) * p.c_row + v * kLanes);

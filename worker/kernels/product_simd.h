@@ -21,6 +21,8 @@ struct PanelProduct {
   T* c = nullptr;
   std::int64_t c_row = 0;
   bool adds = false;  // to what stands in c
+  // Write c around the caches: others see it after hwy::FlushStream(). Rows of c are whole lines of 64 bytes. Floats alone.
+  bool streams = false;
   // Bytes that the next product reads: brought near meanwhile, a line at each step, for memory is what small products
   // wait for.
   struct Ahead {

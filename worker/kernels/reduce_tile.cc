@@ -219,10 +219,12 @@ class Tile final : public ReduceTile {
 // ---- variance
 
 // Mean and sum of squared deviations of so many elements. Two of them combine by Chan, Golub and LeVeque's formula ("Updating
-// Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979); complex numbers deviate in two components.
+// Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979); complex numbers deviate in two components. A mean
+// is a number near it and the rest: where it is large beside the deviations, two rounded means would not tell how far they are
+// apart.
 struct Moments {
   double count = 0;
-  std::array<double, 2> mean{};
+  std::array<double, 2> near{}, rest{};
   double squares = 0;
 
   static Moments combined(const Moments& a, const Moments& b) {
@@ -231,70 +233,68 @@ struct Moments {
     Moments all;
     all.count = a.count + b.count;
     all.squares = a.squares + b.squares;
+    all.near = a.near;
     for (std::size_t i = 0; i < 2; ++i) {
-      const double difference = b.mean[i] - a.mean[i];
-      all.mean[i] = a.mean[i] + difference * (b.count / all.count);
+      const double difference = (b.near[i] - a.near[i]) + (b.rest[i] - a.rest[i]);
+      all.rest[i] = a.rest[i] + difference * (b.count / all.count);
       all.squares += difference * difference * (a.count * b.count / all.count);
     }
     return all;
   }
 };
 
-// Each pass reads its rows twice, while the cache has them: for their mean, and for their deviations from it.
+// The first pass reads its rows twice, while the cache has them: for their mean, and for their deviations from it. Later passes
+// read theirs once, for deviations from that same mean c. Of all n, with S and Q the sums of deviations and of their squares,
+// c + S / n is the mean, and Q - S S / n the squares around it. What cancels there is little: if the mean is d away from c,
+// then the first k elements alone have squares of k d d or more, and Q has n d d more than the result; n / k is 16 at most.
 class VarianceTile final : public ReduceTile {
  public:
   VarianceTile(const Reduction& reduction, DType dtype, std::size_t columns, std::size_t lanes)
       : components_(info(dtype).kind == Kind::kComplex ? 2 : 1), ddof_(reduction.ddof), result_(reduction.dtype), lanes_(lanes), itemsize_(itemsize(dtype)),
         add_values_(find_add_plainly(dtype)), add_deviations_(find_add_rows(Reducer::kVar, dtype)),
-        sums_(2 * columns * components_ * lanes), centres_(columns * components_ * lanes), moments_(columns) {}
+        sums_(2 * columns * components_ * lanes), centres_(columns * components_ * lanes) {}
 
   void begin(std::size_t columns) override {
     columns_ = columns;
-    width_ = columns * components_ * lanes_;
-    std::fill_n(moments_.begin(), columns, Moments{});
+    period_ = columns * components_;
+    width_ = period_ * lanes_;
+    count_ = 0;
   }
 
   void add(const std::byte* x, std::uint64_t, std::uint64_t rows, std::uint64_t stride) override {
-    const auto count = static_cast<double>(rows);
-    run(add_values_, x, rows, stride);
-    fold();
-    const std::size_t period = columns_ * components_;
-    for (std::size_t i = 0; i < width_; ++i) centres_[i] = sums_[i % period] / count;
-    run(add_deviations_, x, rows, stride);
-    fold();
-    for (std::size_t column = 0; column < columns_; ++column) {
-      Moments pass{count, {}, 0};
-      for (std::size_t component = 0; component < components_; ++component) {
-        const std::size_t i = column * components_ + component;
-        // What the mean's own rounding left is taken out again.
-        pass.mean[component] = centres_[i] + sums_[i] / count;
-        const double left = sums_[i] * (sums_[i] / count);
-        const double squares = std::isinf(left) ? sums_[width_ + i] : sums_[width_ + i] - left;
-        pass.squares += squares < 0 ? 0 : squares;  // below by rounding alone; a NaN stays
-      }
-      moments_[column] = Moments::combined(moments_[column], pass);
+    if (count_ == 0) {
+      clear();
+      run(add_values_, x, rows, stride);
+      fold();
+      for (std::size_t i = 0; i < period_; ++i) centres_[i] = sums_[i] / static_cast<double>(rows);
+      for (std::size_t lane = 1; lane < lanes_; ++lane) std::copy_n(centres_.data(), period_, centres_.data() + lane * period_);
+      clear();
     }
+    run(add_deviations_, x, rows, stride);
+    count_ += static_cast<double>(rows);
   }
 
-  void end() override {}
+  void end() override { fold(); }
 
   void store(std::size_t column, std::byte* partial) const override {
-    const Moments& moments = moments_[column];
+    const Moments moments = moments_of(column);
     std::memcpy(partial, &moments.squares, sizeof(double));
-    std::memcpy(partial + kWordBytes, moments.mean.data(), components_ * sizeof(double));
+    std::memcpy(partial + kWordBytes, moments.near.data(), components_ * sizeof(double));
+    std::memcpy(partial + (1 + components_) * kWordBytes, moments.rest.data(), components_ * sizeof(double));
   }
 
   Result<void> finish(std::size_t first, std::size_t count, std::byte* result, std::int64_t stride) override {
-    for (std::size_t column = first; column < first + count; ++column, result += stride) answer(moments_[column], result);
+    for (std::size_t column = first; column < first + count; ++column, result += stride) answer(moments_of(column), result);
     return {};
   }
 
   Result<void> combine(const std::byte* partials, std::uint64_t segments, std::uint64_t stride, std::uint64_t rows, std::uint64_t last_rows,
                        std::byte* result) override {
     const auto load = [&](std::uint64_t i) {
-      Moments moments{static_cast<double>(i + 1 < segments ? rows : last_rows), {}, 0};
+      Moments moments{static_cast<double>(i + 1 < segments ? rows : last_rows), {}, {}, 0};
       std::memcpy(&moments.squares, partials + i * stride, sizeof(double));
-      std::memcpy(moments.mean.data(), partials + i * stride + kWordBytes, components_ * sizeof(double));
+      std::memcpy(moments.near.data(), partials + i * stride + kWordBytes, components_ * sizeof(double));
+      std::memcpy(moments.rest.data(), partials + i * stride + (1 + components_) * kWordBytes, components_ * sizeof(double));
       return moments;
     };
     answer(combine_pairwise<Moments>(segments, load, Moments::combined), result);
@@ -302,8 +302,9 @@ class VarianceTile final : public ReduceTile {
   }
 
  private:
+  void clear() { std::fill(sums_.begin(), sums_.end(), 0.0); }
+
   void run(AddRows add_rows, const std::byte* x, std::uint64_t rows, std::uint64_t stride) {
-    std::fill(sums_.begin(), sums_.end(), 0.0);
     RowsToAdd all{x, rows, stride * components_, columns_ * components_, 0, 0, 0, centres_.data()};
     if (lanes_ == 1) return add_rows(sums_.data(), width_, all);
     const std::uint64_t whole = rows / lanes_, rest = rows % lanes_;
@@ -320,10 +321,24 @@ class VarianceTile final : public ReduceTile {
   // Lanes meet, in both arrays.
   void fold() {
     for (std::size_t half = lanes_ / 2; half > 0; half /= 2)
-      for (std::size_t i = 0; i < half * columns_ * components_; ++i) {
-        sums_[i] += sums_[i + half * columns_ * components_];
-        sums_[width_ + i] += sums_[width_ + i + half * columns_ * components_];
+      for (std::size_t i = 0; i < half * period_; ++i) {
+        sums_[i] += sums_[i + half * period_];
+        sums_[width_ + i] += sums_[width_ + i + half * period_];
       }
+  }
+
+  Moments moments_of(std::size_t column) const {
+    Moments moments{count_, {}, {}, 0};
+    if (count_ == 0) return moments;
+    for (std::size_t component = 0; component < components_; ++component) {
+      const std::size_t i = column * components_ + component;
+      moments.near[component] = centres_[i];
+      moments.rest[component] = sums_[i] / count_;
+      const double moved = sums_[i] * moments.rest[component];
+      const double around = std::isinf(moved) ? sums_[width_ + i] : sums_[width_ + i] - moved;
+      moments.squares += around < 0 ? 0 : around;  // a square root may follow; NaN stays
+    }
+    return moments;
   }
 
   void answer(const Moments& moments, std::byte* result) const {
@@ -337,10 +352,10 @@ class VarianceTile final : public ReduceTile {
   std::size_t lanes_;
   std::uint64_t itemsize_;
   AddRows add_values_, add_deviations_;
-  std::size_t columns_ = 0, width_ = 0;
+  std::size_t columns_ = 0, period_ = 0, width_ = 0;
   std::vector<double> sums_;  // two arrays of width_
   std::vector<double> centres_;
-  std::vector<Moments> moments_;
+  double count_ = 0;  // of elements so far, in each column
 };
 
 }  // namespace

@@ -18,6 +18,9 @@ class SmallProduct final : public ContractionKernel {
         packed_b_(static_cast<std::size_t>(kSmallSide * kSmallSide)) {}
 
  private:
+  static constexpr std::uintptr_t kLine = 64;
+  // Results above this are gone from the caches before anybody reads them.
+  static constexpr double kStreamedBytes = 16.0 * 1024 * 1024;
   static constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
 
   // Its elements can be read as they are, whatever lies between them.
@@ -47,6 +50,7 @@ class SmallProduct final : public ContractionKernel {
     }
     p.c = reinterpret_cast<T*>(tile.to);
     p.c_row = tile.to_row;
+    p.streams = streams_ && !tile.is_partial && (reinterpret_cast<std::uintptr_t>(p.c) | static_cast<std::uintptr_t>(p.c_row * kSize) | static_cast<std::uintptr_t>(p.n * kSize)) % kLine == 0;
     if (is_readable(tile.a, a_dtype())) {
       p.m = tile.a.rows;
       p.a = reinterpret_cast<const T*>(tile.a.data);
@@ -69,6 +73,7 @@ class SmallProduct final : public ContractionKernel {
     }
   }
 
+  const bool streams_ = static_cast<double>(tiling().batch) * static_cast<double>(contraction().m * contraction().n * kSize) >= kStreamedBytes;
   std::vector<T> packed_a_, packed_b_;
 };
 
