@@ -1,7 +1,6 @@
 // Results that go into arrays that exist: views of all kinds, files, overlaps, workers that die, many clients.
 #include <algorithm>
 #include <random>
-#include <thread>
 
 #include <fmt/format.h>
 
@@ -28,6 +27,12 @@ class IntoArrays : public ServerTest {
     session_.reset();
     ServerTest::TearDown();
   }
+  // Returns when the job has so many blocks behind it, or has ended. Asks at once again: what follows shall meet it at work.
+  static void after_some_blocks(Job& job, std::uint64_t blocks) {
+    JobInfo info = job.info();
+    while (info.blocks_done < blocks && (info.state == JobState::kQueued || info.state == JobState::kRunning)) info = job.info();
+  }
+
   void evaluate(const std::string& expression, const Array& output, std::vector<Evaluate::Operand> operands = {}, std::uint64_t chunk = 0) {
     session_->submit(session_->evaluate(expression, std::move(operands)), into(output, chunk)).wait();
   }
@@ -151,6 +156,7 @@ TEST_F(IntoArrays, AWritableFileIsWrittenAndAReadOnlyOneIsNot) {
     evaluate("file + 1.0", file, {{"file", file}});
     evaluate("a[::-1]", file.viewed("[:]"), {{"a", a}});
   }
+  session_->remove("file");
   auto back = session_->import_npy("back", path);
   const auto values = copy<double>(back);
   for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], static_cast<double>(49'999 - i));
@@ -166,7 +172,7 @@ TEST_F(IntoArrays, KilledWorkersWriteEveryElementExactlyOnce) {
   constexpr int kRounds = 60;
   for (int round = 0; round < kRounds; ++round) {
     auto job = session_->submit(session_->evaluate("a + 1"), into(a, 1));
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 6000));
+    after_some_blocks(job, random() % 60);
     // Its pid may be that of one that is gone.
     kill_worker(random() % 3);
     ASSERT_NO_THROW(job.wait()) << round;
@@ -185,7 +191,7 @@ TEST_F(IntoArrays, KilledWorkersDoNoHarmToOverlappingViews) {
   std::mt19937 random(11);
   for (int round = 0; round < 30; ++round) {
     auto job = session_->submit(session_->evaluate("x + y", {{"x", a.viewed("[:-1]")}, {"y", a.viewed("[:0:-1]")}}), into(a.viewed("[1:]"), 1));
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 4000));
+    after_some_blocks(job, random() % 24);
     kill_worker(random() % 2);
     ASSERT_NO_THROW(job.wait()) << round;
     const auto before = expected;

@@ -343,7 +343,7 @@ class CommandLine(unittest.TestCase):
         self.refused(64, ["--q"], "run", "percentile", "a", "--q", "half")
         self.refused(65, ["bool"], "run", "compress", "a", "n")
         self.imported("i", np.array([0, 99]))
-        self.refused(1, ["99"], "run", "take", "a", "i")
+        self.refused(65, ["99"], "run", "take", "a", "i")
         self.client("attach", "fixed", "f.npy")
         self.refused(77, ["'fixed'", "read-only"], "run", "expr", "a + 1", "--into", "fixed")
 
