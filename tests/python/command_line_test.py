@@ -326,6 +326,7 @@ class CommandLine(unittest.TestCase):
         self.refused(65, ["axis"], "run", "sort", "a", "--axis", "2")
         self.refused(64, ["--axis"], "run", "reduce", "sum", "a", "--axis", "x")
         self.refused(64, ["--ddof"], "run", "reduce", "sum", "a", "--ddof", "1")
+        self.refused(64, ["--edges"], "run", "histogram", "a", "--bins", "3", "--edges", "a")
         self.refused(64, ["f.npy", "attach", "--writable"], "run", "expr", "a + 1", "--into", "f.npy")
         self.refused(65, ["float64", "int64", "cast"], "run", "expr", "a + 1", "--into", "n")
         self.refused(65, ["does not stretch"], "run", "expr", "a + 1", "--into", "a[0]")
