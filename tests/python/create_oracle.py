@@ -2,7 +2,7 @@
 
     create_oracle.py FILE SEED
 
-Records as kernel_oracle.py's. A number without a dtype is a kind (0: integer, 1: real, 2: complex) and its bytes:
+Records as records.py's. A number without a dtype is a kind (0: integer, 1: real, 2: complex) and its bytes:
 decimal digits, one float64, two.
 """
 
@@ -14,7 +14,8 @@ import warnings
 
 import numpy as np
 
-from kernel_oracle import DTYPES, Writer, random_elements
+from kernel_oracle import random_elements
+from records import DTYPES, Writer
 
 
 def write_plain(writer, number):
@@ -27,11 +28,6 @@ def write_plain(writer, number):
     else:
         writer.number(2)
         writer.bytes(struct.pack("<dd", number.real, number.imag))
-
-
-def write_result(writer, values):
-    writer.number(DTYPES[values.dtype.name], values.ndim, *values.shape)
-    writer.bytes(np.ascontiguousarray(values).tobytes())
 
 
 def write_uniforms(writer, rng):
@@ -50,7 +46,7 @@ def write_uniforms(writer, rng):
             writer.record("unif")
             writer.bytes(struct.pack("<QQQ", key % 2**64, key >> 64, counter))
             writer.bytes(struct.pack("<dd", low, high))
-            write_result(writer, values)
+            writer.answer(values)
 
 
 def random_real(rng):
@@ -97,7 +93,7 @@ def write_aranges(writer, rng):
         writer.record("aran")
         for number in (start, stop, step):
             write_plain(writer, number)
-        write_result(writer, values)
+        writer.answer(values)
         written += 1
 
 
@@ -127,7 +123,7 @@ def write_linspaces(writer, rng):
         for number in (start, stop):
             write_plain(writer, number)
         writer.number(endpoint)
-        write_result(writer, values)
+        writer.answer(values)
 
 
 def write_eyes(writer, rng):
@@ -136,7 +132,7 @@ def write_eyes(writer, rng):
         diagonal = rng.choice([0, 1, -1, 2, -3, 6, -6, 99, -99, 500, -500, rng.randrange(-600, 600)])
         writer.record("eye.")
         writer.number(diagonal)
-        write_result(writer, np.eye(rows, columns, diagonal, dtype=rng.choice(list(DTYPES))))
+        writer.answer(np.eye(rows, columns, diagonal, dtype=rng.choice(list(DTYPES))))
 
 
 def write_concatenations(writer, rng, npr):
@@ -170,7 +166,7 @@ def write_concatenations(writer, rng, npr):
         writer.number(axis - (ndim + stack if rng.random() < 0.3 else 0), stack, count)
         for base, view in operands:
             writer.array(base, view)
-        write_result(writer, result)
+        writer.answer(result)
 
 
 def main():

@@ -2,8 +2,7 @@
 
     kernel_oracle.py FILE SEED
 
-The file is a sequence of records, little endian, each a kind (4 letters) and its fields; arrays are written as dtype number,
-number of dimensions, shape, strides, offset, number of bytes, bytes. What cannot be decided by bits is math.fsum's.
+Records as records.py's. What cannot be decided by bits is math.fsum's.
 """
 
 import math
@@ -13,30 +12,9 @@ import sys
 
 import numpy as np
 
-DTYPES = {name: i + 1 for i, name in enumerate(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64 complex128".split())}
+from records import DTYPES, Writer
+
 OPERATORS = {"sum": 1, "min": 2, "max": 3}
-
-
-class Writer:
-    def __init__(self, file):
-        self.file = file
-
-    def record(self, kind):
-        self.file.write(kind.encode())
-
-    def number(self, *values):
-        self.file.write(struct.pack("<%dq" % len(values), *values))
-
-    def bytes(self, data):
-        self.number(len(data))
-        self.file.write(data)
-
-    def array(self, base, view):
-        """`view` is a view of the dense array `base`."""
-        offset = view.__array_interface__["data"][0] - base.__array_interface__["data"][0] if view.size else 0
-        self.number(DTYPES[view.dtype.name], view.ndim, *view.shape, *view.strides, offset)
-        self.bytes(base.tobytes(order="K"))
 
 
 def random_view(rng, base):

@@ -2,9 +2,7 @@
 
     order_oracle.py FILE SEED
 
-The file is a sequence of records, little endian: a kind (4 letters), parameters, operands, the answer. Numbers are int64; an
-array is dtype number, number of dimensions, shape, strides, offset, number of bytes, bytes; an answer is dtype number, number of
-dimensions, shape, number of bytes, bytes.
+Records as records.py's: parameters, operands, the answer.
 """
 
 import math
@@ -15,37 +13,10 @@ import warnings
 
 import numpy as np
 
-DTYPES = {name: i + 1 for i, name in enumerate(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64 complex128".split())}
+from records import DTYPES, Writer
+
 NAMES = list(DTYPES)
 FLAT = 99  # an axis that is left out
-
-
-class Writer:
-    def __init__(self, file):
-        self.file = file
-
-    def record(self, kind, *numbers):
-        self.file.write(kind.encode())
-        self.number(*numbers)
-
-    def number(self, *values):
-        self.file.write(struct.pack("<%dq" % len(values), *values))
-
-    def bytes(self, data):
-        self.number(len(data))
-        self.file.write(data)
-
-    def array(self, operand):
-        base, view = operand
-        offset = view.__array_interface__["data"][0] - base.__array_interface__["data"][0] if view.size else 0
-        self.number(DTYPES[view.dtype.name], view.ndim, *view.shape, *view.strides, offset)
-        self.bytes(base.tobytes(order="K"))
-
-    def answer(self, result):
-        result = np.asarray(result)
-        self.number(DTYPES[result.dtype.name], result.ndim, *result.shape)
-        self.bytes(np.ascontiguousarray(result).tobytes())
 
 
 def random_view(rng, base):
@@ -133,10 +104,10 @@ def write_sorts(writer, rng, npr):
         base, view = operand(rng, npr, name)
         axis = random_axis(rng, view)
         writer.record("sort", code(axis))
-        writer.array((base, view))
+        writer.array(base, view)
         writer.answer(np.sort(view, axis=axis))
         writer.record("args", code(axis))
-        writer.array((base, view))
+        writer.array(base, view)
         writer.answer(np.argsort(view, axis=axis, kind="stable"))
     # Long rows: runs and pieces.
     for name, count in [("float64", 140001), ("float64", 400003), ("float32", 300001), ("int64", 140000), ("int16", 600000),
@@ -153,14 +124,14 @@ def write_sorts(writer, rng, npr):
             for sample in samples:
                 axis = None if sample[1].ndim == 1 else int(np.argmax(sample[1].shape))
                 writer.record("sort", code(axis))
-                writer.array(sample)
+                writer.array(*sample)
                 writer.answer(np.sort(sample[1], axis=axis))
                 if sample[1].ndim == 1 or count < 60000:
                     writer.record("args", code(axis))
-                    writer.array(sample)
+                    writer.array(*sample)
                     writer.answer(np.argsort(sample[1], axis=axis, kind="stable"))
             writer.record("uniq", 0)
-            writer.array(whole(values))
+            writer.array(*whole(values))
             writer.answer(np.unique(values))
 
 
@@ -168,7 +139,7 @@ def write_uniques(writer, rng, npr):
     for i in range(250):
         base, view = operand(rng, npr, NAMES[i % 13])
         writer.record("uniq", 0)
-        writer.array((base, view))
+        writer.array(base, view)
         writer.answer(np.unique(view))
 
 
@@ -192,7 +163,7 @@ def write_scans(writer, rng, npr):
         with np.errstate(all="ignore"):
             result = (np.cumsum if op == 1 else np.cumprod)(view, axis=axis)
         writer.record("scan", op, code(axis))
-        writer.array((base, view))
+        writer.array(base, view)
         writer.answer(result)
     for name, count in [("int64", 131073), ("int8", 300001), ("bool", 200000), ("uint32", 262144), ("float64", 200001), ("float32", 140000),
                         ("complex64", 150000), ("complex128", 140001)]:
@@ -206,7 +177,7 @@ def write_scans(writer, rng, npr):
             for operand_ in (whole(sample), whole(np.stack([sample, sample[::-1]], axis=1))):
                 axis = None if operand_[1].ndim == 1 else 0
                 writer.record("scan", op, code(axis))
-                writer.array(operand_)
+                writer.array(*operand_)
                 writer.answer((np.cumsum if op == 1 else np.cumprod)(operand_[1], axis=axis))
 
 
@@ -222,15 +193,15 @@ def write_selections(writer, rng, npr):
         mask_view = mask_base[tuple(slice(None, None, 2) for _ in mask.shape)]
         mask_view[...] = mask
         writer.record("comp", 0)
-        writer.array((base, view))
-        writer.array((mask_base, mask_view))
+        writer.array(base, view)
+        writer.array(mask_base, mask_view)
         writer.answer(view[mask_view])
     for count, inner in [(200001, 1), (70000, 3), (3, 300000)]:
         values = npr.standard_normal((count, inner))
         mask = npr.random(count) < 0.6
         writer.record("comp", 0)
-        writer.array(whole(values))
-        writer.array(whole(mask))
+        writer.array(*whole(values))
+        writer.array(*whole(mask))
         writer.answer(values[mask])
     for i in range(400):
         base, view = operand(rng, npr, NAMES[i % 13])
@@ -248,8 +219,8 @@ def write_selections(writer, rng, npr):
         indices = npr.integers(low, min(high, np.iinfo(kind).max), shape).astype(kind)
         indices = np.asarray(indices)
         writer.record("take", code(axis))
-        writer.array((base, view))
-        writer.array(whole(indices) if indices.ndim == 0 else (indices, indices[::-1]))
+        writer.array(base, view)
+        writer.array(*whole(indices) if indices.ndim == 0 else (indices, indices[::-1]))
         signed = indices.astype(np.int64)  # NumPy takes no uint64
         writer.answer(np.take(view, signed if signed.ndim == 0 else signed[::-1], axis=axis))
 
@@ -264,8 +235,8 @@ def write_bins(writer, rng, npr):
         right = rng.randrange(2)
         doubled = np.repeat(sorted_, 2)
         writer.record("srch", right)
-        writer.array((doubled, doubled[::2]))
-        writer.array((base, view))
+        writer.array(doubled, doubled[::2])
+        writer.array(base, view)
         writer.answer(np.searchsorted(sorted_, view, side="right" if right else "left"))
     for i in range(150):
         length = rng.choice([1, 5, 100, 300, 70000])
@@ -279,12 +250,12 @@ def write_bins(writer, rng, npr):
         if rng.random() < 0.5:
             weights = npr.integers(-100, 100, view.shape).astype(np.float64)
             writer.record("binw", length)
-            writer.array((base, view))
-            writer.array(whole(weights))
+            writer.array(base, view)
+            writer.array(*whole(weights))
             writer.answer(np.bincount(flat, weights, minlength=length).astype(np.float64))
         else:
             writer.record("binc", length)
-            writer.array((base, view))
+            writer.array(base, view)
             writer.answer(np.bincount(flat, minlength=length))
     for i in range(400):
         name = rng.choice(NAMES[1:11])
@@ -320,11 +291,11 @@ def write_bins(writer, rng, npr):
                 counts = np.histogram(view, bins, range=ends, weights=weights if weighted else None)[0]
         writer.record("hist", 0 if edges_given else bins, weighted)
         writer.bytes(struct.pack("<dd", *ends))
-        writer.array((base, view))
+        writer.array(base, view)
         if edges_given:
-            writer.array(whole(edges))
+            writer.array(*whole(edges))
         if weighted:
-            writer.array(whole(weights))
+            writer.array(*whole(weights))
         writer.answer(counts)
 
 
@@ -337,7 +308,7 @@ def write_percentiles(writer, rng, npr):
             result = np.percentile(wide, q[0] if drop else q, axis=axis)
         writer.record("perc", code(axis), drop, len(q))
         writer.bytes(struct.pack("<%dd" % len(q), *q))
-        writer.array(sample)
+        writer.array(*sample)
         writer.answer(np.asarray(result).astype(np.float64))
 
     for _ in range(400):

@@ -2,7 +2,7 @@
 
     products_oracle.py FILE SEED
 
-Records as kernel_oracle.py's: the kind's 4 letters, the operation, both operands, the result's dtype and shape, whether
+Records as records.py's: the kind's 4 letters, the operation, both operands, the result's dtype and shape, whether
 it is exact (then its bytes follow) or a float one. Then real parts, imaginary parts and bounds follow: the product in
 long double, and what float arithmetic may be away from it, (k + 4) eps |a| |b|.
 """
@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from kernel_oracle import DTYPES, Writer
+from records import DTYPES, Writer
 
 OPERATIONS = {"matmul": 1, "dot": 2, "vecdot": 3, "outer": 4}
 SIDES = [0, 1, 1, 2, 3, 4, 7, 8, 16, 17, 31, 33, 64, 65, 70, 100]

@@ -2,7 +2,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <string>
 
 #include <fmt/format.h>
@@ -11,107 +10,40 @@
 #include "common/operation/number.h"
 #include "tests/support/instruction_sets.h"
 #include "tests/support/kernel_runner.h"
+#include "tests/support/oracle.h"
 #include "tests/support/temporary_directory.h"
 
 namespace parcompute {
 namespace {
 
-using testing::Buffer;
 using testing::Operand;
+using testing::OracleAnswer;
+using testing::OracleReader;
+using testing::python_with_numpy;
 using testing::run_job;
+using testing::run_oracle;
 using testing::TemporaryDirectory;
 using testing::WithInstructionSet;
 
-std::string python_with_numpy() {
-  std::vector<std::string> candidates{"python3", "/usr/bin/python3"};
-  if (const char* wanted = std::getenv("PARCOMPUTE_TEST_PYTHON"); wanted != nullptr)
-    candidates.insert(candidates.begin(), wanted);
-  for (const std::string& candidate : candidates)
-    if (std::system((candidate + " -c 'import numpy' >/dev/null 2>&1").c_str()) == 0) return candidate;
-  return {};
+// A number without a dtype, as create_oracle.py writes one.
+void read_number(OracleReader& reader, wire::Number& to) {
+  const std::int64_t kind = reader.number();
+  if (kind == 0) {
+    const std::string digits = reader.bytes();
+    if (digits.front() == '-')
+      to.set_integer(std::strtoll(digits.c_str(), nullptr, 10));
+    else
+      to.set_natural(std::strtoull(digits.c_str(), nullptr, 10));
+  } else {
+    const auto parts = reader.values<double>();
+    to.set_real(parts[0]);
+    if (kind == 2) to.set_imaginary(parts[1]);
+  }
 }
-
-// What NumPy answered.
-struct Wanted {
-  DType dtype;
-  Dims shape;
-  std::string bytes;
-};
-
-// The oracle's records (tests/python/create_oracle.py).
-class Reader {
- public:
-  explicit Reader(const std::string& path) : file_(path, std::ios::binary) {}
-
-  std::string kind() {
-    std::string text(4, '\0');
-    file_.read(text.data(), 4);
-    return file_ ? text : "cut short";
-  }
-  std::int64_t number() {
-    std::int64_t x = 0;
-    file_.read(reinterpret_cast<char*>(&x), sizeof x);
-    return x;
-  }
-  Dims numbers(std::int64_t count) {
-    Dims all;
-    for (std::int64_t i = 0; i < count; ++i) all.push_back(number());
-    return all;
-  }
-  std::string bytes() {
-    std::string text(static_cast<std::size_t>(number()), '\0');
-    file_.read(text.data(), static_cast<std::streamsize>(text.size()));
-    return text;
-  }
-  template <class T>
-  std::vector<T> values() {
-    const std::string text = bytes();
-    std::vector<T> all(text.size() / sizeof(T));
-    if (!all.empty()) std::memcpy(all.data(), text.data(), text.size());
-    return all;
-  }
-  DType dtype() { return *dtype_from_number(static_cast<std::uint32_t>(number())); }
-  Operand array(std::size_t shift) {
-    Operand operand;
-    operand.spec.dtype = dtype();
-    const std::int64_t ndim = number();
-    operand.spec.shape = numbers(ndim);
-    operand.spec.strides = numbers(ndim);
-    operand.spec.offset = static_cast<std::uint64_t>(number());
-    const std::string text = bytes();
-    operand.buffer = Buffer(text.size(), shift);
-    if (!text.empty()) std::memcpy(operand.buffer.data(), text.data(), text.size());
-    return operand;
-  }
-  void plain(wire::Number& to) {
-    const std::int64_t kind = number();
-    if (kind == 0) {
-      const std::string digits = bytes();
-      if (digits.front() == '-')
-        to.set_integer(std::strtoll(digits.c_str(), nullptr, 10));
-      else
-        to.set_natural(std::strtoull(digits.c_str(), nullptr, 10));
-    } else {
-      const auto parts = values<double>();
-      to.set_real(parts[0]);
-      if (kind == 2) to.set_imaginary(parts[1]);
-    }
-  }
-  Wanted wanted() {
-    Wanted wanted{dtype(), {}, {}};
-    const std::int64_t ndim = number();
-    wanted.shape = numbers(ndim);
-    wanted.bytes = bytes();
-    return wanted;
-  }
-
- private:
-  std::ifstream file_;
-};
 
 class CreateNumPy : public ::testing::Test {
  protected:
-  void check(const wire::Operation& operation, std::vector<View> inputs, const Wanted& wanted,
+  void check(const wire::Operation& operation, std::vector<View> inputs, const OracleAnswer& wanted,
              bool on_every_set = false) {
     for (const std::string_view isa :
          on_every_set ? available_instruction_sets() : std::vector<std::string_view>{""}) {
@@ -154,10 +86,10 @@ class CreateNumPy : public ::testing::Test {
     });
   }
 
-  void check_uniform(Reader& reader) {
+  void check_uniform(OracleReader& reader) {
     const auto stream = reader.values<std::uint64_t>();
     const auto ends = reader.values<double>();
-    const Wanted wanted = reader.wanted();
+    const OracleAnswer wanted = reader.answer();
     wire::Operation operation;
     wire::Random& random = *operation.mutable_random();
     to_wire(*make_spec(wanted.dtype, wanted.shape), *random.mutable_spec());
@@ -169,15 +101,15 @@ class CreateNumPy : public ::testing::Test {
     check(operation, {}, wanted, true);
   }
 
-  void check_arange(Reader& reader) {
+  void check_arange(OracleReader& reader) {
     wire::Operation operation;
     wire::Fill& fill = *operation.mutable_fill();
     fill.set_how(wire::Fill::ARANGE);
     wire::Number stop;
-    reader.plain(*fill.mutable_start());
-    reader.plain(stop);
-    reader.plain(*fill.mutable_step());
-    const Wanted wanted = reader.wanted();
+    read_number(reader, *fill.mutable_start());
+    read_number(reader, stop);
+    read_number(reader, *fill.mutable_step());
+    const OracleAnswer wanted = reader.answer();
     const auto length = arange_length(*number_from_wire(fill.start(), "start"), *number_from_wire(stop, "stop"),
                                       *number_from_wire(fill.step(), "step"));
     ASSERT_TRUE(length) << length.error().message;
@@ -188,29 +120,29 @@ class CreateNumPy : public ::testing::Test {
     check(operation, {}, wanted);
   }
 
-  void check_linspace(Reader& reader) {
+  void check_linspace(OracleReader& reader) {
     wire::Operation operation;
     wire::Fill& fill = *operation.mutable_fill();
     fill.set_how(wire::Fill::LINSPACE);
-    reader.plain(*fill.mutable_start());
-    reader.plain(*fill.mutable_stop());
+    read_number(reader, *fill.mutable_start());
+    read_number(reader, *fill.mutable_stop());
     fill.set_excludes_stop(reader.number() == 0);
-    const Wanted wanted = reader.wanted();
+    const OracleAnswer wanted = reader.answer();
     to_wire(*make_spec(wanted.dtype, wanted.shape), *fill.mutable_spec());
     check(operation, {}, wanted);
   }
 
-  void check_eye(Reader& reader) {
+  void check_eye(OracleReader& reader) {
     wire::Operation operation;
     wire::Fill& fill = *operation.mutable_fill();
     fill.set_how(wire::Fill::EYE);
     fill.set_diagonal(reader.number());
-    const Wanted wanted = reader.wanted();
+    const OracleAnswer wanted = reader.answer();
     to_wire(*make_spec(wanted.dtype, wanted.shape), *fill.mutable_spec());
     check(operation, {}, wanted);
   }
 
-  void check_concatenation(Reader& reader) {
+  void check_concatenation(OracleReader& reader) {
     wire::Operation operation;
     operation.mutable_concatenate()->set_axis(static_cast<std::int32_t>(reader.number()));
     operation.mutable_concatenate()->set_stack(reader.number() != 0);
@@ -219,20 +151,18 @@ class CreateNumPy : public ::testing::Test {
     for (std::int64_t i = 0; i < count; ++i) operands.push_back(reader.array(seed_ % 8));
     std::vector<View> views;
     for (Operand& operand : operands) views.push_back(operand.view());
-    check(operation, views, reader.wanted());
+    check(operation, views, reader.answer());
   }
 
   std::uint32_t seed_ = 0;
 };
 
 TEST_F(CreateNumPy, GivesTheSameBits) {
-  const std::string python = python_with_numpy();
-  if (python.empty()) GTEST_SKIP() << "no python3 on this machine has NumPy";
+  if (python_with_numpy().empty()) GTEST_SKIP() << "no python3 on this machine has NumPy";
   const TemporaryDirectory directory;
   const std::string path = directory / "cases";
-  const std::string command = fmt::format("{} '{}' '{}' 20263", python, PARCOMPUTE_CREATE_ORACLE, path);
-  ASSERT_EQ(std::system(command.c_str()), 0) << command;
-  Reader reader(path);
+  ASSERT_TRUE(run_oracle(PARCOMPUTE_CREATE_ORACLE, path, "20263"));
+  OracleReader reader(path);
   std::size_t cases = 0;
   for (std::string kind = reader.kind(); kind != "end."; kind = reader.kind(), ++cases) {
     if (kind == "unif")

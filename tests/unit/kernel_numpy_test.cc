@@ -1,8 +1,6 @@
 // Differential: NumPy makes random operands and answers, and the kernels give the same bits on every
 // instruction set. (Float sums are math.fsum's, correctly rounded, which NumPy's own are not.)
 #include <cmath>
-#include <cstdlib>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -10,76 +8,20 @@
 #include "common/operation/plans.h"
 #include "tests/support/instruction_sets.h"
 #include "tests/support/kernel_runner.h"
+#include "tests/support/oracle.h"
 #include "tests/support/temporary_directory.h"
 #include "worker/kernels/linspace.h"
 
 namespace parcompute {
 namespace {
 
-using testing::Buffer;
 using testing::Operand;
+using testing::OracleReader;
+using testing::python_with_numpy;
 using testing::run_job;
+using testing::run_oracle;
 using testing::TemporaryDirectory;
 using testing::WithInstructionSet;
-
-// An interpreter that has NumPy; empty where none has. PARCOMPUTE_TEST_PYTHON comes first.
-std::string python_with_numpy() {
-  std::vector<std::string> candidates{"python3", "/usr/bin/python3"};
-  if (const char* wanted = std::getenv("PARCOMPUTE_TEST_PYTHON"); wanted != nullptr)
-    candidates.insert(candidates.begin(), wanted);
-  for (const std::string& candidate : candidates)
-    if (std::system((candidate + " -c 'import numpy' >/dev/null 2>&1").c_str()) == 0) return candidate;
-  return {};
-}
-
-// The oracle's records (tests/python/kernel_oracle.py).
-class Reader {
- public:
-  explicit Reader(const std::string& path) : file_(path, std::ios::binary) {}
-
-  std::string kind() {
-    std::string text(4, '\0');
-    file_.read(text.data(), 4);
-    return file_ ? text : "cut short";
-  }
-  std::int64_t number() {
-    std::int64_t x = 0;
-    file_.read(reinterpret_cast<char*>(&x), sizeof x);
-    return x;
-  }
-  Dims numbers(std::int64_t count) {
-    Dims all;
-    for (std::int64_t i = 0; i < count; ++i) all.push_back(number());
-    return all;
-  }
-  std::string bytes() {
-    std::string text(static_cast<std::size_t>(number()), '\0');
-    file_.read(text.data(), static_cast<std::streamsize>(text.size()));
-    return text;
-  }
-  template <class T>
-  std::vector<T> values() {
-    const std::string text = bytes();
-    std::vector<T> all(text.size() / sizeof(T));
-    if (!all.empty()) std::memcpy(all.data(), text.data(), text.size());
-    return all;
-  }
-  Operand array(std::size_t shift) {
-    Operand operand;
-    operand.spec.dtype = *dtype_from_number(static_cast<std::uint32_t>(number()));
-    const std::int64_t ndim = number();
-    operand.spec.shape = numbers(ndim);
-    operand.spec.strides = numbers(ndim);
-    operand.spec.offset = static_cast<std::uint64_t>(number());
-    const std::string text = bytes();
-    operand.buffer = Buffer(text.size(), shift);
-    std::memcpy(operand.buffer.data(), text.data(), text.size());
-    return operand;
-  }
-
- private:
-  std::ifstream file_;
-};
 
 std::string text_of(const std::byte* bytes, std::size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
@@ -102,11 +44,11 @@ bool both_nan(DType dtype, const std::string& a, const std::string& b) {
 
 class KernelNumPy : public ::testing::Test {
  protected:
-  void check_reduction(Reader& reader) {
+  void check_reduction(OracleReader& reader) {
     wire::Operation operation;
     operation.mutable_reduce()->set_op(static_cast<wire::Reduce::Operator>(reader.number()));
     Operand a = reader.array(seed_ % 8);
-    const DType dtype = *dtype_from_number(static_cast<std::uint32_t>(reader.number()));
+    const DType dtype = reader.dtype();
     const std::string wanted = reader.bytes();
     for (const std::string_view isa : available_instruction_sets()) {
       const WithInstructionSet with(isa);
@@ -120,7 +62,7 @@ class KernelNumPy : public ::testing::Test {
     }
   }
 
-  static void check_linspace(Reader& reader) {
+  static void check_linspace(OracleReader& reader) {
     const auto ends = reader.values<double>();
     const auto num = static_cast<std::uint64_t>(reader.number());
     const auto wanted = reader.values<std::uint64_t>();
@@ -137,7 +79,7 @@ class KernelNumPy : public ::testing::Test {
     }
   }
 
-  void check_mandelbrot(Reader& reader) {
+  void check_mandelbrot(OracleReader& reader) {
     wire::Operation operation;
     wire::Mandelbrot& grid = *operation.mutable_mandelbrot();
     grid.set_nx(static_cast<std::uint64_t>(reader.number()));
@@ -157,7 +99,7 @@ class KernelNumPy : public ::testing::Test {
     }
   }
 
-  void check_product(Reader& reader) {
+  void check_product(OracleReader& reader) {
     wire::Operation operation;
     operation.mutable_matmul();
     Operand a = reader.array(0), b = reader.array(0);
@@ -175,13 +117,11 @@ class KernelNumPy : public ::testing::Test {
 };
 
 TEST_F(KernelNumPy, GivesTheSameBits) {
-  const std::string python = python_with_numpy();
-  if (python.empty()) GTEST_SKIP() << "no python3 on this machine has NumPy";
+  if (python_with_numpy().empty()) GTEST_SKIP() << "no python3 on this machine has NumPy";
   const TemporaryDirectory directory;
   const std::string path = directory / "cases";
-  const std::string command = fmt::format("{} '{}' '{}' 20261", python, PARCOMPUTE_KERNEL_ORACLE, path);
-  ASSERT_EQ(std::system(command.c_str()), 0) << command;
-  Reader reader(path);
+  ASSERT_TRUE(run_oracle(PARCOMPUTE_KERNEL_ORACLE, path, "20261"));
+  OracleReader reader(path);
   std::size_t cases = 0;
   for (std::string kind = reader.kind(); kind != "end."; kind = reader.kind(), ++cases) {
     if (kind == "redu")

@@ -10,6 +10,7 @@
 
 #include "tests/support/instruction_sets.h"
 #include "tests/support/loop_runner.h"
+#include "tests/support/numpy.h"
 #include "tests/support/temporary_directory.h"
 
 namespace parcompute {
@@ -18,19 +19,10 @@ namespace {
 using testing::Bytes;
 using testing::LoopOperand;
 using testing::LoopRun;
+using testing::python_with_numpy;
 using testing::run_loop;
 using testing::TemporaryDirectory;
 using testing::WithInstructionSet;
-
-// An interpreter that has NumPy; empty where none has. PARCOMPUTE_TEST_PYTHON comes first.
-std::string python_with_numpy() {
-  std::vector<std::string> candidates{"python3", "/usr/bin/python3"};
-  if (const char* wanted = std::getenv("PARCOMPUTE_TEST_PYTHON"); wanted != nullptr)
-    candidates.insert(candidates.begin(), wanted);
-  for (const std::string& candidate : candidates)
-    if (std::system((candidate + " -c 'import numpy' >/dev/null 2>&1").c_str()) == 0) return candidate;
-  return {};
-}
 
 struct Record {
   std::string kind, name;
@@ -181,11 +173,10 @@ class LoopsNumPy : public ::testing::Test {
 };
 
 TEST_F(LoopsNumPy, AnswersAreNumPys) {
-  const std::string python = python_with_numpy();
-  if (python.empty()) GTEST_SKIP() << "no Python with NumPy";
+  if (python_with_numpy().empty()) GTEST_SKIP() << "no Python with NumPy";
   const TemporaryDirectory directory;
   const std::string path = directory / "answers";
-  ASSERT_EQ(std::system(fmt::format("{} {} {} 1", python, PARCOMPUTE_LOOPS_ORACLE, path).c_str()), 0);
+  ASSERT_EQ(std::system(fmt::format("{} {} {} 1", python_with_numpy(), PARCOMPUTE_LOOPS_ORACLE, path).c_str()), 0);
   std::ifstream file(path, std::ios::binary);
   Record record;
   int records = 0, failed = 0;

@@ -11,24 +11,14 @@
 #include <gtest/gtest.h>
 
 #include "common/array/npy.h"
+#include "tests/support/numpy.h"
 #include "tests/support/process_state.h"
 #include "tests/support/temporary_directory.h"
 
 namespace parcompute {
 namespace {
 
-// An interpreter that has NumPy; empty where none has. PARCOMPUTE_TEST_PYTHON comes first.
-const std::string& python_with_numpy() {
-  static const std::string found = [] {
-    std::vector<std::string> candidates{"python3", "/usr/bin/python3"};
-    if (const char* wanted = std::getenv("PARCOMPUTE_TEST_PYTHON"); wanted != nullptr)
-      candidates.insert(candidates.begin(), wanted);
-    for (const std::string& candidate : candidates)
-      if (std::system((candidate + " -c 'import numpy' >/dev/null 2>&1").c_str()) == 0) return candidate;
-    return std::string();
-  }();
-  return found;
-}
+using testing::python_with_numpy;
 
 struct Case {
   std::string file;

@@ -1,8 +1,6 @@
 // Differential: NumPy makes random operands and answers, and the kernels that order, scan, select and count give the
 // same elements. The same bits, but for what NumPy leaves open: which of two equal zeros, and which NaN.
 #include <cmath>
-#include <cstdlib>
-#include <fstream>
 #include <functional>
 #include <map>
 
@@ -10,89 +8,19 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/kernel_runner.h"
+#include "tests/support/oracle.h"
 #include "tests/support/temporary_directory.h"
 
 namespace parcompute {
 namespace {
 
-using testing::Buffer;
 using testing::Operand;
+using testing::OracleAnswer;
+using testing::OracleReader;
+using testing::python_with_numpy;
 using testing::run_job;
+using testing::run_oracle;
 using testing::TemporaryDirectory;
-
-// An interpreter that has NumPy; empty where none has. PARCOMPUTE_TEST_PYTHON comes first.
-std::string python_with_numpy() {
-  std::vector<std::string> candidates{"python3", "/usr/bin/python3"};
-  if (const char* wanted = std::getenv("PARCOMPUTE_TEST_PYTHON"); wanted != nullptr)
-    candidates.insert(candidates.begin(), wanted);
-  for (const std::string& candidate : candidates)
-    if (std::system((candidate + " -c 'import numpy' >/dev/null 2>&1").c_str()) == 0) return candidate;
-  return {};
-}
-
-struct Answer {
-  DType dtype;
-  Dims shape;
-  std::string bytes;
-};
-
-// The oracle's records (tests/python/order_oracle.py).
-class Reader {
- public:
-  explicit Reader(const std::string& path) : file_(path, std::ios::binary) {}
-
-  std::string kind() {
-    std::string text(4, '\0');
-    file_.read(text.data(), 4);
-    return file_ ? text : "cut short";
-  }
-  std::int64_t number() {
-    std::int64_t x = 0;
-    file_.read(reinterpret_cast<char*>(&x), sizeof x);
-    return x;
-  }
-  Dims numbers(std::int64_t count) {
-    Dims all;
-    for (std::int64_t i = 0; i < count; ++i) all.push_back(number());
-    return all;
-  }
-  std::string bytes() {
-    std::string text(static_cast<std::size_t>(number()), '\0');
-    file_.read(text.data(), static_cast<std::streamsize>(text.size()));
-    return text;
-  }
-  std::vector<double> doubles() {
-    const std::string text = bytes();
-    std::vector<double> all(text.size() / sizeof(double));
-    std::memcpy(all.data(), text.data(), text.size());
-    return all;
-  }
-  // At an address that is no multiple of anything, every other time.
-  Operand array() {
-    Operand operand;
-    operand.spec.dtype = dtype();
-    const std::int64_t ndim = number();
-    operand.spec.shape = numbers(ndim);
-    operand.spec.strides = numbers(ndim);
-    operand.spec.offset = static_cast<std::uint64_t>(number());
-    const std::string text = bytes();
-    operand.buffer = Buffer(text.size(), ++arrays_ % 2 * 3);
-    std::memcpy(operand.buffer.data(), text.data(), text.size());
-    return operand;
-  }
-  Answer answer() {
-    const DType of = dtype();
-    const std::int64_t ndim = number();
-    Dims shape = numbers(ndim);
-    return {of, std::move(shape), bytes()};
-  }
-
- private:
-  DType dtype() { return *dtype_from_number(static_cast<std::uint32_t>(number())); }
-
-  std::ifstream file_;
-  std::size_t arrays_ = 0;
-};
 
 template <class T>
 bool same_element(T a, T b) {
@@ -124,9 +52,9 @@ void set_axis(Message& message, std::int64_t axis) {
 
 class OrderNumPy : public ::testing::Test {
  protected:
-  void check(Reader& reader, const std::string& kind, const wire::Operation& operation,
+  void check(OracleReader& reader, const std::string& kind, const wire::Operation& operation,
              std::vector<Operand> operands) {
-    const Answer wanted = reader.answer();
+    const OracleAnswer wanted = reader.answer();
     std::vector<View> views;
     std::string specs;
     for (Operand& operand : operands) {
@@ -157,18 +85,18 @@ class OrderNumPy : public ::testing::Test {
 };
 
 TEST_F(OrderNumPy, GivesTheSameElements) {
-  const std::string python = python_with_numpy();
-  if (python.empty()) GTEST_SKIP() << "no python3 on this machine has NumPy";
+  if (python_with_numpy().empty()) GTEST_SKIP() << "no python3 on this machine has NumPy";
   const TemporaryDirectory directory;
   const std::string path = directory / "cases";
-  const std::string command = fmt::format("{} '{}' '{}' 20262", python, PARCOMPUTE_ORDER_ORACLE, path);
-  ASSERT_EQ(std::system(command.c_str()), 0) << command;
-  Reader reader(path);
+  ASSERT_TRUE(run_oracle(PARCOMPUTE_ORDER_ORACLE, path, "20262"));
+  OracleReader reader(path);
 
   using Operands = std::vector<Operand>;
+  std::size_t read = 0;
   const auto arrays = [&](std::size_t count) {
     Operands all;
-    for (std::size_t i = 0; i < count; ++i) all.push_back(reader.array());
+    // Every other one at an address that is no multiple of anything.
+    for (std::size_t i = 0; i < count; ++i) all.push_back(reader.array(++read % 2 * 3));
     return all;
   };
   // Reads a record's parameters into the operation and answers its operands.
@@ -198,7 +126,7 @@ TEST_F(OrderNumPy, GivesTheSameElements) {
          wire::Histogram& message = *op.mutable_histogram();
          message.set_bins(static_cast<std::uint64_t>(reader.number()));
          message.set_weighted(reader.number() != 0);
-         const auto ends = reader.doubles();
+         const auto ends = reader.values<double>();
          message.set_low(ends[0]);
          message.set_high(ends[1]);
          return arrays(1U + (message.bins() == 0) + message.weighted());
@@ -209,7 +137,7 @@ TEST_F(OrderNumPy, GivesTheSameElements) {
          set_axis(message, reader.number());
          message.set_drop_q(reader.number() != 0);
          reader.number();
-         for (const double q : reader.doubles()) message.add_q(q);
+         for (const double q : reader.values<double>()) message.add_q(q);
          return arrays(1);
        }},
   };

@@ -2,6 +2,7 @@
 // the same bits; floats lie within the bound of their arithmetic, and have the same bits on every set.
 #include <cmath>
 #include <complex>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -10,15 +11,19 @@
 
 #include "common/operation/products_plan.h"
 #include "tests/support/instruction_sets.h"
+#include "tests/support/kernel_runner.h"
+#include "tests/support/oracle.h"
 #include "tests/support/temporary_directory.h"
-#include "tests/unit/products_records.h"
 
 namespace parcompute {
 namespace {
 
-using products::Reader;
 using testing::Operand;
+using testing::OracleReader;
+using testing::python_with_numpy;
 using testing::run_job;
+using testing::run_oracle;
+using testing::TemporaryDirectory;
 using testing::WithInstructionSet;
 
 wire::Operation operation_of(std::int64_t number) {
@@ -67,11 +72,11 @@ bool same(const std::vector<double>& a, const std::vector<double>& b) {
 
 class ProductsNumPy : public ::testing::Test {
  protected:
-  void check(Reader& reader) {
+  void check(OracleReader& reader) {
     const std::int64_t number = reader.number();
     const wire::Operation operation = operation_of(number);
     Operand a = reader.array(0), b = reader.array(0);
-    const DType dtype = *dtype_from_number(static_cast<std::uint32_t>(reader.number()));
+    const DType dtype = reader.dtype();
     const std::int64_t ndim = reader.number();
     const Dims shape = reader.numbers(ndim);
     const bool exact = reader.number() == 1;
@@ -81,9 +86,9 @@ class ProductsNumPy : public ::testing::Test {
     if (exact) {
       wanted = reader.bytes();
     } else {
-      real = reader.doubles();
-      imaginary = reader.doubles();
-      bounds = reader.doubles();
+      real = reader.values<double>();
+      imaginary = reader.values<double>();
+      bounds = reader.values<double>();
     }
     std::vector<double> first;
     for (const std::string_view isa : available_instruction_sets()) {
@@ -119,13 +124,12 @@ class ProductsNumPy : public ::testing::Test {
 };
 
 TEST_F(ProductsNumPy, AreNumPys) {
-  const std::string python = products::python_with_numpy();
-  if (python.empty()) GTEST_SKIP() << "no python3 on this machine has NumPy";
-  const testing::TemporaryDirectory directory;
+  if (python_with_numpy().empty()) GTEST_SKIP() << "no python3 on this machine has NumPy";
+  const TemporaryDirectory directory;
   const std::string path = directory / "cases";
-  const std::string command = fmt::format("{} '{}' '{}' {}", python, PARCOMPUTE_PRODUCTS_ORACLE, path, std::getenv("PARCOMPUTE_TEST_SEED") ? std::getenv("PARCOMPUTE_TEST_SEED") : "7");
-  ASSERT_EQ(std::system(command.c_str()), 0) << command;
-  Reader reader(path);
+  const char* seed = std::getenv("PARCOMPUTE_TEST_SEED");
+  ASSERT_TRUE(run_oracle(PARCOMPUTE_PRODUCTS_ORACLE, path, seed != nullptr ? seed : "7"));
+  OracleReader reader(path);
   std::size_t cases = 0;
   for (std::string kind = reader.kind(); kind != "end."; kind = reader.kind(), ++cases) {
     ASSERT_EQ(kind, "prod");

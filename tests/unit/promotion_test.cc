@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/numpy.h"
 #include "tests/support/temporary_directory.h"
-#include "tests/unit/products_records.h"
 
 namespace parcompute {
 namespace {
@@ -23,7 +23,7 @@ TEST(Promotion, IsSymmetricAndKeepsEachDType) {
 }
 
 TEST(Promotion, IsNumPysForEveryPair) {
-  const std::string python = products::python_with_numpy();
+  const std::string python = testing::python_with_numpy();
   if (python.empty()) GTEST_SKIP() << "no python3 on this machine has NumPy";
   const testing::TemporaryDirectory directory;
   const std::string path = directory / "pairs";
