@@ -2,7 +2,7 @@
 // same bits for vectors of 8, 4, 2 and 1; N. Shibata and F. Petrogalli, "SLEEF: A Portable Vectorized Library of C
 // Standard Mathematical Functions", IEEE TPDS 31 (2020). Every result is within 1 ULP of the exact value; where SLEEF's
 // is not (guards_of() has the ranges), it is the C library's of long double, rounded: within 0.51 ULP, and one code for
-// all CPUs. float64's sine and cosine are our own (loops_sine-inl.h), and SLEEF's far out.
+// all CPUs. float64's sine, cosine and exp are our own (loops_sine-inl.h, loops_exp-inl.h), and SLEEF's far out.
 //
 // SLEEF's scalar functions of this family use FMA instructions as well. A CPU without them (x86 before 2013) takes the
 // C library's long double everywhere: as exact, much slower, and not always the last bit of other machines.
@@ -18,6 +18,7 @@
 //
 #include <hwy/highway.h>
 
+#include "worker/kernels/loops_exp-inl.h"
 #include "worker/kernels/loops_sine-inl.h"
 #include "worker/kernels/loops_sleef-inl.h"
 #include "worker/kernels/loops_strip-inl.h"
@@ -59,45 +60,52 @@ HWY_INLINE Vector<T> canonical(Vector<T> x) {
   return hn::IfThenElse(hn::IsNaN(x), hn::Set(Tag<T>(), std::numeric_limits<T>::quiet_NaN()), x);
 }
 
-// ---- sine and cosine of float64: our own, SLEEF's far out ----
+// ---- float64's functions of our own, and SLEEF's far out ----
 
-template <class F, class T>
-constexpr bool kIsSine = sizeof(T) == 8 && (std::is_same_v<F, Sin> || std::is_same_v<F, Cos>);
 template <class F>
-constexpr std::uint64_t kTurnsOf = std::is_same_v<F, Sin> ? 0 : 1;
+constexpr bool kIsSine = std::is_same_v<F, Sin> || std::is_same_v<F, Cos>;
+template <class F, class T>
+constexpr bool kIsOurs = sizeof(T) == 8 && (kIsSine<F> || std::is_same_v<F, Exp>);
+template <class F>
+constexpr double kNear = kIsSine<F> ? kSineLimit : kExpLimit;
+
+template <class F, class O, class V = typename O::V>
+HWY_INLINE V near(V x) {
+  if constexpr (kIsSine<F>) return sine<O, std::is_same_v<F, Sin> ? 0 : 1>(x);
+  else return exponential<O>(x);
+}
 
 #if PARCOMPUTE_SLEEF_VECTORS
 template <class F>
-HWY_INLINE Vector<double> near_sine(Vector<double> x) {
-  return sine<SineVectors, kTurnsOf<F>>(x);
+HWY_INLINE Vector<double> near_of(Vector<double> x) {
+  return near<F, Lanes>(x);
 }
 #else
 #if HWY_ARCH_X86
 template <class F>
-__attribute__((target("fma"))) double near_sine_with_fma(double x) {
-  return sine<SineNumbers, kTurnsOf<F>>(x);
+__attribute__((target("fma"))) double near_with_fma(double x) {
+  return near<F, OneLane>(x);
 }
 #else
 template <class F>
-double near_sine_with_fma(double x) {
-  return sine<SineNumbers, kTurnsOf<F>>(x);
+double near_with_fma(double x) {
+  return near<F, OneLane>(x);
 }
 #endif
 template <class F>
-HWY_INLINE Vector<double> near_sine(Vector<double> v) {
+HWY_INLINE Vector<double> near_of(Vector<double> v) {
   const double x = hn::GetLane(v);
-  return hn::Set(Tag<double>(), has_fma() ? near_sine_with_fma<F>(x) : sine<SineNumbers, kTurnsOf<F>>(x));
+  return hn::Set(Tag<double>(), has_fma() ? near_with_fma<F>(x) : near<F, OneLane>(x));
 }
 #endif
 
-// y but for the lanes where x is far out.
+// y but for the lanes where x is far out, or NaN.
 template <class F>
-HWY_INLINE Vector<double> with_far_sines(Vector<double> x, Vector<double> y) {
+HWY_INLINE Vector<double> with_far(Vector<double> x, Vector<double> y) {
   const Tag<double> d;
-  const auto far = hn::Not(hn::Lt(hn::Abs(x), hn::Set(d, kSineLimit)));
-  if (HWY_UNLIKELY(!hn::AllFalse(d, far)))
-    y = has_fma() ? hn::IfThenElse(far, from_raw<double>(F::quick(raw_of<double>(x))), y)
-                  : mended<F, double>(far, y, x);
+  const auto far = hn::Not(hn::Lt(hn::Abs(x), hn::Set(d, kNear<F>)));
+  if (HWY_LIKELY(hn::AllFalse(d, far))) return y;
+  y = has_fma() ? hn::IfThenElse(far, from_raw<double>(F::quick(raw_of<double>(x))), y) : mended<F, double>(far, y, x);
   return canonical<double>(y);
 }
 
@@ -105,7 +113,7 @@ HWY_INLINE Vector<double> with_far_sines(Vector<double> x, Vector<double> y) {
 
 template <class F, class T>
 HWY_INLINE Vector<T> apply(Vector<T> x) {
-  if constexpr (kIsSine<F, T>) return with_far_sines<F>(x, near_sine<F>(x));
+  if constexpr (kIsOurs<F, T>) return with_far<F>(x, near_of<F>(x));
   const Tag<T> d;
   constexpr Guards<T> kGuards = guards_of<F, T>();
   constexpr T kInfinity = std::numeric_limits<T>::infinity();
@@ -179,13 +187,13 @@ LoopFault unary_math(const Strip& strip) {
   const std::size_t count = strip.is_single[0] ? 1 : strip.count;
   std::size_t i = 0;
 #if PARCOMPUTE_SLEEF_VECTORS
-  if constexpr (kIsSine<F, T>) {
-    using Pairs = SinePairs<SineVectors>;
+  if constexpr (kIsOurs<F, T>) {
+    using Pairs = LanePairs<Lanes>;
     for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
       const Pairs::V x{load_vector<T>(strip.in[0], i), load_vector<T>(strip.in[0], i + kLanes)};
-      const Pairs::V y = sine<Pairs, kTurnsOf<F>>(x);
-      store_vector<T>(with_far_sines<F>(x.first, y.first), strip.out, i);
-      store_vector<T>(with_far_sines<F>(x.second, y.second), strip.out, i + kLanes);
+      const Pairs::V y = near<F, Pairs>(x);
+      store_vector<T>(with_far<F>(x.first, y.first), strip.out, i);
+      store_vector<T>(with_far<F>(x.second, y.second), strip.out, i + kLanes);
     }
   }
 #endif

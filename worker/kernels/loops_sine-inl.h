@@ -8,7 +8,6 @@
 // which n's parity chooses one. The coefficients interpolate sin and cos at Chebyshev's nodes (relative error below
 // 2^-55).
 //
-// Every operation is IEEE's, fused ones included, so that vectors of any width and single numbers give the same bits.
 #if defined(PARCOMPUTE_LOOPS_SINE_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef PARCOMPUTE_LOOPS_SINE_INL_H
 #undef PARCOMPUTE_LOOPS_SINE_INL_H
@@ -16,91 +15,15 @@
 #define PARCOMPUTE_LOOPS_SINE_INL_H
 #endif
 
-#include <bit>
-#include <cmath>
 #include <cstdint>
+
+#include "worker/kernels/loops_lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace parcompute {
 namespace HWY_NAMESPACE {
 
 constexpr double kSineLimit = 0x1p20;
-
-// The algorithm's operations on vectors.
-struct SineVectors {
-  using D = hwy::HWY_NAMESPACE::ScalableTag<double>;
-  using V = hwy::HWY_NAMESPACE::Vec<D>;
-  using Du = hwy::HWY_NAMESPACE::RebindToUnsigned<D>;
-
-  static HWY_INLINE V set(double x) { return hwy::HWY_NAMESPACE::Set(D(), x); }
-  static HWY_INLINE V add(V a, V b) { return hwy::HWY_NAMESPACE::Add(a, b); }
-  static HWY_INLINE V sub(V a, V b) { return hwy::HWY_NAMESPACE::Sub(a, b); }
-  static HWY_INLINE V mul(V a, V b) { return hwy::HWY_NAMESPACE::Mul(a, b); }
-  static HWY_INLINE V fma(V a, V b, V c) { return hwy::HWY_NAMESPACE::MulAdd(a, b, c); }
-  static HWY_INLINE V fnma(V a, V b, V c) { return hwy::HWY_NAMESPACE::NegMulAdd(a, b, c); }
-
-  // x where |x| is less than `bound`, else y.
-  static HWY_INLINE V tiny_or(V x, double bound, V y) {
-    namespace hn = hwy::HWY_NAMESPACE;
-    return hn::IfThenElse(hn::Lt(hn::Abs(x), set(bound)), x, y);
-  }
-  // By the last two bits of `turns` + kTurns: the first or the second, negated or not.
-  template <std::uint64_t kTurns>
-  static HWY_INLINE V choose(V turns, V even, V odd) {
-    namespace hn = hwy::HWY_NAMESPACE;
-    const Du du;
-    const auto quadrant = hn::Add(hn::BitCast(du, turns), hn::Set(du, kTurns));
-    const auto is_odd = hn::RebindMask(D(), hn::TestBit(quadrant, hn::Set(du, std::uint64_t{1})));
-    const auto sign = hn::ShiftLeft<62>(hn::And(quadrant, hn::Set(du, std::uint64_t{2})));
-    return hn::Xor(hn::IfThenElse(is_odd, odd, even), hn::BitCast(D(), sign));
-  }
-};
-
-// And on one number.
-struct SineNumbers {
-  using V = double;
-
-  static HWY_INLINE V set(double x) { return x; }
-  static HWY_INLINE V add(V a, V b) { return a + b; }
-  static HWY_INLINE V sub(V a, V b) { return a - b; }
-  static HWY_INLINE V mul(V a, V b) { return a * b; }
-  static HWY_INLINE V fma(V a, V b, V c) { return __builtin_fma(a, b, c); }
-  static HWY_INLINE V fnma(V a, V b, V c) { return __builtin_fma(-a, b, c); }
-  static HWY_INLINE V tiny_or(V x, double bound, V y) { return std::fabs(x) < bound ? x : y; }
-  template <std::uint64_t kTurns>
-  static HWY_INLINE V choose(V turns, V even, V odd) {
-    const std::uint64_t quadrant = std::bit_cast<std::uint64_t>(turns) + kTurns;
-    const double chosen = (quadrant & 1) != 0 ? odd : even;
-    return (quadrant & 2) != 0 ? -chosen : chosen;
-  }
-};
-
-// And on two at once: one's operations fill the time that the other's wait for their operands.
-template <class O>
-struct SinePairs {
-  struct V {
-    typename O::V first, second;
-  };
-
-  static HWY_INLINE V set(double x) { return {O::set(x), O::set(x)}; }
-  static HWY_INLINE V add(V a, V b) { return {O::add(a.first, b.first), O::add(a.second, b.second)}; }
-  static HWY_INLINE V sub(V a, V b) { return {O::sub(a.first, b.first), O::sub(a.second, b.second)}; }
-  static HWY_INLINE V mul(V a, V b) { return {O::mul(a.first, b.first), O::mul(a.second, b.second)}; }
-  static HWY_INLINE V fma(V a, V b, V c) {
-    return {O::fma(a.first, b.first, c.first), O::fma(a.second, b.second, c.second)};
-  }
-  static HWY_INLINE V fnma(V a, V b, V c) {
-    return {O::fnma(a.first, b.first, c.first), O::fnma(a.second, b.second, c.second)};
-  }
-  static HWY_INLINE V tiny_or(V x, double bound, V y) {
-    return {O::tiny_or(x.first, bound, y.first), O::tiny_or(x.second, bound, y.second)};
-  }
-  template <std::uint64_t kTurns>
-  static HWY_INLINE V choose(V turns, V even, V odd) {
-    return {O::template choose<kTurns>(turns.first, even.first, odd.first),
-            O::template choose<kTurns>(turns.second, even.second, odd.second)};
-  }
-};
 
 // sin(x + kTurns pi/2).
 template <class O, std::uint64_t kTurns, class V = typename O::V>
