@@ -96,6 +96,75 @@ TEST(Evaluate, LargeResultsAreWritten) {
   }
 }
 
+// In one loop, around the caches where the results are many: whatever starts between two lines is written, too.
+TEST(Evaluate, SumsOfProductsAreThoseOfTheirSteps) {
+  const auto check = [&]<class T>(T, std::int64_t count) {
+    std::vector<T> a(static_cast<std::size_t>(count)), b(a.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      a[i] = static_cast<T>(std::sin(static_cast<double>(i)));
+      b[i] = static_cast<T>(std::cos(static_cast<double>(3 * i)) * 1e3);
+    }
+    Operand left = operand_of(a, {count}), right = operand_of(b, {count});
+    const auto results = [&](auto step) {
+      std::vector<T> wanted(a.size());
+      for (std::size_t i = 0; i < a.size(); ++i) wanted[i] = step(a[i], b[i]);
+      return wanted;
+    };
+    const std::pair<const char*, std::vector<T>> cases[] = {
+        {"2*a + 3*b", results([](T x, T y) { return 2 * x + 3 * y; })},
+        {"a*b - a", results([](T x, T y) { return x * y - x; })},
+        {"a**2 - b**2", results([](T x, T y) { return x * x - y * y; })},
+        {"5 - a*b", results([](T x, T y) { return 5 - x * y; })},
+    };
+    for (const std::string_view isa : available_instruction_sets()) {
+      const testing::WithInstructionSet with(isa);
+      for (const auto& [expression, wanted] : cases)
+        for (const std::size_t shift : {std::size_t{0}, sizeof(T), 5 * sizeof(T)}) {
+          const auto outcome = run_job(evaluate(expression, {"a", "b"}), {left.view(), right.view()}, {.seed = 3, .output_shift = shift});
+          ASSERT_TRUE(outcome);
+          ASSERT_TRUE(outcome->template output_as<T>() == wanted) << expression << " of " << count << " on " << isa << ", results at " << shift;
+        }
+    }
+  };
+  for (const std::int64_t count : {1, 7, 4095, 4097, 2'200'003}) check(double{}, count);
+  for (const std::int64_t count : {15, 4'400'001}) check(float{}, count);
+}
+
+// Dense operands are added up where they lie; unaligned ones go through the separate loops.
+TEST(Evaluate, SumsOfAddendsAreThoseOfTheirSteps) {
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  const auto check = [&]<class T>(T, Dims shape, double special) {
+    const auto count = static_cast<std::size_t>(shape[0] * shape[1]);
+    std::vector<T> a(count), b(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      a[i] = static_cast<T>(std::sin(static_cast<double>(i)) * std::exp2(static_cast<double>(i % 40) - 20));
+      b[i] = static_cast<T>(std::cos(static_cast<double>(i)));
+    }
+    a[count / 2] = static_cast<T>(special);
+    Operand left = operand_of(a, shape), right = operand_of(b, shape), stepwise = operand_of(a, shape, 3);
+    for (const char* sum : {"sum(a*b", "sum(a*a", "sum(a**2", "sum((a - b)**2", "sum((a - b)*(a - b)", "sum(abs(a - b)", "mean((a - b)**2"})
+      for (const char* axis : {")", ", axis=0)", ", axis=1)"}) {
+        const std::string expression = std::string(sum) + axis;
+        std::vector<T> first;
+        for (const std::string_view isa : available_instruction_sets()) {
+          const testing::WithInstructionSet with(isa);
+          for (Operand* operand : {&stepwise, &left}) {
+            const auto outcome = run_job(evaluate(expression, {"a", "b"}), {operand->view(), right.view()}, {.seed = 7});
+            ASSERT_TRUE(outcome) << expression;
+            const auto sums = outcome->template output_as<T>();
+            if (first.empty()) first = sums;
+            ASSERT_EQ(std::memcmp(sums.data(), first.data(), sums.size() * sizeof(T)), 0) << expression << " of " << shape[0] << " x " << shape[1] << " on " << isa;
+          }
+        }
+      }
+  };
+  for (const Dims& shape : {Dims{1, 1}, {3, 5}, {1, 70'001}, {300, 257}, {40'000, 3}}) {
+    check(double{}, shape, 1);
+    check(float{}, shape, 1);
+  }
+  for (const double special : {kInf, -kInf, std::nan(""), -0.0}) check(double{}, {200, 300}, special);
+}
+
 TEST(Evaluate, TransposedOperandsAreReadInTilesOfAnySize) {
   for (const std::int64_t rows : {5, 63, 64, 65, 130, 1000})
     for (const std::int64_t columns : {31, 32, 33, 100}) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include <hwy/cache_control.h>
 
@@ -32,8 +33,9 @@ class StageRunner {
         evaluator_(stage.program, std::move(sources), layout.reduces ? layout.columns * layout.lanes : layout.row > 0 ? kTileRows * kTileColumns : 0, layout.row > 0),
         streams_(byte_count(stage.result) >= kStreamedBytes) {
     if (!layout.reduces) return;
-    tile_ = make_reduce_tile(*stage.reduction, stage.program.dtype, layout.columns, layout.lanes);
-    if (evaluator_.whole() == nullptr && stage.reduction->reducer == Reducer::kVar)
+    whole_ = evaluator_.whole(stage.reduction->reducer == Reducer::kSum);
+    tile_ = make_reduce_tile(*stage.reduction, stage.program.dtype, layout.columns, layout.lanes, whole_ ? whole_->addend : Addend::kElement);
+    if (!whole_ && stage.reduction->reducer == Reducer::kVar)
       pass_.resize(layout.pass_rows * layout.columns * itemsize(stage.program.dtype));
   }
 
@@ -158,8 +160,9 @@ class StageRunner {
   Result<void> add_pass(const Place& place, std::uint64_t row, std::uint64_t rows) {
     const std::uint64_t element = itemsize(stage_.program.dtype);
     const auto index_of = [&](std::uint64_t r) { return (place.outer * layout_.reduced + r) * layout_.inner + place.first_column; };
-    if (const std::byte* whole = evaluator_.whole()) {
-      tile_->add(whole + index_of(row) * element, row, rows, layout_.inner);
+    if (whole_) {
+      const std::uint64_t at = index_of(row) * element;
+      tile_->add(whole_->x + at, row, rows, layout_.inner, whole_->y + at);
       return {};
     }
     // Whole rows lie one behind the other: as many as a strip holds, in whole turns of the lanes.
@@ -215,6 +218,7 @@ class StageRunner {
   std::byte* partials_;
   Evaluator evaluator_;
   bool streams_;
+  std::optional<Evaluator::Whole> whole_;  // what is added where it lies
   std::unique_ptr<ReduceTile> tile_;
   std::vector<std::byte> pass_;  // the elements of one pass, where they are computed and read twice
 };

@@ -37,8 +37,7 @@ Evaluator::Evaluator(const Program& program, std::vector<Source> sources, std::s
   for (const Instruction& instruction : program.code) widest = std::max<std::size_t>(widest, itemsize(instruction.to));
   element_bytes += program.temporaries * widest;
   strip_ = std::clamp(std::bit_floor(kCacheBytes / std::max<std::size_t>(1, element_bytes)), kLeastStrip, kMostStrip);
-  const std::size_t room = std::max(strip_, longest);
-
+  fused_ = fuse(program);
   for (Source& source : sources) {
     Input input{coalesced(source.spec), source.data + source.spec.offset, Access::kGathered, nullptr, 0};
     if (!source.spec.strides.empty()) input.along = source.spec.strides.back();
@@ -49,11 +48,16 @@ Evaluator::Evaluator(const Program& program, std::vector<Source> sources, std::s
     inputs_.push_back(std::move(input));
   }
 
+  // One loop that reads its inputs where they are leaves nothing in between: the longer, the better.
+  const auto gathered = [](const Input& input) { return input.access == Access::kGathered; };
+  if (fused_ && std::none_of(inputs_.begin(), inputs_.end(), gathered)) strip_ = kMostStrip;
+  const std::size_t room = std::max(strip_, longest);
+
   // Strips one behind the other: of gathered inputs, of temporaries, and of one value where the result has no others.
   std::vector<std::byte**> strips;
   std::vector<std::size_t> sizes;
   for (Input& input : inputs_)
-    if (input.access == Access::kGathered) {
+    if (gathered(input)) {
       strips.push_back(&input.strip);
       sizes.push_back(round_up(room * itemsize(input.spec.dtype), kAlignment));
     }
@@ -78,7 +82,6 @@ Evaluator::Evaluator(const Program& program, std::vector<Source> sources, std::s
     loops_.push_back(is_cast ? find_cast(instruction.dtype, instruction.to) : find_loop(instruction.op, instruction.dtype));
     PARCOMPUTE_INVARIANT(loops_.back() != nullptr);  // verify() has seen the program
   }
-  fused_ = fuse(program);
   ahead_.resize(inputs_.size());
   registers_.resize(program.registers());
   is_single_.resize(program.registers());
@@ -88,10 +91,28 @@ Evaluator::Evaluator(const Program& program, std::vector<Source> sources, std::s
   }
 }
 
-const std::byte* Evaluator::whole() const {
-  if (!program_.code.empty() || program_.result >= inputs_.size()) return nullptr;
-  const Input& input = inputs_[program_.result];
-  return input.access == Access::kDense ? input.first : nullptr;
+std::optional<Evaluator::Whole> Evaluator::whole(bool for_sums) const {
+  const auto& code = program_.code;
+  const auto dense = [&](Register from) { return from < inputs_.size() && inputs_[from].access == Access::kDense ? inputs_[from].first : nullptr; };
+  const auto both = [&](Addend addend, Register x, Register y) -> std::optional<Whole> {
+    if (dense(x) == nullptr || dense(y) == nullptr) return std::nullopt;
+    return Whole{addend, dense(x), dense(y)};
+  };
+  if (code.empty()) return both(Addend::kElement, program_.result, program_.result);
+  if (!for_sums || code.size() > 2 || program_.result != code.back().out) return std::nullopt;
+  if (program_.dtype != DType::kFloat32 && program_.dtype != DType::kFloat64) return std::nullopt;
+  for (const Instruction& each : code)
+    if (each.kind != Instruction::Kind::kApply || each.dtype != program_.dtype || each.to != program_.dtype) return std::nullopt;
+  const Instruction& last = code.back();
+  const bool squares = last.op == Op::kSquare || (last.op == Op::kMultiply && last.in[0] == last.in[1]);
+  if (code.size() == 1) {
+    if (squares) return both(Addend::kProduct, last.in[0], last.in[0]);
+    return last.op == Op::kMultiply ? both(Addend::kProduct, last.in[0], last.in[1]) : std::nullopt;
+  }
+  const Instruction& difference = code.front();
+  if (difference.op != Op::kSubtract || last.in[0] != difference.out) return std::nullopt;
+  if (squares) return both(Addend::kSquaredDifference, difference.in[0], difference.in[1]);
+  return last.op == Op::kAbsolute ? both(Addend::kDistance, difference.in[0], difference.in[1]) : std::nullopt;
 }
 
 const std::byte* Evaluator::read(Input& input, std::uint64_t first, std::size_t count) const {

@@ -13,6 +13,7 @@
 
 #include "common/expression/program.h"
 #include "worker/kernels/loops.h"
+#include "worker/kernels/reduce_loops.h"
 #include "worker/kernels/stream_copy.h"
 
 namespace parcompute {
@@ -43,8 +44,14 @@ class Evaluator {
   // are brought near meanwhile.
   Result<void> stream(std::uint64_t first, std::size_t count, std::byte* to, std::size_t ahead);
 
-  // Where the program is an input as it is, and that lies dense and aligned: its first element. Else null.
-  const std::byte* whole() const;
+  // Where the program is an input as it is, or (`for_sums`) what a sum makes of inputs while it adds, and they lie dense and
+  // aligned: their first elements.
+  struct Whole {
+    Addend addend = Addend::kElement;
+    const std::byte* x = nullptr;
+    const std::byte* y = nullptr;
+  };
+  std::optional<Whole> whole(bool for_sums) const;
 
  private:
   enum class Access : std::uint8_t { kDense, kSingle, kGathered };

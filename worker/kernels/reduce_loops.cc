@@ -1,6 +1,7 @@
 #include "worker/kernels/reduce_loops.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "worker/kernels/reduce_policies.h"
 #include "worker/kernels/simd_targets.h"
@@ -65,6 +66,39 @@ void add_rows(void* words, std::size_t width, const RowsToAdd& all) {
       add_some<P, kRowsAtOnce>(to, width, x, all, static_cast<std::int64_t>(row));
     }
   for (; row < all.rows; ++row, x += all.stride) add_some<P, 1>(to, width, x, all, static_cast<std::int64_t>(row));
+}
+
+template <Addend kAddend, class T>
+HWY_INLINE T addend_of(T x, T y) {
+  if constexpr (kAddend == Addend::kProduct) return x * y;
+  const T difference = x - y;
+  return kAddend == Addend::kDistance ? std::fabs(difference) : difference * difference;
+}
+
+template <class P, Addend kAddend, std::size_t kRows, class T = typename P::In>
+void add_some_addends(typename P::Word* HWY_RESTRICT words, std::size_t width, const T* x, const T* y, std::uint64_t stride, std::size_t columns) {
+#pragma GCC ivdep
+  for (std::size_t c = 0; c < columns; ++c) {
+    typename P::Word w[P::kWords];
+    for (std::size_t k = 0; k < P::kWords; ++k) w[k] = words[k * width + c];
+    for (std::size_t r = 0; r < kRows; ++r) P::step(w, addend_of<kAddend, T>(x[r * stride + c], y[r * stride + c]));
+    for (std::size_t k = 0; k < P::kWords; ++k) words[k * width + c] = w[k];
+  }
+}
+
+template <class P, Addend kAddend>
+void add_addends(void* words, std::size_t width, const RowsToAdd& all) {
+  auto* to = static_cast<typename P::Word*>(words);
+  const auto* x = reinterpret_cast<const typename P::In*>(all.x);
+  const auto* y = reinterpret_cast<const typename P::In*>(all.y);
+  const std::uint64_t step = kRowsAtOnce * all.stride;
+  std::uint64_t row = 0;
+  for (; row + kRowsAtOnce <= all.rows; row += kRowsAtOnce, x += step, y += step) {
+    prefetch_next(x, all.stride, all.columns);
+    if (x != y) prefetch_next(y, all.stride, all.columns);
+    add_some_addends<P, kAddend, kRowsAtOnce>(to, width, x, y, all.stride, all.columns);
+  }
+  for (; row < all.rows; ++row, x += all.stride, y += all.stride) add_some_addends<P, kAddend, 1>(to, width, x, y, all.stride, all.columns);
 }
 
 // Small whole numbers: as many rows as cannot overflow are added in words of twice their size, of which a vector holds more.
@@ -150,6 +184,21 @@ AddRows find(Reducer reducer, DType dtype) {
   return found;
 }
 
+template <class P>
+AddRows find_addends_of(Addend addend) {
+  switch (addend) {
+    case Addend::kElement: return &add_rows<P>;
+    case Addend::kProduct: return &add_addends<P, Addend::kProduct>;
+    case Addend::kSquaredDifference: return &add_addends<P, Addend::kSquaredDifference>;
+    case Addend::kDistance: return &add_addends<P, Addend::kDistance>;
+  }
+  __builtin_unreachable();
+}
+
+AddRows find_addends(Addend addend, DType dtype) {
+  return dtype == DType::kFloat32 ? find_addends_of<SumWide<float>>(addend) : find_addends_of<SumPair>(addend);
+}
+
 AddRows find_plain(DType dtype) {
   return real_dtype(dtype) == DType::kFloat32 ? &add_rows<SumWide<float>> : &add_rows<SumWide<double>>;
 }
@@ -162,10 +211,14 @@ HWY_AFTER_NAMESPACE();
 namespace parcompute {
 
 HWY_EXPORT(find);
+HWY_EXPORT(find_addends);
 HWY_EXPORT(find_plain);
 
 AddRows find_add_rows(Reducer reducer, DType dtype) {
   return HWY_DYNAMIC_DISPATCH(find)(reducer, dtype);
+}
+AddRows find_add_addends(Addend addend, DType dtype) {
+  return HWY_DYNAMIC_DISPATCH(find_addends)(addend, dtype);
 }
 AddRows find_add_plainly(DType dtype) {
   return HWY_DYNAMIC_DISPATCH(find_plain)(dtype);

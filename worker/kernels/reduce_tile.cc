@@ -131,8 +131,8 @@ struct Finish<PositionComplex<T, kMin, kNanWins>> {
 template <class P>
 class Tile final : public ReduceTile {
  public:
-  Tile(Reducer reducer, DType dtype, DType result, std::size_t columns, std::size_t lanes)
-      : add_rows_(find_add_rows(reducer, dtype)), result_(result), itemsize_(itemsize(dtype)), lanes_(lanes), words_(P::kWords * columns * kComponents * lanes) {}
+  Tile(Reducer reducer, DType dtype, DType result, std::size_t columns, std::size_t lanes, Addend addend)
+      : add_rows_(addend == Addend::kElement ? find_add_rows(reducer, dtype) : find_add_addends(addend, dtype)), result_(result), itemsize_(itemsize(dtype)), lanes_(lanes), words_(P::kWords * columns * kComponents * lanes) {}
 
   void begin(std::size_t columns) override {
     columns_ = columns;
@@ -140,18 +140,19 @@ class Tile final : public ReduceTile {
     for (std::size_t k = 0; k < P::kWords; ++k) std::fill_n(words_.begin() + static_cast<std::ptrdiff_t>(k * width_), width_, begin_word<P>(k));
   }
 
-  void add(const std::byte* x, std::uint64_t first_row, std::uint64_t rows, std::uint64_t stride) override {
+  void add(const std::byte* x, std::uint64_t first_row, std::uint64_t rows, std::uint64_t stride, const std::byte* y) override {
     const auto index = static_cast<std::int64_t>(first_row);
     if (lanes_ == 1) {
-      add_rows_(words_.data(), width_, {x, rows, stride * kComponents, columns_ * kComponents, index, 1, 0, nullptr});
+      add_rows_(words_.data(), width_, {x, rows, stride * kComponents, columns_ * kComponents, index, 1, 0, nullptr, y});
       return;
     }
     // Rows one behind the other are longer rows, one for each lane's worth.
     const std::uint64_t whole = rows / lanes_, rest = rows % lanes_;
-    add_rows_(words_.data(), width_, {x, whole, width_, width_, index, static_cast<std::int64_t>(lanes_), 1, nullptr});
-    if (rest != 0)
-      add_rows_(words_.data(), width_, {x + whole * lanes_ * columns_ * itemsize_, 1, 0, rest * columns_ * kComponents,
-                                        index + static_cast<std::int64_t>(whole * lanes_), 0, 1, nullptr});
+    add_rows_(words_.data(), width_, {x, whole, width_, width_, index, static_cast<std::int64_t>(lanes_), 1, nullptr, y});
+    if (rest == 0) return;
+    const std::uint64_t done = whole * lanes_ * columns_ * itemsize_;
+    add_rows_(words_.data(), width_, {x + done, 1, 0, rest * columns_ * kComponents, index + static_cast<std::int64_t>(whole * lanes_), 0, 1, nullptr,
+                                      y == nullptr ? nullptr : y + done});
   }
 
   void end() override {
@@ -261,7 +262,7 @@ class VarianceTile final : public ReduceTile {
     count_ = 0;
   }
 
-  void add(const std::byte* x, std::uint64_t, std::uint64_t rows, std::uint64_t stride) override {
+  void add(const std::byte* x, std::uint64_t, std::uint64_t rows, std::uint64_t stride, const std::byte*) override {
     if (count_ == 0) {
       clear();
       run(add_values_, x, rows, stride);
@@ -305,7 +306,7 @@ class VarianceTile final : public ReduceTile {
   void clear() { std::fill(sums_.begin(), sums_.end(), 0.0); }
 
   void run(AddRows add_rows, const std::byte* x, std::uint64_t rows, std::uint64_t stride) {
-    RowsToAdd all{x, rows, stride * components_, columns_ * components_, 0, 0, 0, centres_.data()};
+    RowsToAdd all{x, rows, stride * components_, columns_ * components_, 0, 0, 0, centres_.data(), nullptr};
     if (lanes_ == 1) return add_rows(sums_.data(), width_, all);
     const std::uint64_t whole = rows / lanes_, rest = rows % lanes_;
     all.rows = whole;
@@ -360,11 +361,11 @@ class VarianceTile final : public ReduceTile {
 
 }  // namespace
 
-std::unique_ptr<ReduceTile> make_reduce_tile(const Reduction& reduction, DType dtype, std::size_t columns, std::size_t lanes) {
+std::unique_ptr<ReduceTile> make_reduce_tile(const Reduction& reduction, DType dtype, std::size_t columns, std::size_t lanes, Addend addend) {
   if (reduction.reducer == Reducer::kVar) return std::make_unique<VarianceTile>(reduction, dtype, columns, lanes);
   std::unique_ptr<ReduceTile> tile;
   visit_policy(reduction.reducer, dtype,
-               [&]<class P>(std::type_identity<P>) { tile = std::make_unique<Tile<P>>(reduction.reducer, dtype, reduction.dtype, columns, lanes); });
+               [&]<class P>(std::type_identity<P>) { tile = std::make_unique<Tile<P>>(reduction.reducer, dtype, reduction.dtype, columns, lanes, addend); });
   return tile;
 }
 

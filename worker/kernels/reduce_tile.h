@@ -7,6 +7,7 @@
 
 #include "common/base/error.h"
 #include "common/expression/program.h"
+#include "worker/kernels/reduce_loops.h"
 
 namespace parcompute {
 
@@ -18,8 +19,9 @@ class ReduceTile {
 
   virtual void begin(std::size_t columns) = 0;
   // `rows` rows, `stride` elements apart; the first is the reduction's element `first_row`, a multiple of lanes. Rows lie one
-  // behind the other where there is more than one lane. Aligned. One call for each of the layout's passes.
-  virtual void add(const std::byte* x, std::uint64_t first_row, std::uint64_t rows, std::uint64_t stride) = 0;
+  // behind the other where there is more than one lane. Aligned. One call for each of the layout's passes. `y` lies as x does;
+  // for addends of two.
+  virtual void add(const std::byte* x, std::uint64_t first_row, std::uint64_t rows, std::uint64_t stride, const std::byte* y = nullptr) = 0;
   // After the last row: lanes meet.
   virtual void end() = 0;
 
@@ -33,7 +35,7 @@ class ReduceTile {
                                std::uint64_t last_rows, std::byte* result) = 0;
 };
 
-// For elements of `dtype` and results of reduction.dtype.
-std::unique_ptr<ReduceTile> make_reduce_tile(const Reduction& reduction, DType dtype, std::size_t columns, std::size_t lanes);
+// For elements of `dtype` and results of reduction.dtype. An addend other than the elements: for kSum, of float32 and float64.
+std::unique_ptr<ReduceTile> make_reduce_tile(const Reduction& reduction, DType dtype, std::size_t columns, std::size_t lanes, Addend addend = Addend::kElement);
 
 }  // namespace parcompute
