@@ -28,18 +28,18 @@ Result<View> view_of(const wire::Operand& operand, SegmentCache& segments) {
 
 }  // namespace
 
-void JobSlot::open(std::span<const std::byte> description, std::vector<UniqueFd> fds, SegmentCache& segments) {
+void JobSlot::open(std::span<const std::byte> description, std::vector<UniqueFd> fds, SegmentCache& segments, PlanMemory& plans) {
   kernel_.reset();  // before its operation is overwritten
   reserve_ranges_.clear();
   phase_blocks_.clear();
   refused_.reset();
   Result<void> ready = description_.ParseFromArray(description.data(), static_cast<int>(description.size()))
-                           ? prepare(std::move(fds), segments)
+                           ? prepare(std::move(fds), segments, plans)
                            : fail(ErrorCode::kComputationFailed, "the job's description cannot be read by this worker");
   if (!ready) refused_ = std::move(ready.error());
 }
 
-Result<void> JobSlot::prepare(std::vector<UniqueFd> fds, SegmentCache& segments) {
+Result<void> JobSlot::prepare(std::vector<UniqueFd> fds, SegmentCache& segments, PlanMemory& plans) {
   if (fds.size() != static_cast<std::size_t>(description_.new_segments_size()))
     return fail(ErrorCode::kComputationFailed,
                 fmt::format("the job's description speaks of {} descriptors, {} came", description_.new_segments_size(), fds.size()));
@@ -64,7 +64,7 @@ Result<void> JobSlot::prepare(std::vector<UniqueFd> fds, SegmentCache& segments)
     inputs.push_back({view->spec, view->label, operand.segment()});
     job.inputs.push_back(std::move(*view));
   }
-  auto plan = plan_operation(description_.operation(), inputs, into ? &*into : nullptr);
+  auto plan = plans.plan(description_.operation(), inputs, into ? &*into : nullptr);
   if (!plan) return fail(plan.error());
   job.plan = std::move(*plan);
 

@@ -13,6 +13,7 @@
 
 #include "common/base/error.h"
 #include "common/base/ids.h"
+#include "common/operation/plan_memory.h"
 #include "proto/descriptor.h"
 #include "proto/parcompute.pb.h"
 #include "worker/kernels/kernel.h"
@@ -23,7 +24,7 @@ namespace parcompute {
 class JobSlot {
  public:
   // `description`: a JobDescription's bytes; `fds`: the descriptors of its new segments, in order.
-  void open(std::span<const std::byte> description, std::vector<UniqueFd> fds, SegmentCache& segments);
+  void open(std::span<const std::byte> description, std::vector<UniqueFd> fds, SegmentCache& segments, PlanMemory& plans);
 
   JobId job() const { return JobId{description_.job()}; }
 
@@ -38,7 +39,7 @@ class JobSlot {
     std::string label;
   };
 
-  Result<void> prepare(std::vector<UniqueFd> fds, SegmentCache& segments);
+  Result<void> prepare(std::vector<UniqueFd> fds, SegmentCache& segments, PlanMemory& plans);
   void plan_reserve(const KernelJob& job);
   Result<void> reserve(BlockRange blocks) const;
   static Result<void> reserve_soon(const ReserveRange& range, std::uint64_t from, std::uint64_t bytes);

@@ -123,7 +123,7 @@ class Worker {
     PARCOMPUTE_INVARIANT(header.kind == WorkKind::kWork && header.slot < kJobSlots);
     const std::size_t chunk_bytes = header.chunk_count * sizeof(ChunkDescriptor);
     PARCOMPUTE_INVARIANT(header.chunk_count <= kMaxChunksPerPacket && body.size() == chunk_bytes + header.description_bytes);
-    if (header.description_bytes > 0) slots_[header.slot].open(body.subspan(chunk_bytes), std::move(packet.fds), segments_);
+    if (header.description_bytes > 0) slots_[header.slot].open(body.subspan(chunk_bytes), std::move(packet.fds), segments_, plans_);
 
     Clock::time_point started = Clock::now();
     last_flush_ = started;
@@ -185,6 +185,7 @@ class Worker {
   WorkerIndex index_;
   Channel channel_;
   SegmentCache segments_;
+  PlanMemory plans_;  // of all slots
   std::array<JobSlot, kJobSlots> slots_;
   Clock::time_point last_flush_;
 };

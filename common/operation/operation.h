@@ -81,6 +81,9 @@ const OperationRow* find_operation(wire::Operation::KindCase kind);
 // Checks the number of inputs and the limits on blocks, and calls the row's plan. Where the result goes into an array that
 // exists, `into` is its view.
 Result<Plan> plan_operation(const wire::Operation& operation, std::span<const OperandInfo> inputs, const OperandInfo* into = nullptr);
+// Its two steps: the plan for an output of its own, and the output that was asked for.
+Result<Plan> plan_fresh(const wire::Operation& operation, std::span<const OperandInfo> inputs);
+Result<Plan> plan_into(Plan fresh, const wire::Operation& operation, std::span<const OperandInfo> inputs, const OperandInfo* into);
 
 // "'a' (float64, 2000x2000)": an operand in an error message.
 std::string format_operand(const OperandInfo& operand);

@@ -55,20 +55,28 @@ const OperationRow* find_operation(wire::Operation::KindCase kind) {
 }
 
 Result<Plan> plan_operation(const wire::Operation& operation, std::span<const OperandInfo> inputs, const OperandInfo* into) {
+  auto plan = plan_fresh(operation, inputs);
+  if (!plan) return plan;
+  return plan_into(*std::move(plan), operation, inputs, into);
+}
+
+Result<Plan> plan_fresh(const wire::Operation& operation, std::span<const OperandInfo> inputs) {
   const OperationRow* row = find_operation(operation.kind_case());
   if (row == nullptr)
     return fail(ErrorCode::kUnsupported, "the job's operation is unknown to this server; is the client newer than it?");
   if (inputs.size() < row->least_inputs || inputs.size() > row->most_inputs)
     return fail(ErrorCode::kInvalidArgument, fmt::format("{} takes {} operand{}, not {}", row->name, format_count(*row),
                                                          row->most_inputs == 1 ? "" : "s", inputs.size()));
-  auto plan = row->plan(operation, inputs);
-  if (!plan) return plan;
+  return row->plan(operation, inputs);
+}
+
+Result<Plan> plan_into(Plan plan, const wire::Operation& operation, std::span<const OperandInfo> inputs, const OperandInfo* into) {
+  const std::string_view name = find_operation(operation.kind_case())->name;
   if (into != nullptr)
-    if (auto ok = redirect(*plan, row->name, *into, inputs); !ok) return fail(ok.error());
-  for (const Phase& phase : plan->phases)
+    if (auto ok = redirect(plan, name, *into, inputs); !ok) return fail(ok.error());
+  for (const Phase& phase : plan.phases)
     if (phase.blocks == 0 || phase.blocks > kMaxBlocks)
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} falls into {} blocks here; a phase has 1 to {}", row->name, phase.blocks, kMaxBlocks));
+      return fail(ErrorCode::kInvalidArgument, fmt::format("{} falls into {} blocks here; a phase has 1 to {}", name, phase.blocks, kMaxBlocks));
   return plan;
 }
 

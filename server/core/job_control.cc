@@ -94,7 +94,7 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
   std::vector<OperandInfo> operands;
   for (const Used& input : *inputs) operands.push_back(input.operand());
   const auto into = *existing ? std::optional((*existing)->operand()) : std::nullopt;
-  auto plan = plan_operation(message.operation(), operands, into ? &*into : nullptr);
+  auto plan = plans_.plan(message.operation(), operands, into ? &*into : nullptr);
   if (!plan) return fail(plan.error());
 
   job.plan = std::move(*plan);

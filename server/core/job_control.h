@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/operation/plan_memory.h"
 #include "proto/parcompute.pb.h"
 #include "server/core/array_keeper.h"
 #include "server/core/dispatcher.h"
@@ -58,6 +59,7 @@ class JobControl {
   Effects& effects_;
   ArrayKeeper& arrays_;
   Dispatcher& dispatcher_;
+  PlanMemory plans_;
 
   // A job that waited for another one, which has ended.
   struct Freed {

@@ -87,6 +87,39 @@ void run(benchmark::State& state, const Case& wanted) {
   state.counters["ns/element"] = benchmark::Counter(elements * static_cast<double>(state.iterations()) / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
+// What an expression costs before it computes: the plan, which the coordinator and each worker make; the kernel.
+void plan_alone(benchmark::State& state, const std::string& expression) {
+  wire::Operation operation;
+  operation.mutable_evaluate()->set_expression(expression);
+  std::vector<OperandInfo> operands;
+  for (const char* name : {"a", "b"}) {
+    operation.mutable_evaluate()->add_names(name);
+    operands.push_back({*make_spec(DType::kFloat64, {8}), name});
+  }
+  for (auto _ : state) benchmark::DoNotOptimize(plan_operation(operation, operands));
+}
+
+void kernel_alone(benchmark::State& state, const std::string& expression) {
+  wire::Operation operation;
+  operation.mutable_evaluate()->set_expression(expression);
+  const ArraySpec spec = *make_spec(DType::kFloat64, {8});
+  std::vector<View> inputs;
+  std::vector<OperandInfo> operands;
+  for (const char* name : {"a", "b"}) {
+    operation.mutable_evaluate()->add_names(name);
+    inputs.push_back({spec, name, bytes_of(0).data(), -1, 0});
+    operands.push_back({spec, name});
+  }
+  const Plan plan = *plan_operation(operation, operands);
+  Buffer output(byte_count(*plan.output)), scratch(plan.scratch_bytes);
+  const std::vector<View> outputs{{*plan.output, "out", output.data(), -1, 0}};
+  for (auto _ : state) {
+    const auto kernel = testing::kernel_row(operation.kind_case()).make(KernelJob{operation, plan, inputs, outputs, {scratch.data(), scratch.size()}});
+    ScalarBytes scalar{};
+    for (std::size_t phase = 0; phase < plan.phases.size(); ++phase) (void)kernel->run(phase, {0, plan.phases[phase].blocks}, scalar);
+  }
+}
+
 [[gnu::target("avx2")]] std::uint64_t read_all(const std::uint64_t* words, std::size_t count) {
   std::uint64_t sums[8]{};
   for (std::size_t i = 0; i + 8 <= count; i += 8)
@@ -109,6 +142,10 @@ void roof(benchmark::State& state) {
 int main(int argc, char** argv) {
   using namespace parcompute;
   const Dims matrix{kRows, kColumns};
+  for (const char* expression : {"sum(a)", "2*a + 3*b", "sqrt(a**2 + b**2)", "a - mean(a)"}) {
+    benchmark::RegisterBenchmark(("plan/" + std::string(expression)).c_str(), plan_alone, expression);
+    benchmark::RegisterBenchmark(("kernel/" + std::string(expression)).c_str(), kernel_alone, expression);
+  }
   const std::vector<Case> cases{
       {"2*a + 3*b", DType::kFloat64, matrix, 2},
       {"a + 1", DType::kFloat64, matrix, 1},
