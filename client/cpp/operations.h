@@ -12,12 +12,14 @@
 
 namespace parcompute {
 
-// sum, min or max of all elements: integers and float32, float64. Integer sums answer in int64 or uint64 and wrap, as
-// NumPy's do; a float32 sum is rounded once, from float64. NaN wins in min and max.
+// One of NumPy's reductions, of all elements or along one axis, with NumPy's dtypes: integer sums answer in int64 or uint64
+// and wrap. Float sums carry what rounding takes and are rounded once. NaN wins in min and max. What has more to say (several
+// axes, keepdims, ddof, an expression inside) is an Evaluate.
 struct Reduce {
-  enum class Op { kSum, kMin, kMax };
+  enum class Op { kSum, kProd, kMin, kMax, kMean, kVar, kStd, kAny, kAll, kArgmin, kArgmax, kCountNonzero };
   Op op = Op::kSum;
   Array a;
+  std::optional<std::int32_t> axis{};  // nothing: all
 };
 
 // np.matmul(a, b): any dtypes, promoted as NumPy does; stacks broadcast.

@@ -16,13 +16,22 @@ void set_axis(Axis axis, Message& message) {
   if (axis) message.set_axis(*axis);
 }
 
-wire::Reduce::Operator wire_operator(Reduce::Op op) {
+std::string_view function_of(Reduce::Op op) {
   switch (op) {
-    case Reduce::Op::kSum: return wire::Reduce::SUM;
-    case Reduce::Op::kMin: return wire::Reduce::MIN;
-    case Reduce::Op::kMax: return wire::Reduce::MAX;
+    case Reduce::Op::kSum: return "sum";
+    case Reduce::Op::kProd: return "prod";
+    case Reduce::Op::kMin: return "min";
+    case Reduce::Op::kMax: return "max";
+    case Reduce::Op::kMean: return "mean";
+    case Reduce::Op::kVar: return "var";
+    case Reduce::Op::kStd: return "std";
+    case Reduce::Op::kAny: return "any";
+    case Reduce::Op::kAll: return "all";
+    case Reduce::Op::kArgmin: return "argmin";
+    case Reduce::Op::kArgmax: return "argmax";
+    case Reduce::Op::kCountNonzero: return "count_nonzero";
   }
-  return wire::Reduce::UNSPECIFIED;
+  return "";
 }
 
 struct OperationWriter {
@@ -31,7 +40,9 @@ struct OperationWriter {
   void add_input(const Array& array) const { refer(array, *message.add_inputs()); }
 
   void operator()(const Reduce& reduce) const {
-    message.mutable_operation()->mutable_reduce()->set_op(wire_operator(reduce.op));
+    wire::Evaluate& wanted = *message.mutable_operation()->mutable_evaluate();
+    wanted.set_expression(reduce.axis ? fmt::format("{}(a, axis={})", function_of(reduce.op), *reduce.axis) : fmt::format("{}(a)", function_of(reduce.op)));
+    wanted.add_names("a");
     add_input(reduce.a);
   }
   void operator()(const Matmul& matmul) const {

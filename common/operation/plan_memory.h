@@ -22,7 +22,7 @@ class PlanMemory {
  private:
   static constexpr std::size_t kPlans = 16;
   // Longer ones are not remembered; a plan is not much larger than what it was made of.
-  static constexpr std::size_t kMostKeyBytes = 4096;
+  static constexpr std::size_t kMostKeyBytes = 1024;
 
   struct Remembered {
     std::string key;

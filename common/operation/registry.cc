@@ -12,8 +12,7 @@ namespace parcompute {
 namespace {
 
 using K = wire::Operation::KindCase;
-constexpr std::array<OperationRow, 22> kOperations{{
-    {K::kReduce, "reduce", 1, 1, plan_reduce},
+constexpr std::array<OperationRow, 21> kOperations{{
     {K::kMatmul, "matmul", 2, 2, plan_product},
     {K::kMandelbrot, "mandelbrot", 0, 0, plan_mandelbrot},
     {K::kFill, "fill", 0, 0, plan_fill},

@@ -19,7 +19,7 @@ struct ReceivedFile {
   bool is_readable = false;
   bool is_writable = false;
   std::uint64_t size = 0;  // bytes
-  FileIdentity identity;
+  FileIdentity identity{};
 };
 
 class Requests {

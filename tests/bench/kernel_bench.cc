@@ -1,9 +1,8 @@
 // What the kernels reach, against what the machine gives: each pair runs in one process, so compare ratios.
 //
-//   kernel_bench --benchmark_filter=Reduce      GB/s by dtype, against a plain loop over the same bytes
-//   kernel_bench --benchmark_filter=Mandelbrot  against plain vector loops that have neither sieve nor cycle
-//   detection kernel_bench --benchmark_filter=Matmul      GFLOPS of tiles by shape, against one call for the
-//   whole product PARCOMPUTE_ISA=avx2 kernel_bench ...        on another instruction set
+//   kernel_bench --benchmark_filter=Mandelbrot  against plain vector loops that have neither sieve nor cycle detection
+//   kernel_bench --benchmark_filter=Matmul      GFLOPS of tiles by shape, against one call for the whole product
+//   PARCOMPUTE_ISA=avx2 kernel_bench ...        on another instruction set
 #include <immintrin.h>
 
 #include <cstdio>
@@ -29,68 +28,6 @@ void set_rate(benchmark::State& state, const char* unit, double per_iteration) {
   state.counters[unit] = benchmark::Counter(per_iteration * static_cast<double>(state.iterations()) / 1e9,
                                             benchmark::Counter::kIsRate);
 }
-
-// ---- reduce ----
-
-constexpr std::size_t kReduceBytes = std::size_t{256} << 20;
-
-// 1.0 in every float64 and float32, some small number in everything else.
-Buffer& reduce_bytes(DType dtype) {
-  static Buffer buffer(kReduceBytes);
-  static DType holds = DType::kComplex128;
-  if (holds == dtype) return buffer;
-  holds = dtype;
-  if (dtype == DType::kFloat32)
-    std::fill_n(reinterpret_cast<float*>(buffer.data()), kReduceBytes / 4, 1.1F);
-  else if (dtype == DType::kFloat64)
-    std::fill_n(reinterpret_cast<double*>(buffer.data()), kReduceBytes / 8, 1.1);
-  else
-    std::memset(buffer.data(), 1, kReduceBytes);
-  return buffer;
-}
-
-// The machine's roof: a plain loop that reads everything, as the compiler makes it for this machine's
-// vectors.
-[[gnu::target("avx2")]] std::uint64_t read_all(const std::uint64_t* words, std::size_t count) {
-  std::uint64_t sums[8]{};
-  for (std::size_t i = 0; i + 8 <= count; i += 8)
-    for (std::size_t j = 0; j < 8; ++j) sums[j] += words[i + j];
-  std::uint64_t sum = 0;
-  for (const std::uint64_t lane : sums) sum += lane;
-  return sum;
-}
-
-void ReducePlainReadLoop(benchmark::State& state) {
-  const Buffer& buffer = reduce_bytes(DType::kUint8);
-  for (auto _ : state)
-    benchmark::DoNotOptimize(
-        read_all(reinterpret_cast<const std::uint64_t*>(buffer.data()), kReduceBytes / 8));
-  set_rate(state, "GB/s", kReduceBytes);
-}
-BENCHMARK(ReducePlainReadLoop)->Unit(benchmark::kMillisecond);
-
-void Reduce(benchmark::State& state, wire::Reduce::Operator op, DType dtype) {
-  Buffer& buffer = reduce_bytes(dtype);
-  wire::Operation operation;
-  operation.mutable_reduce()->set_op(op);
-  const View view{*make_spec(dtype, {static_cast<std::int64_t>(kReduceBytes / itemsize(dtype))}), "a",
-                  buffer.data(), -1, 0};
-  for (auto _ : state) benchmark::DoNotOptimize(testing::run_job(operation, {view}));
-  set_rate(state, "GB/s", kReduceBytes);
-}
-
-void ReduceEightElements(benchmark::State& state) {
-  Buffer& buffer = reduce_bytes(DType::kFloat64);
-  wire::Operation operation;
-  operation.mutable_reduce()->set_op(wire::Reduce::SUM);
-  const View view{*make_spec(DType::kFloat64, {8}), "a", buffer.data(), -1, 0};
-  const std::vector<OperandInfo> operands{{view.spec, view.label}};
-  const Plan plan = *plan_operation(operation, operands);
-  const auto kernel = testing::kernel_row(operation.kind_case()).make({operation, plan, {view}, {}, {}});
-  ScalarBytes value;
-  for (auto _ : state) benchmark::DoNotOptimize(kernel->run(0, {0, 1}, value));
-}
-BENCHMARK(ReduceEightElements);
 
 // ---- mandelbrot ----
 
@@ -262,19 +199,6 @@ BENCHMARK(MatmulStack)
     ->Args({10'000, 32})
     ->Args({100, 200});
 
-void register_reductions() {
-  const std::pair<const char*, wire::Reduce::Operator> operators[]{{"sum", wire::Reduce::SUM},
-                                                                   {"min", wire::Reduce::MIN}};
-  for (const DTypeInfo& row : kDTypes) {
-    if (row.kind == Kind::kComplex) continue;
-    for (const auto& [name, op] : operators)
-      benchmark::RegisterBenchmark(
-          ("Reduce/" + std::string(name) + "/" + std::string(row.name)).c_str(),
-          [op = op, dtype = row.dtype](benchmark::State& state) { Reduce(state, op, dtype); })
-          ->Unit(benchmark::kMillisecond);
-  }
-}
-
 }  // namespace
 }  // namespace parcompute
 
@@ -285,7 +209,6 @@ int main(int argc, char** argv) {
     return EXIT_FAILURE;
   }
   benchmark::AddCustomContext("instruction_set", std::string(parcompute::current_instruction_set()));
-  parcompute::register_reductions();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return EXIT_FAILURE;
   benchmark::RunSpecifiedBenchmarks();

@@ -78,8 +78,7 @@ void tiny(const Settings& settings) {
   Service service(settings.workers);
   Array eight = service.session.create_arange("eight", DType::kFloat64, {8});
   std::vector<double> bare;
-  std::vector<double> job, expression;
-  const Evaluate sum{"sum(x)", {{"x", eight}}, {}};
+  std::vector<double> job;
   std::array<char, 128> packet{};
   const auto time = [](auto&& call) {
     const auto start = Clock::now();
@@ -93,13 +92,11 @@ void tiny(const Settings& settings) {
         ::recv(mine, packet.data(), packet.size(), 0);
       }));
     for (int i = 0; i < 3000; ++i) job.push_back(time([&] { service.session.submit(Reduce{Reduce::Op::kSum, eight}).wait(); }));
-    for (int i = 0; i < 3000; ++i) expression.push_back(time([&] { service.session.submit(sum).wait(); }));
   }
   pair->first.reset();
   ::waitpid(echo, nullptr, 0);
   fmt::print("tiny job, round trip: p50 {:.1f} us, p99 {:.1f} us; bare SEQPACKET round trip p50 {:.1f} us; ratio {:.2f}   (reach: p50 <= 35 us, <= 4 x)\n",
              median(job), quantile(job, 0.99), median(bare), median(job) / median(bare));
-  fmt::print("tiny expr: p50 {:.1f} us, p99 {:.1f} us\n", median(expression), quantile(expression, 0.99));
 }
 
 void dispatch(const Settings& settings) {

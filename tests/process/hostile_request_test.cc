@@ -75,9 +75,9 @@ class HostileRequest : public ServerTest {
 
 TEST_F(HostileRequest, OfNoOrUnknownOperationIsRefused) {
   refused(submit(), ErrorCode::kUnsupported);
-  auto reduce = submit();
-  reduce.mutable_submit_job()->mutable_operation()->mutable_reduce();
-  refused(reduce, ErrorCode::kInvalidArgument);
+  auto scan = submit();
+  scan.mutable_submit_job()->mutable_operation()->mutable_scan();
+  refused(scan, ErrorCode::kInvalidArgument);
 }
 
 TEST_F(HostileRequest, OfTooManyOrMissingOperandsIsRefused) {
@@ -86,7 +86,7 @@ TEST_F(HostileRequest, OfTooManyOrMissingOperandsIsRefused) {
   for (std::size_t i = 0; i <= kMaxInputs; ++i) many.mutable_submit_job()->add_inputs()->set_name("a");
   refused(many, ErrorCode::kInvalidArgument);
   auto unknown = submit();
-  unknown.mutable_submit_job()->mutable_operation()->mutable_reduce()->set_op(wire::Reduce::SUM);
+  unknown.mutable_submit_job()->mutable_operation()->mutable_unique();
   unknown.mutable_submit_job()->add_inputs();
   refused(unknown, ErrorCode::kNotFound);
   unknown.mutable_submit_job()->mutable_inputs(0)->set_id(kAll);
@@ -212,7 +212,8 @@ TEST_F(HostileRequest, WithUnreachableStridesOverAnAttachedFileIsComputedAsItIs)
   const auto reply = client_->ask(broadcast, std::span(&fd, 1));
   ASSERT_TRUE(reply && reply->has_array_found()) << reply->failed().message();
   auto sum = submit();
-  sum.mutable_submit_job()->mutable_operation()->mutable_reduce()->set_op(wire::Reduce::SUM);
+  sum.mutable_submit_job()->mutable_operation()->mutable_evaluate()->set_expression("sum(a)");
+  sum.mutable_submit_job()->mutable_operation()->mutable_evaluate()->add_names("a");
   sum.mutable_submit_job()->add_inputs()->set_id(reply->array_found().array().id());
   const auto answer = client_->ask(sum);
   ASSERT_TRUE(answer && answer->has_job_ended());

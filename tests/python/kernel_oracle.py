@@ -14,8 +14,6 @@ import numpy as np
 
 from records import DTYPES, Writer
 
-OPERATORS = {"sum": 1, "min": 2, "max": 3}
-
 
 def random_view(rng, base):
     """Slices, reversals, transposes of `base`."""
@@ -55,14 +53,14 @@ def write_reductions(writer, rng, npr):
         if base.dtype.kind == "f" and base.size and rng.random() < 0.15:
             base.flat[rng.randrange(base.size)] = rng.choice([np.nan, np.inf, -np.inf])
         view = random_view(rng, base)
-        op = rng.choice(list(OPERATORS))
+        op = rng.choice(["sum", "min", "max"])
         if view.size == 0 and op != "sum":
             continue
         result = getattr(np, op)(view)
         if op == "sum" and view.dtype.kind == "f" and np.isfinite(result):
             result = view.dtype.type(math.fsum(float(x) for x in view.flat))
         writer.record("redu")
-        writer.number(OPERATORS[op])
+        writer.bytes(op.encode())
         writer.array(base, view)
         result = np.asarray(result)
         writer.number(DTYPES[result.dtype.name])

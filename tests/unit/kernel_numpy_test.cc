@@ -46,7 +46,8 @@ class KernelNumPy : public ::testing::Test {
  protected:
   void check_reduction(OracleReader& reader) {
     wire::Operation operation;
-    operation.mutable_reduce()->set_op(static_cast<wire::Reduce::Operator>(reader.number()));
+    operation.mutable_evaluate()->set_expression(reader.bytes() + "(a)");
+    operation.mutable_evaluate()->add_names("a");
     Operand a = reader.array(seed_ % 8);
     const DType dtype = reader.dtype();
     const std::string wanted = reader.bytes();
@@ -57,7 +58,7 @@ class KernelNumPy : public ::testing::Test {
       ASSERT_EQ(outcome->plan.scalar, dtype);
       const std::string got = text_of(outcome->scalar.data(), wanted.size());
       EXPECT_TRUE(got == wanted || both_nan(dtype, got, wanted)) << fmt::format(
-          "operator {} of ({}) on {}: got {}, wanted {}", operation.reduce().op(), format_spec(a.spec), isa,
+          "{} of ({}) on {}: got {}, wanted {}", operation.evaluate().expression(), format_spec(a.spec), isa,
           outcome->scalar_as<double>(), *reinterpret_cast<const double*>((wanted + "12345678").data()));
     }
   }

@@ -7,7 +7,6 @@
 
 namespace parcompute {
 
-std::unique_ptr<Kernel> make_reduce(KernelJob job);
 std::unique_ptr<Kernel> make_product(KernelJob job);  // matmul, dot, vecdot, outer
 std::unique_ptr<Kernel> make_mandelbrot(KernelJob job);
 std::unique_ptr<Kernel> make_fill(KernelJob job);

@@ -7,8 +7,7 @@ namespace parcompute {
 namespace {
 
 using K = wire::Operation::KindCase;
-constexpr std::array<KernelRow, 22> kKernels{{
-    {K::kReduce, make_reduce},
+constexpr std::array<KernelRow, 21> kKernels{{
     {K::kMatmul, make_product},
     {K::kMandelbrot, make_mandelbrot},
     {K::kFill, make_fill},
