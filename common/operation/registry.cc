@@ -54,6 +54,13 @@ const OperationRow* find_operation(wire::Operation::KindCase kind) {
   return nullptr;
 }
 
+std::string_view operation_word(const wire::Operation& operation) {
+  if (operation.has_scan()) return operation.scan().op() == wire::Scan::PROD ? "cumprod" : "cumsum";
+  if (operation.has_concatenate() && operation.concatenate().stack()) return "stack";
+  const OperationRow* row = find_operation(operation.kind_case());
+  return row == nullptr ? "unknown" : row->name;
+}
+
 Result<Plan> plan_operation(const wire::Operation& operation, std::span<const OperandInfo> inputs, const OperandInfo* into) {
   const OperationRow* row = find_operation(operation.kind_case());
   if (row == nullptr)
@@ -64,7 +71,7 @@ Result<Plan> plan_operation(const wire::Operation& operation, std::span<const Op
   auto plan = row->plan(operation, inputs);
   if (!plan) return plan;
   if (into != nullptr)
-    if (auto ok = redirect(*plan, row->name, *into, inputs); !ok) return fail(ok.error());
+    if (auto ok = redirect(*plan, operation_word(operation), *into, inputs); !ok) return fail(ok.error());
   for (const Phase& phase : plan->phases)
     if (phase.blocks == 0 || phase.blocks > kMaxBlocks)
       return fail(ErrorCode::kInvalidArgument,
