@@ -66,7 +66,8 @@ struct Outer {
 // In what follows an axis may be negative, and none stands for the flat array, in C order, as NumPy's None.
 using Axis = std::optional<int>;
 
-// np.sort and np.argsort(kind="stable"). NaN comes last; descending is the reverse.
+// np.sort and np.argsort(kind="stable"). NaN comes last. Descending, it comes first: the sorted elements are those of the reverse, and
+// argsort keeps equal ones in their order all the same.
 struct Sort {
   Array a;
   Axis axis;
