@@ -74,7 +74,7 @@ Answer unique(const Context& context, const AxisFlags& args) {
 
 void search_flags(CLI::App& app, AxisFlags& args) {
   add_operand(app, "SORTED", args.a, "a sorted one-dimensional array");
-  add_operand(app, "VALUES", args.b, "what to place in it, of the same dtype");
+  add_operand(app, "VALUES", args.b, "what to place in it");
   app.add_flag("--right", args.option, "behind equal elements, not before them");
   add_destination(app, args);
   add_run_flags(app, args);
@@ -198,7 +198,7 @@ struct JoinFlags : RunFlags {
 };
 
 void join_flags(CLI::App& app, JoinFlags& args) {
-  app.add_option("ARRAY", args.arrays, "the arrays, of one dtype, one behind the other")->required()->type_name("");
+  app.add_option("ARRAY", args.arrays, "the arrays, one behind the other; their dtypes meet as NumPy's")->required()->type_name("");
   add_whole(app, "--axis", args.axis, "along this axis (default: 0)");
   add_destination(app, args);
   add_run_flags(app, args);

@@ -102,7 +102,7 @@ struct Take {
 struct Unique {
   Array a;
 };
-// np.searchsorted(a, v): where v's elements belong in a, which is sorted.
+// np.searchsorted(a, v): where v's elements belong in a, which is sorted. Two dtypes meet in the one that holds both.
 struct Searchsorted {
   Array a;
   Array v;
@@ -130,7 +130,7 @@ struct Percentile {
   Axis axis;
 };
 
-// np.concatenate, or np.stack along a new axis: 1 to 14 arrays of one dtype.
+// np.concatenate, or np.stack along a new axis: 1 to 14 arrays, promoted as NumPy does.
 struct Concatenate {
   std::vector<Array> arrays;
   int axis = 0;
