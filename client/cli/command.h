@@ -47,12 +47,24 @@ struct Answer {
   Value value;  // null: nothing goes to standard output
   Array array;  // whose elements the printer shows
   int exit_code = 0;
+  std::string error = {};  // what could not be done, where some of it was: goes to standard error
 };
 
 class UsageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+// A command without operands: what the server refuses of it, the command line got wrong.
+template <class Work>
+auto blaming_the_command_line(const Work& work) {
+  try {
+    return work();
+  } catch (const Failure& failure) {
+    if (failure.code() != ErrorCode::kInvalidArgument) throw;
+    throw UsageError(failure.what());
+  }
+}
 
 using Handler = std::function<Answer(const Context&)>;
 using Printer = std::string (*)(const Answer&);

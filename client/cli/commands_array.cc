@@ -6,6 +6,7 @@
 #include "client/cli/array_text.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
+#include "client/cli/exit_code.h"
 #include "client/cli/flags.h"
 #include "client/cli/operand.h"
 #include "client/cli/picture.h"
@@ -53,9 +54,10 @@ Answer create(const Context& context, const CreateFlags& args) {
     value = *parsed;
   }
   Session session = context.connect_or_start();
-  const Array array = value                   ? session.create_full(args.name, *value, args.shape)
-                      : args.fill == "arange" ? session.create_arange(args.name, args.dtype, args.shape)
-                                              : session.create(args.name, args.dtype, args.shape);
+  const Array array = blaming_the_command_line([&] {
+    if (value) return session.create_full(args.name, *value, args.shape);
+    return args.fill == "arange" ? session.create_arange(args.name, args.dtype, args.shape) : session.create(args.name, args.dtype, args.shape);
+  });
   note_made(context, "created", array.info());
   return {.value = describe(array.info()), .array = {}};
 }
@@ -115,8 +117,7 @@ Answer attach(const Context& context, const FileFlags& args) {
 
 Answer export_array(const Context& context, const FileFlags& args) {
   if (!names_file(args.file))
-    throw Failure(ErrorCode::kInvalidArgument,
-                  fmt::format("'{0}' names no file here: write '{0}.npy', or './{0}' for a file of that very name", args.file));
+    throw UsageError(fmt::format("'{0}' names no file here: write '{0}.npy', or './{0}' for a file of that very name", args.file));
   Session session = session_for(context, args.array);
   const Array array = whole_operand(session, args.array);
   session.export_npy(array, args.file);
@@ -221,9 +222,11 @@ Answer remove(const Context& context, const RemoveFlags& args) {
   Session session = context.connect_running();
   std::optional<ErrorCode> code;
   std::string words;
+  Value removed = Value::array();
   for (const std::string& name : args.names) {
     try {
       session.remove(name);
+      removed.push_back(name);
       context.note(fmt::format("removed '{}'", name));
     } catch (const Failure& failure) {
       if (code) words += "; ";
@@ -231,8 +234,12 @@ Answer remove(const Context& context, const RemoveFlags& args) {
       words += failure.what();
     }
   }
-  if (code) throw Failure(*code, words);
-  return {.value = {{"removed", args.names}}, .array = {}};
+  Answer answer{.value = {{"removed", removed}}, .array = {}};
+  if (!code) return answer;
+  answer.exit_code = exit_code(*code);
+  answer.error = words;
+  answer.value.update(describe_error(error_code_name(*code), words, answer.exit_code));
+  return answer;
 }
 
 // ---- image
@@ -253,7 +260,7 @@ void image_flags(CLI::App& app, ImageFlags& args) {
 
 Answer image(const Context& context, const ImageFlags& args) {
   if (!args.file.ends_with(".png"))
-    throw Failure(ErrorCode::kInvalidArgument, fmt::format("'{}' does not end in .png, and PNG is what is written", args.file));
+    throw UsageError(fmt::format("'{}' does not end in .png, and PNG is what is written", args.file));
   Session session = session_for(context, args.array);
   const Array array = whole_operand(session, args.array);
   if (const auto written = write_image(args.file, elements_of(array), args.map); !written)

@@ -1,6 +1,7 @@
 // run expr, reduce, matmul, dot, vecdot, outer, random.
 #include <array>
 #include <charconv>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -12,6 +13,7 @@
 #include "client/cli/value_text.h"
 #include "common/array/array_spec.h"
 #include "common/expression/program.h"
+#include "common/expression/syntax.h"
 
 namespace parcompute::cli {
 namespace {
@@ -33,9 +35,12 @@ void expr_flags(CLI::App& app, ExprFlags& args) {
 }
 
 Answer expr(const Context& context, const ExprFlags& args) {
+  // What is no expression needs no server to say so.
+  if (const auto syntax = parse_expression(args.expression); !syntax) throw UsageError(syntax.error().message);
   Session session = context.connect_or_start();
   std::vector<Evaluate::Operand> operands;
   for (const std::string& binding : args.bindings) {
+    if (binding.starts_with('-')) throw UsageError(fmt::format("'{}' stands behind --, where no flag is read: write it before", binding));
     const std::size_t equals = binding.find('=');
     if (equals == std::string::npos || equals == 0 || equals + 1 == binding.size())
       throw UsageError(fmt::format("'{}' binds no name: write NAME=ARRAY, such as x=a", binding));
@@ -73,25 +78,40 @@ void reduce_flags(CLI::App& app, ReduceFlags& args) {
   add_run_flags(app, args);
 }
 
+// The expression is ours: what is said of it is said of the operand, without the column.
+[[noreturn]] void blame_operand(const Failure& failure, const ReduceFlags& args, const Array& array) {
+  std::string sentence = failure.what();
+  const std::size_t column = sentence.rfind(" at column ");
+  if (failure.code() != ErrorCode::kInvalidArgument || column == std::string::npos) throw failure;
+  sentence.erase(column);
+  if (sentence.ends_with(',')) sentence.pop_back();
+  throw Failure(failure.code(), fmt::format("{} of '{}' ({}, {}): {}", args.op, args.array, name(array.dtype()), format_shape(array.shape()), sentence));
+}
+
 Answer reduce(const Context& context, const ReduceFlags& args) {
   std::string call = args.op + "(x";
   if (!args.axis.empty()) {
-    if (args.axis.find_first_not_of("0123456789,- ") != std::string::npos) throw UsageError(fmt::format("--axis: '{}' is no list of axes: write 0, or 0,2", args.axis));
-    call += fmt::format(", axis=({},)", args.axis);
+    call += ", axis=(";
+    for (const int axis : parse_axes("--axis", args.axis)) call += fmt::format("{},", axis);
+    call += ")";
   }
   if (args.keepdims) call += ", keepdims=True";
   if (!args.ddof.empty()) {
     double ddof = 0;
     const auto [end, error] = std::from_chars(args.ddof.data(), args.ddof.data() + args.ddof.size(), ddof);
-    if (error != std::errc{} || end != args.ddof.data() + args.ddof.size()) throw UsageError(fmt::format("--ddof: '{}' is no number", args.ddof));
+    if (error != std::errc{} || !std::isfinite(ddof) || end != args.ddof.data() + args.ddof.size()) throw UsageError(fmt::format("--ddof: '{}' is no number", args.ddof));
     if (!args.op.ends_with("var") && !args.op.ends_with("std")) throw UsageError(fmt::format("--ddof belongs to var and std, not to {}", args.op));
     call += ", ddof=" + args.ddof;
   }
   Session session = context.connect_or_start();
   const Array array = operand(session, args.array);
   const Evaluate evaluate{call + ")", {{"x", array}}, {}};
-  return run_job(context, session, evaluate, args,
-                 plain_ending(fmt::format("{} of '{}' ({}, {})", args.op, args.array, name(array.dtype()), format_shape(array.shape())), args));
+  try {
+    return run_job(context, session, evaluate, args,
+                   plain_ending(fmt::format("{} of '{}' ({}, {})", args.op, args.array, name(array.dtype()), format_shape(array.shape())), args));
+  } catch (const Failure& failure) {
+    blame_operand(failure, args, array);
+  }
 }
 
 // ---- products
@@ -156,7 +176,7 @@ void random_flags(CLI::App& app, RandomFlags& args) {
   add_number(app, "--seed", args.random.seed, "the same seed gives the same numbers, on any number of workers (default: 0)");
   add_optional_dtype(app, "--dtype", args.dtype, "its element type (default: float64; integers: int64)");
   app.add_option("--low", args.low, "of uniform and integers: the least (default: 0)")->type_name("VALUE");
-  app.add_option("--high", args.high, "of uniform and integers: the end, not included (default of uniform: 1)")->type_name("VALUE");
+  app.add_option("--high", args.high, "of uniform and integers: the end, not included, as numpy.random's (default of uniform: 1)")->type_name("VALUE");
   add_real(app, "--mean", args.mean, "of normal (default: 0)");
   add_real(app, "--std", args.deviation, "of normal: the standard deviation (default: 1)");
   add_real(app, "--scale", args.scale, "of exponential: the mean (default: 1)");
@@ -170,7 +190,15 @@ double real_value(const std::string& flag, const std::string& text) {
   return value->as<double>();
 }
 
-// The element before `text`'s, for ends that are included.
+// Of two whole numbers, or truths, of one dtype.
+bool is_less(const Scalar& a, const Scalar& b) {
+  return visit_dtype(a.dtype, [&]<class T>(T) {
+    if constexpr (std::is_integral_v<T>) return a.as<T>() < b.as<T>();
+    else return false;
+  });
+}
+
+// The element before `text`'s: the command line's end is not included, as NumPy's, the operation's is.
 Scalar before(const std::string& text, DType dtype) {
   std::int64_t end = 0;
   const char* const last = text.data() + text.size();
@@ -183,7 +211,7 @@ Scalar before(const std::string& text, DType dtype) {
     const auto value = parse_value(fmt::format("{}", natural - 1), dtype);
     if (value) return *value;
   }
-  throw UsageError(fmt::format("--high: '{}' is no end of a range of {}", text, name(dtype)));
+  throw UsageError(fmt::format("--high: '{}' is no end of a range of {}, which does not include it", text, name(dtype)));
 }
 
 Answer random(const Context& context, const RandomFlags& args) {
@@ -211,12 +239,17 @@ Answer random(const Context& context, const RandomFlags& args) {
     if (!least) throw UsageError("--low: " + least.error().message);
     operation.least = *least;
     operation.most = before(args.high, operation.dtype);
+    if (is_less(operation.most, operation.least))
+      throw UsageError(fmt::format("there are no integers from {} up to {}, which is not included: --high must be above --low", args.low.empty() ? "0" : args.low, args.high));
   } else if (operation.distribution == D::kUniform) {
     if (!args.low.empty()) operation.low = real_value("--low", args.low);
     if (!args.high.empty()) operation.high = real_value("--high", args.high);
   }
   Session session = context.connect_or_start();
-  return run_job(context, session, operation, args, plain_ending(fmt::format("random {}", kDistributions[static_cast<std::size_t>(operation.distribution)]), args));
+  const auto run = [&] {
+    return run_job(context, session, operation, args, plain_ending(fmt::format("random {}", kDistributions[static_cast<std::size_t>(operation.distribution)]), args));
+  };
+  return args.into.empty() ? blaming_the_command_line(run) : run();
 }
 
 const std::array kCommands{

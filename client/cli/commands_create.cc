@@ -73,7 +73,7 @@ Answer arange(const Context& context, const SequenceFlags& args) {
   const Number start = number_of("START", args.start), stop = number_of("STOP", args.stop), step = number_of("STEP", args.step);
   const DType dtype = args.dtype.value_or(dtype_of_numbers({start, stop, step}, DType::kInt64));
   Session session = context.connect_or_start();
-  return made(context, session.create_arange(args.name, dtype, start, stop, step));
+  return made(context, blaming_the_command_line([&] { return session.create_arange(args.name, dtype, start, stop, step); }));
 }
 
 void linspace_flags(CLI::App& app, SequenceFlags& args) {
@@ -89,7 +89,7 @@ Answer linspace(const Context& context, const SequenceFlags& args) {
   const Number start = number_of("START", args.start), stop = number_of("STOP", args.stop);
   const DType dtype = args.dtype.value_or(dtype_of_numbers({start, stop}, DType::kFloat64));
   Session session = context.connect_or_start();
-  return made(context, session.create_linspace(args.name, dtype, start, stop, args.count, !args.excludes_stop));
+  return made(context, blaming_the_command_line([&] { return session.create_linspace(args.name, dtype, start, stop, args.count, !args.excludes_stop); }));
 }
 
 void eye_flags(CLI::App& app, SequenceFlags& args) {
@@ -102,8 +102,9 @@ void eye_flags(CLI::App& app, SequenceFlags& args) {
 
 Answer eye(const Context& context, const SequenceFlags& args) {
   Session session = context.connect_or_start();
-  return made(context, session.create_eye(args.name, args.dtype.value_or(DType::kFloat64), args.rows, args.columns == 0 ? args.rows : args.columns,
-                                          args.diagonal.value_or(0)));
+  return made(context, blaming_the_command_line([&] {
+    return session.create_eye(args.name, args.dtype.value_or(DType::kFloat64), args.rows, args.columns == 0 ? args.rows : args.columns, args.diagonal.value_or(0));
+  }));
 }
 
 struct CopyFlags {

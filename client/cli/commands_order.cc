@@ -74,7 +74,7 @@ Answer unique(const Context& context, const AxisFlags& args) {
 
 void search_flags(CLI::App& app, AxisFlags& args) {
   add_operand(app, "SORTED", args.a, "a sorted one-dimensional array");
-  add_operand(app, "VALUES", args.b, "what to place in it, of the same dtype");
+  add_operand(app, "VALUES", args.b, "what to place in it");
   app.add_flag("--right", args.option, "behind equal elements, not before them");
   add_destination(app, args);
   add_run_flags(app, args);
@@ -158,6 +158,7 @@ Answer histogram(const Context& context, const CountFlags& args) {
   } else if (!args.range.empty()) {
     const std::vector<double> ends = parse_reals("--range", args.range);
     if (ends.size() != 2) throw UsageError(fmt::format("--range: '{}' is no range: write two numbers, such as 0,1", args.range));
+    if (ends[0] > ends[1]) throw UsageError(fmt::format("--range: from {} to {} there is nothing: the upper end lies below the lower one", ends[0], ends[1]));
     operation.low = ends[0];
     operation.high = ends[1];
   } else if (operation.a.size() > 0) {
@@ -186,6 +187,8 @@ void percentile_flags(CLI::App& app, PercentileFlags& args) {
 }
 Answer percentile(const Context& context, const PercentileFlags& args) {
   const std::vector<double> q = parse_reals("--q", args.q.empty() ? "50" : args.q);
+  for (const double percentage : q)
+    if (percentage < 0 || percentage > 100) throw UsageError(fmt::format("--q: {} is no percentage from 0 to 100", percentage));
   Session session = context.connect_or_start();
   return run_job(context, session, Percentile{operand(session, args.a), q, axis_or(args, {})}, args, plain_ending(fmt::format("percentile '{}'", args.a), args));
 }
@@ -198,7 +201,7 @@ struct JoinFlags : RunFlags {
 };
 
 void join_flags(CLI::App& app, JoinFlags& args) {
-  app.add_option("ARRAY", args.arrays, "the arrays, of one dtype, one behind the other")->required()->type_name("");
+  app.add_option("ARRAY", args.arrays, "the arrays, one behind the other; their dtypes meet as NumPy's")->required()->type_name("");
   add_whole(app, "--axis", args.axis, "along this axis (default: 0)");
   add_destination(app, args);
   add_run_flags(app, args);

@@ -5,6 +5,7 @@
 
 #include "client/cli/command.h"
 #include "client/cli/flags.h"
+#include "client/cli/operand.h"
 #include "client/cli/picture.h"
 #include "client/cli/run_answer.h"
 #include "client/cli/run_common.h"
@@ -27,7 +28,7 @@ void mandelbrot_flags(CLI::App& app, MandelbrotFlags& args) {
   add_shape(app, "--size", args.size, "points along x and y, such as 800x800")->required();
   add_region(app, "--region", args.region, "part of the plane (default: -2,1,-1.5,1.5)");
   add_count(app, "--max-iter", args.max_iter, "steps before a point counts as inside")->required();
-  add_out(app, args, "where the escape counts go: int64, x on axis 0");
+  add_destination(app, args);
   app.add_option("--png", args.png, "draw them too: x to the right, y up")->type_name("FILE.png");
   add_colormap(app, args.map);
   add_run_flags(app, args);
@@ -35,8 +36,8 @@ void mandelbrot_flags(CLI::App& app, MandelbrotFlags& args) {
 
 Answer mandelbrot(const Context& context, const MandelbrotFlags& args) {
   check(args);
-  if (args.out.empty() && args.png.empty())
-    throw UsageError("--out or --png is required: the result must go somewhere");
+  if (args.out.empty() && args.into.empty() && args.png.empty())
+    throw UsageError("--out, --into or --png is required: the result must go somewhere");
   if (args.detach && !args.png.empty())
     throw UsageError("--detach cannot draw a picture: nobody waits for the result; use --out NAME");
   if (args.size.size() != 2 || args.size[0] == 0 || args.size[1] == 0)
@@ -50,18 +51,26 @@ Answer mandelbrot(const Context& context, const MandelbrotFlags& args) {
                              .y_min = args.region[2],
                              .y_max = args.region[3],
                              .max_iter = args.max_iter};
+  Array drawn_from;  // else the new array
+  if (!args.into.empty() && !args.png.empty()) {
+    drawn_from = operand(session, args.into);
+    if (drawn_from.dtype() != DType::kInt64 || drawn_from.shape() != args.size)
+      throw UsageError(fmt::format("--png draws the counts themselves: '{}' ({}, {}) is no int64 array of {}", args.into, name(drawn_from.dtype()),
+                                   format_shape(drawn_from.shape()), format_shape(args.size)));
+  }
   const Ending ending{
       [&](JobResult& result) {
         if (args.png.empty()) return;
-        const auto drawn = write_mandelbrot(args.png, elements_of(result.output),
+        const auto drawn = write_mandelbrot(args.png, elements_of(drawn_from ? drawn_from : result.output),
                                             static_cast<std::int64_t>(args.max_iter), args.map);
         if (!drawn) throw Failure(drawn.error().code, drawn.error().message, drawn.error().system_errno);
       },
       [&](const JobResult& result) {
         return fmt::format("mandelbrot {} -> {}: {}", format_shape(args.size), output_label(result, args),
-                           figures(result.info, static_cast<double>(result.output.size()), "points/s"));
+                           figures(result.info, static_cast<double>(args.size[0]) * static_cast<double>(args.size[1]), "points/s"));
       }};
-  return run_job(context, session, operation, args, ending);
+  if (!args.into.empty()) return run_job(context, session, operation, args, ending);
+  return blaming_the_command_line([&] { return run_job(context, session, operation, args, ending); });
 }
 
 // ---- nop
@@ -82,7 +91,7 @@ Answer nop(const Context& context, const NopFlags& args) {
                             "nop, {} blocks: {}", args.blocks,
                             figures(result.info, static_cast<double>(result.info.chunks_done), "chunks/s"));
                       }};
-  return run_job(context, session, Nop{.blocks = args.blocks}, args, ending);
+  return blaming_the_command_line([&] { return run_job(context, session, Nop{.blocks = args.blocks}, args, ending); });
 }
 
 const std::array kCommands{

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "client/cli/text_width.h"
 #include "common/array/array_spec.h"
 
 namespace parcompute::cli {
@@ -23,12 +24,6 @@ std::string_view state_name(WorkerInfo::State state) {
       return "busy";
   }
   return "unknown";
-}
-
-// Columns of a terminal that a text takes, for UTF-8.
-std::size_t columns_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 }  // namespace

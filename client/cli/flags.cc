@@ -148,6 +148,21 @@ std::vector<double> parse_reals(const std::string& flag, const std::string& text
   }
 }
 
+std::vector<int> parse_axes(const std::string& flag, const std::string& text) {
+  std::vector<int> axes;
+  std::string_view rest = text;
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    std::string_view word = rest.substr(0, comma);
+    while (word.starts_with(' ')) word.remove_prefix(1);
+    while (word.ends_with(' ')) word.remove_suffix(1);
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), axes.emplace_back());
+    if (error != std::errc{} || end != word.data() + word.size()) throw UsageError(fmt::format("{}: '{}' is no list of axes: write 0, or 0,2", flag, text));
+    if (comma == std::string_view::npos) return axes;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
 CLI::Option* add_chunk(CLI::App& app, const std::string& name, std::uint64_t& out) {
   const std::string help = "blocks handed to a worker at once: auto (default) or their number";
   return add_text(app, name, "auto|BLOCKS", help, [&out](const std::string& flag, const std::string& text) {

@@ -41,6 +41,8 @@ CLI::Option* add_whole(CLI::App& app, const std::string& name, std::optional<int
 CLI::Option* add_real(CLI::App& app, const std::string& name, std::optional<double>& out, const std::string& help);
 // "25,50,75"
 std::vector<double> parse_reals(const std::string& flag, const std::string& text);
+// "0,-1"
+std::vector<int> parse_axes(const std::string& flag, const std::string& text);
 // "auto" (0) or a number of blocks.
 CLI::Option* add_chunk(CLI::App& app, const std::string& name, std::uint64_t& out);
 // "-2,1,-1.5,1.5": finite numbers.

@@ -58,6 +58,7 @@ int run(const std::vector<std::string>& words) {
   if (const Shown* shown = std::get_if<Shown>(&parsed)) return put(shown->text, 0);
   const Invocation& invocation = std::get<Invocation>(parsed);
   const Answer answer = invocation.handler(Context{invocation.flags});
+  if (!answer.error.empty()) fmt::print(stderr, "parcompute-client: {}\n", answer.error);
   if (answer.value.is_null()) return answer.exit_code;
   if (invocation.flags.json) return put(dump(answer.value), answer.exit_code);
   return put(invocation.command->print == nullptr ? "" : invocation.command->print(answer), answer.exit_code);

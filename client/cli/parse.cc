@@ -158,20 +158,77 @@ std::string unknown_word(const CLI::App& app) {
   return left.empty() ? "" : fmt::format("'{}' is one word too many", left.front());
 }
 
+// Whose words behind -- are a program's own.
+constexpr std::string_view kProgramOption = "PROGRAM";
+constexpr std::string_view kExpressionOption = "EXPRESSION";
+
+const CLI::Option* option_of(const CLI::App& app, const std::string& word) {
+  return word.starts_with('-') ? app.get_option_no_throw(word.substr(0, word.find('='))) : nullptr;
+}
+
+// "x=a", but not "x==a".
+bool is_binding(std::string_view word) {
+  const std::size_t equals = word.find('=');
+  return equals != 0 && equals != std::string_view::npos && word.substr(equals + 1, 1) != "=";
+}
+
+// '-x' is an expression where one is expected, unless it is a flag: then it stands behind --, as does what begins with two
+// signs, which is more often a flag with a slip in it. CLI11 gets it behind -- in any case.
+std::vector<std::string> with_signed_expression(const Command& command, const CLI::App& app, const std::vector<std::string>& words) {
+  if (app.get_option_no_throw(std::string(kExpressionOption)) == nullptr) return words;
+  std::vector<std::string> flags, others;
+  for (auto word = words.begin(); word != words.end(); ++word) {
+    const CLI::Option* const flag = option_of(app, *word);
+    if (*word == "--") {
+      others.insert(others.end(), word + 1, words.end());
+      break;
+    }
+    if (flag == nullptr && (!word->starts_with('-') || (others.empty() && !word->starts_with("--")))) {
+      others.push_back(*word);
+      continue;
+    }
+    flags.push_back(*word);
+    if (flag != nullptr && flag->get_items_expected_max() > 0 && word->find('=') == std::string::npos && word + 1 != words.end()) flags.push_back(*++word);
+  }
+  if (others.empty() || !others.front().starts_with('-')) return words;
+  for (auto other = others.begin() + 1; other != others.end(); ++other)
+    if (!is_binding(*other) && std::find(words.begin(), words.end(), "--") == words.end())
+      throw UsageError(fmt::format("{}: '{}' is no flag, and if it is the expression, '{}' is one word too many; an expression that begins with a sign may stand behind --: "
+                                   "{} {} -- '{}'",
+                                   command.full_name(), others.front(), *other, kProgram, command.full_name(), others.front()));
+  flags.emplace_back("--");
+  flags.insert(flags.end(), others.begin(), others.end());
+  return flags;
+}
+
+// What came as '' is more often a variable that is not set than meant.
+void refuse_empty_texts(const Command& command, const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_name() == kProgramOption) continue;
+    for (const std::string& text : option->results())
+      if (text.empty()) throw UsageError(fmt::format("{}: {}: the text is empty: is a variable not set?", command.full_name(), option->get_name()));
+  }
+}
+
 Handler parse_flags(const Command& command, GlobalFlags& flags, CLI::App& app,
                     std::vector<std::string> words) {
   prepare(app, flags, command);
   Handler handler = command.bind(app);
+  words = with_signed_expression(command, app, words);
   std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
   try {
     app.parse(words);
   } catch (const CLI::CallForHelp&) {
     throw;
   } catch (const CLI::ParseError& error) {
-    const std::string unknown = unknown_word(app);
+    std::string unknown = unknown_word(app);
+    const CLI::Option* const expression = app.get_option_no_throw(std::string(kExpressionOption));
+    if (expression != nullptr && expression->count() == 0)
+      unknown = fmt::format("{}; an expression that begins as a flag does stands behind --", unknown.empty() ? error.what() : unknown);
     throw UsageError(fmt::format("{}: {}; see {} {} --help", command.full_name(),
                                  unknown.empty() ? error.what() : unknown, kProgram, command.full_name()));
   }
+  refuse_empty_texts(command, app);
   return handler;
 }
 

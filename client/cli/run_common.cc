@@ -28,7 +28,7 @@ CLI::Option* add_out(CLI::App& app, RunFlags& args, const std::string& help) {
 
 void add_destination(CLI::App& app, RunFlags& args) {
   CLI::Option* out = add_out(app, args, "keep the result as a new array, or write it to a file; else it is printed");
-  app.add_option("--into", args.into, "write the result into an array that exists, or a view of one: a, 'a[10:20, ::-1]'")
+  app.add_option("--into", args.into, "write the result into an array that exists, or a view of one: a, 'a[10:20, ::-1]', 'a[3]'")
       ->type_name("ARRAY")
       ->excludes(out);
 }
@@ -98,7 +98,7 @@ std::string print_run(const Answer& answer) {
 
 std::string output_label(const JobResult& result, const RunFlags& args) {
   if (!args.into.empty()) return fmt::format("'{}'", args.into);
-  if (!result.output) return "";
+  if (!result.output) return args.out.empty() ? "" : fmt::format("'{}'", args.out);
   const std::string spec =
       fmt::format("{}, {}", name(result.output.dtype()), format_shape(result.output.shape()));
   return args.out.empty() ? spec : fmt::format("'{}' ({})", args.out, spec);

@@ -68,7 +68,8 @@ struct Outer {
 // In what follows an axis may be negative, and none stands for the flat array, in C order, as NumPy's None.
 using Axis = std::optional<int>;
 
-// np.sort and np.argsort(kind="stable"). NaN comes last; descending is the reverse.
+// np.sort and np.argsort(kind="stable"). NaN comes last. Descending, it comes first: the sorted elements are those of the reverse, and
+// argsort keeps equal ones in their order all the same.
 struct Sort {
   Array a;
   Axis axis;
@@ -103,7 +104,7 @@ struct Take {
 struct Unique {
   Array a;
 };
-// np.searchsorted(a, v): where v's elements belong in a, which is sorted.
+// np.searchsorted(a, v): where v's elements belong in a, which is sorted. Two dtypes meet in the one that holds both.
 struct Searchsorted {
   Array a;
   Array v;
@@ -131,7 +132,7 @@ struct Percentile {
   Axis axis;
 };
 
-// np.concatenate, or np.stack along a new axis: 1 to 14 arrays of one dtype.
+// np.concatenate, or np.stack along a new axis: 1 to 14 arrays, promoted as NumPy does.
 struct Concatenate {
   std::vector<Array> arrays;
   int axis = 0;

@@ -87,7 +87,8 @@ class Session {
   Array create_linspace(std::string_view name, DType dtype, const Number& start, const Number& stop, std::uint64_t count, bool endpoint = true);
   // np.eye: zeros, and ones where column - row is `diagonal`.
   Array create_eye(std::string_view name, DType dtype, std::uint64_t rows, std::uint64_t columns, std::int64_t diagonal = 0);
-  // Copies a .npy file into shared memory; the workers read it in parallel. The other byte order is converted.
+  // Copies a .npy file into shared memory; the workers read it in parallel. The other byte order is converted; float16 becomes
+  // float32.
   Array import_npy(std::string_view name, const std::filesystem::path& file, const Job::Progress& progress = {});
   // Uses the file's own pages: nothing is copied, and what is written goes to the file.
   Array attach_npy(std::string_view name, const std::filesystem::path& file, bool writable = false);

@@ -4,6 +4,9 @@
 // the integers and meet in float64, which rounds. Scalars have no rules of their own here (NumPy 2's strong dtypes).
 #pragma once
 
+#include <optional>
+#include <span>
+
 #include "common/array/dtype.h"
 
 namespace parcompute {
@@ -44,6 +47,16 @@ constexpr DType promote(DType a, DType b) {
   if (info(a).kind == Kind::kComplex || info(b).kind == Kind::kComplex)
     return is_wide ? DType::kComplex128 : DType::kComplex64;
   return is_wide ? DType::kFloat64 : DType::kFloat32;
+}
+
+// Of one or more: the highest kind first, as NumPy does. int8 and uint16 beside float32 stay float32, which holds both, whatever
+// they would make among themselves.
+constexpr DType promote(std::span<const DType> dtypes) {
+  std::optional<DType> common;
+  for (const Kind kind : {Kind::kComplex, Kind::kFloat, Kind::kUnsigned, Kind::kSigned, Kind::kBool})
+    for (const DType dtype : dtypes)
+      if (info(dtype).kind == kind) common = common ? promote(*common, dtype) : dtype;
+  return *common;
 }
 
 static_assert(promote(DType::kInt64, DType::kUint64) == DType::kFloat64);

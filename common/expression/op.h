@@ -1,8 +1,8 @@
 // What one instruction of an expression computes, element by element: one table, a row each.
 //
 // All of an instruction's operands have one dtype (the typing rules insert casts); `where` has a bool condition before
-// them. What NumPy does by rewriting (bool + bool is |, clip is minimum of maximum, angle is arctan2) is rewritten by
-// typing.cc and needs no row.
+// them. What is made of other ops needs no row: typing.cc rewrites functions (clip is minimum of maximum, angle is arctan2),
+// rules.cc ops of dtypes that they have no loop for (bool + bool is |, isnan of whole numbers is False).
 #pragma once
 
 #include <array>

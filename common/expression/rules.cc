@@ -165,7 +165,7 @@ Result<TermId> Rules::compare(Op op, const std::vector<Value>& values) const {
 }
 
 // NumPy computes the exponents 2, 1, 0.5 and -1 without a power function, where they are numbers.
-Result<TermId> Rules::power(const std::vector<Value>& values, std::string_view written) const {
+Result<TermId> Rules::power(const std::vector<Value>& values) const {
   const auto dtype = common_dtype(values);
   if (!dtype) return fail(dtype.error());
   const bool inexact = info(*dtype).kind == Kind::kFloat || info(*dtype).kind == Kind::kComplex;
@@ -179,7 +179,6 @@ Result<TermId> Rules::power(const std::vector<Value>& values, std::string_view w
     if (inexact && number == -1) return uniform(Op::kReciprocal, base, *dtype);
   }
   if (*dtype == DType::kBool) return uniform(Op::kPower, values, DType::kInt8);
-  (void)written;
   return uniform(Op::kPower, values, *dtype);
 }
 
@@ -195,7 +194,7 @@ Result<TermId> Rules::element(Op op, const std::vector<Value>& values, std::stri
     return apply(op, {*condition, *x, *y});
   }
   if (is_comparison(op)) return compare(op, values);
-  if (op == Op::kPower) return power(values, written);
+  if (op == Op::kPower) return power(values);
 
   const auto common = common_dtype(values);
   if (!common) return fail(common.error());
@@ -226,7 +225,7 @@ Result<TermId> Rules::element(Op op, const std::vector<Value>& values, std::stri
     else if (whole && (takes & kIU) == 0 && (takes & kF) != 0)
       dtype = op == Op::kDivide ? DType::kFloat64 : float_for_each(terms_, values, dtype);
     else
-      return refuse(fmt::format("{} takes {}, not {},", written, kinds_text(takes), name(dtype)));
+      return refuse(fmt::format("{} takes {}, not {}{},", written, kinds_text(takes), name(dtype), op == Op::kBitwiseXor ? " (write ** for powers)" : ""));
   }
   return uniform(op, values, dtype);
 }

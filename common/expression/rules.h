@@ -38,7 +38,7 @@ class Rules {
   Result<TermId> apply(Op op, std::vector<TermId> in) const;
   Result<TermId> compare(Op op, const std::vector<Value>& values) const;
   Result<TermId> compare_signs(Op op, TermId with_sign, TermId without) const;
-  Result<TermId> power(const std::vector<Value>& values, std::string_view written) const;
+  Result<TermId> power(const std::vector<Value>& values) const;
   Result<TermId> uniform(Op op, const std::vector<Value>& values, DType dtype) const;
 
   Terms& terms_;

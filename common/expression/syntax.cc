@@ -10,9 +10,12 @@
 #include <fmt/format.h>
 
 #include "common/base/utf8.h"
+#include "common/expression/hints.h"
 
 namespace parcompute {
 namespace {
+
+using namespace expression;
 
 bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
@@ -31,32 +34,6 @@ constexpr std::array<BinaryRow, 18> kBinaries{{
     {"==", kComparison}, {"!=", kComparison}, {"<=", kComparison}, {">=", kComparison}, {"<<", 5}, {">>", 5}, {"//", 7}, {"**", 9},
     {"<", kComparison}, {">", kComparison}, {"|", 2}, {"^", 3}, {"&", 4}, {"+", 6}, {"-", 6}, {"*", 7}, {"/", 7}, {"%", 7},
 }};
-
-// What people write who know another language, and what to write here.
-struct HintRow {
-  std::string_view text;
-  std::string_view hint;
-};
-constexpr std::array<HintRow, 4> kSymbolHints{{
-    {"&&", "write '&', with each comparison in parentheses"},
-    {"||", "write '|', with each comparison in parentheses"},
-    {"=", "write '==' to compare"},
-    {"!", "write '~' to negate"},
-}};
-constexpr std::array<HintRow, 6> kWordHints{{
-    {"and", "write '&', with each comparison in parentheses"},
-    {"or", "write '|', with each comparison in parentheses"},
-    {"not", "write '~'"},
-    {"if", "write 'where(condition, x, y)'"},
-    {"is", "write '=='"},
-    {"lambda", "functions cannot be made here"},
-}};
-
-std::optional<std::string_view> word_hint(std::string_view word) {
-  for (const HintRow& row : kWordHints)
-    if (row.text == word) return row.hint;
-  return std::nullopt;
-}
 
 // A parser's steps answer nodes; the first error ends it.
 class Parser {
@@ -101,8 +78,7 @@ class Parser {
   tl::unexpected<Error> unexpected_here() const {
     if (at_ >= text_.size()) return fail_at(here(), "the expression ends too early");
     const std::string_view rest = text_.substr(at_);
-    for (const HintRow& row : kSymbolHints)
-      if (rest.starts_with(row.text)) return fail_at(here(), fmt::format("unexpected '{}' ({})", row.text, row.hint));
+    if (const Hint* row = find_symbol_hint(rest)) return fail_at(here(), fmt::format("unexpected '{}' ({})", row->text, row->hint));
     if (const std::string_view word = word_here(); !word.empty()) {
       if (const auto hint = word_hint(word)) return fail_at(here(), fmt::format("unexpected '{}' ({})", word, *hint));
       return fail_at(here(), fmt::format("unexpected '{}'", word));
@@ -179,16 +155,32 @@ class Parser {
       // Each is inside the next one: whoever reads the tree goes down as deep.
       if (depth_ + calls > kMaxExpressionDepth) return too_deep();
       ++at_;
-      Node call{Node::Kind::kCall, here(), std::string(word_here()), {}, 0, 0, 0, 0, {{"", *object}}};
+      Node call{Node::Kind::kCall, here(), std::string(word_here()), {}, 0, 0, 0, 0, {{"", *object}}, true};
       at_ += call.text.size();
       if (take('(')) {
         if (auto ok = arguments(call.arguments); !ok) return fail(ok.error());
       } else if (call.text != "real" && call.text != "imag") {
-        return fail_at(call.column, fmt::format("unknown attribute '.{}'", call.text));
+        return unknown_attribute(syntax_.nodes[*object], call);
       }
       object = add(std::move(call));
     }
     return object;
+  }
+
+  // Behind a word that is no method's. np.pi and np.linalg.norm(x) lead here; np.sqrt(x) looks like a method of an array.
+  tl::unexpected<Error> unknown_attribute(const Node& object, const Node& attribute) {
+    if (object.kind != Node::Kind::kName || !object.view.empty() || !is_module(object.text)) {
+      const auto hint = attribute_hint(attribute.text);
+      return fail_at(attribute.column, fmt::format("unknown attribute '.{}'{}", attribute.text, hint ? fmt::format(" ({})", *hint) : ""));
+    }
+    std::string module = object.text + ".", name = attribute.text;
+    while (peek() == '.' && is_letter(peek(1))) {
+      ++at_;
+      module += name + ".";
+      name = word_here();
+      at_ += name.size();
+    }
+    return fail_at(object.column, fmt::format("names stand without '{}': write {}{}", module, name, peek() == '(' ? "(...)" : ""));
   }
 
   Parsed parenthesized() {
@@ -232,6 +224,8 @@ class Parser {
       argument.value = *value;
       if (argument.name.empty() && !into.empty() && !into.back().name.empty())
         return fail_at(column(before), "an argument by position follows one by name");
+      for (const Argument& other : into)
+        if (!argument.name.empty() && other.name == argument.name) return fail_at(column(before), fmt::format("'{}' is given twice", argument.name));
       into.push_back(std::move(argument));
       skip_blanks();
       if (!take(',') && peek() != ')') return at_ < text_.size() ? unexpected_here() : fail_at(start, "a '(' is never closed; it is");

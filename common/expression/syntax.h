@@ -47,6 +47,7 @@ struct Node {
   double number = 0;
   NodeId left = 0, right = 0;
   std::vector<Argument> arguments;
+  bool is_method = false;  // of a call: what it is called on is its first argument
 };
 
 struct Syntax {

@@ -9,7 +9,9 @@
 
 #include "common/array/view.h"
 #include "common/base/suggestion.h"
+#include "common/expression/arguments.h"
 #include "common/expression/functions.h"
+#include "common/expression/hints.h"
 #include "common/expression/rules.h"
 
 namespace parcompute {
@@ -120,9 +122,12 @@ class Typer {
     for (const DTypeInfo& row : kDTypes) functions.emplace_back(row.name);
     for (const ExpressionOperand& operand : operands_) values.push_back(operand.name);
     for (const ConstantRow& row : kConstants) values.emplace_back(row.name);
+    for (const char* name : {"True", "False"}) values.emplace_back(name);
     const auto has = [&](const std::vector<std::string>& names) { return std::find(names.begin(), names.end(), word) != names.end(); };
     std::string hint;
-    if (is_call && has(values)) {
+    if (const auto told = is_call ? function_hint(word) : name_hint(word)) {
+      hint = fmt::format(", {}", *told);
+    } else if (is_call && has(values)) {
       hint = ", which is no function: write * to multiply";
     } else if (!is_call && has(functions)) {
       hint = fmt::format(", which is a function: write {}(...)", word);
@@ -159,7 +164,8 @@ class Typer {
     if (a != nullptr && b != nullptr) {
       if (const auto truth = fold_comparison(row->op, *a, *b)) return Value(terms_.constant_of(*truth));
       auto folded = fold_binary(row->op, *a, *b);
-      return folded ? Result<Value>(Value(*std::move(folded))) : fail_at(at.column, folded.error().message);
+      const bool is_power = row->op == Op::kBitwiseXor;  // in other languages
+      return folded ? Result<Value>(Value(*std::move(folded))) : fail_at(at.column, folded.error().message + (is_power ? " (write ** for powers)" : ""));
     }
     return value_of(Rules(terms_, at.column).element(row->op, {*x, *y}, fmt::format("'{}'", at.text)));
   }
@@ -181,6 +187,8 @@ class Typer {
   }
 
   Result<Value> type_call(const Node& at) {
+    if (at.is_method)
+      if (auto ok = refuse_module(node(at.arguments[0].value), at); !ok) return fail(ok.error());
     if (const ElementFunction* function = find_element_function(at.text)) {
       const std::size_t count = info(function->op).operands;
       const auto values = positional(at, count, count);
@@ -198,6 +206,14 @@ class Typer {
     return type_rewritten(at);
   }
 
+  // np.sqrt(x) reads as a method of an array 'np', which there may be.
+  Result<void> refuse_module(const Node& object, const Node& call) const {
+    if (object.kind != Node::Kind::kName || !object.view.empty() || !is_module(object.text)) return {};
+    for (const ExpressionOperand& operand : operands_)
+      if (operand.name == object.text) return {};
+    return fail_at(object.column, fmt::format("names stand without '{}.': write {}(...)", object.text, call.text));
+  }
+
   Result<Value> cast_to(const Value& value, DType dtype, const Node& at) {
     const Rules rules(terms_, at.column);
     const auto term = rules.as_term(value);
@@ -205,27 +221,31 @@ class Typer {
   }
 
   Result<Value> type_astype(const Node& at) {
-    if (at.arguments.size() == 2 && node(at.arguments[1].value).kind == Node::Kind::kName) {
-      const Node& wanted = node(at.arguments[1].value);
-      const auto dtype = dtype_from_name(wanted.text);
-      if (!dtype) return fail_at(wanted.column, fmt::format("'{}' is no dtype: choose from {}", wanted.text, dtype_names()));
-      const auto value = type(at.arguments[0].value);
-      return value ? cast_to(*value, *dtype, at) : value;
-    }
-    return fail_at(at.column, "astype takes a value and a dtype, as in astype(x, float32)");
+    constexpr std::array kParameters{Parameter{"dtype"}};
+    const auto bound = bind_arguments(syntax_, at, kParameters);
+    if (!bound) return fail(bound.error());
+    if (!bound->others[0] || node(*bound->others[0]).kind != Node::Kind::kName)
+      return fail_at(at.column, "astype takes a value and a dtype, as in astype(x, float32)");
+    const Node& wanted = node(*bound->others[0]);
+    const auto dtype = dtype_from_name(wanted.text);
+    if (!dtype) return fail_at(wanted.column, fmt::format("'{}' is no dtype: choose from {}", wanted.text, dtype_names()));
+    const auto value = type(bound->array);
+    return value ? cast_to(*value, *dtype, at) : value;
   }
 
   bool is_none(NodeId id) const { return node(id).kind == Node::Kind::kName && node(id).text == "None"; }
 
-  // clip(x, low, high): either bound may be None.
+  // clip(x, min, max): either bound may be None, or left away.
   Result<Value> type_clip(const Node& at) {
-    if (at.arguments.size() != 3) return fail_at(at.column, fmt::format("'clip' takes 3 arguments, not {}", at.arguments.size()));
+    constexpr std::array kParameters{Parameter{"min", "a_min"}, Parameter{"max", "a_max"}};
+    const auto bound = bind_arguments(syntax_, at, kParameters);
+    if (!bound) return fail(bound.error());
+    if (!bound->others[0] && !bound->others[1]) return fail_at(at.column, "'clip' takes a bound, or two: clip(x, min, max)");
     const Rules rules(terms_, at.column);
-    auto x = type(at.arguments[0].value);
-    for (const auto& [i, op] : {std::pair{1, Op::kMaximum}, std::pair{2, Op::kMinimum}}) {
-      const NodeId bound = at.arguments[static_cast<std::size_t>(i)].value;
-      if (!x || is_none(bound)) continue;
-      const auto limit = type(bound);
+    auto x = type(bound->array);
+    for (const auto& [given, op] : {std::pair{bound->others[0], Op::kMaximum}, std::pair{bound->others[1], Op::kMinimum}}) {
+      if (!x || !given || is_none(*given)) continue;
+      const auto limit = type(*given);
       if (!limit) return limit;
       x = value_of(rules.element(op, {*x, *limit}, "'clip'"));
     }
@@ -234,12 +254,14 @@ class Typer {
 
   // round(x, decimals): as NumPy, x * 10^decimals rounded half to even and divided again.
   Result<Value> type_round(const Node& at) {
-    if (at.arguments.empty() || at.arguments.size() > 2) return fail_at(at.column, fmt::format("'{}' takes 1 or 2 arguments, not {}", at.text, at.arguments.size()));
-    const auto x = type(at.arguments[0].value);
+    constexpr std::array kParameters{Parameter{"decimals"}};
+    const auto bound = bind_arguments(syntax_, at, kParameters);
+    if (!bound) return fail(bound.error());
+    const auto x = type(bound->array);
     if (!x) return x;
     std::int64_t decimals = 0;
-    if (at.arguments.size() == 2) {
-      const auto given = whole_number(at.arguments[1].value, "decimals");
+    if (bound->others[0]) {
+      const auto given = whole_number(*bound->others[0], "decimals");
       if (!given) return fail(given.error());
       decimals = *given;
     }
@@ -334,35 +356,33 @@ class Typer {
   }
 
   Result<Value> type_reduction(const Node& at, ReductionRule rule) {
-    if (at.arguments.empty() || !at.arguments[0].name.empty()) return fail_at(at.column, fmt::format("'{}' takes the array first", at.text));
-    if (at.arguments.size() > 1 && at.arguments[1].name.empty() && at.arguments.size() > 2 && at.arguments[2].name.empty())
-      return fail_at(at.column, fmt::format("'{}' takes one array and then axis=..., keepdims=... by name", at.text));
-    const auto x = type(at.arguments[0].value);
+    const bool has_ddof = at.text.ends_with("var") || at.text.ends_with("std");
+    // NumPy's second place of norm is the order, which is always 2 here.
+    std::vector<Parameter> parameters{{"axis", {}, at.text == "norm"}, {"keepdims", {}, true}};
+    if (has_ddof) parameters.push_back({"ddof", "correction", true});
+    const auto bound = bind_arguments(syntax_, at, parameters);
+    if (!bound) return fail(bound.error());
+    const auto x = type(bound->array);
     if (!x) return x;
     const Rules rules(terms_, at.column);
     const auto term = rules.as_term(*x);
     if (!term) return fail(term.error());
     ReductionCall call;
     call.x = *term;
-    const bool has_ddof = at.text.ends_with("var") || at.text.ends_with("std");
-    for (std::size_t i = 1; i < at.arguments.size(); ++i) {
-      const Argument& argument = at.arguments[i];
-      if (argument.name == "axis" || argument.name.empty()) {
-        if (auto ok = read_axes(argument.value, call, at); !ok) return fail(ok.error());
-      } else if (argument.name == "keepdims") {
-        const std::string& word = node(argument.value).text;
-        if (node(argument.value).kind != Node::Kind::kName || (word != "True" && word != "False"))
-          return fail_at(node(argument.value).column, "keepdims is True or False");
-        call.keepdims = word == "True";
-      } else if (argument.name == "ddof" && has_ddof) {
-        const auto value = type(argument.value);
-        if (!value) return value;
-        const auto* number = std::get_if<Weak>(&*value);
-        if (number == nullptr || number->index() == 2) return fail_at(node(argument.value).column, "ddof is a number");
-        call.ddof = number->index() == 0 ? static_cast<double>(std::get<Integer>(*number)) : std::get<double>(*number);
-      } else {
-        return fail_at(node(argument.value).column, fmt::format("'{}' takes no argument '{}' (axis and keepdims{} are there)", at.text, argument.name, has_ddof ? " and ddof" : ""));
-      }
+    if (const auto axis = bound->others[0])
+      if (auto ok = read_axes(*axis, call, at); !ok) return fail(ok.error());
+    if (const auto keepdims = bound->others[1]) {
+      const Node& word = node(*keepdims);
+      if (word.kind != Node::Kind::kName || (word.text != "True" && word.text != "False")) return fail_at(word.column, "keepdims is True or False");
+      call.keepdims = word.text == "True";
+    }
+    if (has_ddof && bound->others[2]) {
+      const NodeId ddof = *bound->others[2];
+      const auto value = type(ddof);
+      if (!value) return value;
+      const auto* number = std::get_if<Weak>(&*value);
+      if (number == nullptr || number->index() == 2) return fail_at(node(ddof).column, "ddof is a number");
+      call.ddof = number->index() == 0 ? static_cast<double>(std::get<Integer>(*number)) : std::get<double>(*number);
     }
     return value_of(rule(terms_, rules, call));
   }

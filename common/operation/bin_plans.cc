@@ -106,10 +106,6 @@ Result<Plan> plan_searchsorted(const wire::Operation&, Operands inputs) {
   if (a.spec.ndim() != 1)
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("searchsorted in {}: the sorted array must have 1 dimension", format_operand(a)));
-  if (a.spec.dtype != values.spec.dtype)
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("searchsorted of {} in {}: both must have one dtype; cast one with an expression first",
-                            format_operand(values), format_operand(a)));
   auto output = make_spec(DType::kInt64, values.spec.shape);
   if (!output) return fail(output.error());
   Plan plan;

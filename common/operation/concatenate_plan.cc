@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "common/array/promotion.h"
 #include "common/base/checked.h"
 #include "common/operation/plans.h"
 
@@ -37,9 +38,6 @@ Result<std::size_t> find_axis(const wire::Concatenate& concatenate, const Operan
 
 Result<void> check_pair(const wire::Concatenate& concatenate, std::size_t axis, const OperandInfo& a,
                         const OperandInfo& b) {
-  if (a.spec.dtype != b.spec.dtype)
-    return mismatch(concatenate, a, b,
-                    fmt::format("dtypes {} and {}; all must be the same", name(a.spec.dtype), name(b.spec.dtype)));
   if (a.spec.ndim() != b.spec.ndim())
     return mismatch(concatenate, a, b,
                     fmt::format("{} and {} dimensions; all must have as many", a.spec.ndim(), b.spec.ndim()));
@@ -59,6 +57,7 @@ Result<Joining> join_operands(const wire::Concatenate& concatenate, Operands inp
   if (concatenate.stack()) shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(*axis), 0);
   std::uint64_t length = 0;  // below 14 * 2^63: checked by adding
   Joining joining;
+  std::vector<DType> dtypes;
   for (const OperandInfo& input : inputs) {
     if (auto ok = check_pair(concatenate, *axis, inputs[0], input); !ok) return fail(ok.error());
     ArraySpec spec = input.spec;
@@ -71,10 +70,11 @@ Result<Joining> join_operands(const wire::Concatenate& concatenate, Operands inp
       return fail(ErrorCode::kOverBudget,
                   fmt::format("axis {} of the {} operands together is longer than any memory", *axis, inputs.size()));
     length = *sum;
+    dtypes.push_back(spec.dtype);
     joining.operands.push_back(std::move(spec));
   }
   shape[*axis] = static_cast<std::int64_t>(length);
-  auto output = make_spec(inputs[0].spec.dtype, shape);
+  auto output = make_spec(promote(dtypes), shape);
   if (!output) return fail(output.error());
   joining.output = *std::move(output);
 
@@ -98,7 +98,7 @@ Result<Plan> plan_concatenate(const wire::Operation& operation, Operands inputs)
   if (bytes != 0)
     plan.phases.push_back(
         {ceil_div(bytes, kCopyBlockBytes), static_cast<double>(std::min(bytes, kCopyBlockBytes)) / kJoinBytesPerNs});
-  plan.bytes_read = bytes;
+  for (const OperandInfo& input : inputs) plan.bytes_read += byte_count(input.spec);
   plan.bytes_written = bytes;
   plan.output = std::move(joining->output);
   return plan;

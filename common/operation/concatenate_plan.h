@@ -2,7 +2,7 @@
 //
 // The result is a stack of `rows` rows. Each row is a run of the first operand's elements, one of the second's, and
 // so on; an operand's runs follow each other in its own C order. np.stack is the same of operands that have one more
-// axis, of length 1.
+// axis, of length 1. Elements of other dtypes are cast to the one that holds all of them, numpy.result_type's.
 #pragma once
 
 #include <cstdint>

@@ -48,6 +48,41 @@ void add_step(EvaluatePlan& plan, EvaluateStep step) {
   }
 }
 
+// What the programs read of their operands: every view of one counts once, however many stages and elements it is stretched
+// over, and all of them together no more than the operand has.
+std::uint64_t bytes_read(const Evaluation& evaluation, Operands inputs) {
+  struct Part {
+    std::uint64_t offset;
+    std::vector<std::pair<std::int64_t, std::int64_t>> steps;  // how many, and how far, along each dimension that it steps along
+    bool operator==(const Part&) const = default;
+  };
+  std::vector<std::vector<Part>> parts(inputs.size());
+  for (const Stage& stage : evaluation.stages) {
+    for (const ProgramInput& input : stage.program.inputs) {
+      if (input.from != ProgramInput::From::kOperand) continue;
+      Part part{input.spec.offset, {}};
+      for (std::size_t axis = 0; axis < input.spec.ndim(); ++axis) {
+        if (input.spec.shape[axis] != 0 && (input.spec.shape[axis] == 1 || input.spec.strides[axis] == 0)) continue;
+        part.steps.emplace_back(input.spec.shape[axis], input.spec.strides[axis]);
+      }
+      auto& known = parts[input.index];
+      if (std::find(known.begin(), known.end(), part) == known.end()) known.push_back(std::move(part));
+    }
+  }
+  std::uint64_t total = 0;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const std::uint64_t whole = byte_count(inputs[i].spec);
+    std::uint64_t bytes = 0;
+    for (const Part& part : parts[i]) {
+      std::uint64_t elements = 1;
+      for (const auto& [count, stride] : part.steps) elements *= static_cast<std::uint64_t>(count);
+      bytes += std::min(whole - bytes, elements * itemsize(inputs[i].spec.dtype));
+    }
+    total += bytes;
+  }
+  return total;
+}
+
 }  // namespace
 
 Result<EvaluatePlan> make_evaluate_plan(const wire::Evaluate& message, std::span<const OperandInfo> inputs) {
@@ -100,7 +135,7 @@ Result<Plan> plan_evaluate(const wire::Operation& operation, Operands inputs) {
     for (const EvaluateStep& step : steps) ns += block_ns(*stages, step);
     plan.phases.push_back({steps.front().blocks, ns});
   }
-  for (const OperandInfo& input : inputs) plan.bytes_read += byte_count(input.spec);
+  plan.bytes_read = bytes_read(stages->evaluation, inputs);
   plan.bytes_written = byte_count(*plan.output);
   return plan;
 }

@@ -78,6 +78,9 @@ std::span<const OperationRow> operations();
 // Null for a kind that this version does not know.
 const OperationRow* find_operation(wire::Operation::KindCase kind);
 
+// What people call it: "cumsum" for a scan that adds, "stack" for a concatenation along a new axis; else the row's name.
+std::string_view operation_word(const wire::Operation& operation);
+
 // Checks the number of inputs and the limits on blocks, and calls the row's plan. Where the result goes into an array that
 // exists, `into` is its view.
 Result<Plan> plan_operation(const wire::Operation& operation, std::span<const OperandInfo> inputs, const OperandInfo* into = nullptr);

@@ -53,6 +53,13 @@ const OperationRow* find_operation(wire::Operation::KindCase kind) {
   return nullptr;
 }
 
+std::string_view operation_word(const wire::Operation& operation) {
+  if (operation.has_scan()) return operation.scan().op() == wire::Scan::PROD ? "cumprod" : "cumsum";
+  if (operation.has_concatenate() && operation.concatenate().stack()) return "stack";
+  const OperationRow* row = find_operation(operation.kind_case());
+  return row == nullptr ? "unknown" : row->name;
+}
+
 Result<Plan> plan_operation(const wire::Operation& operation, std::span<const OperandInfo> inputs, const OperandInfo* into) {
   auto plan = plan_fresh(operation, inputs);
   if (!plan) return plan;
@@ -70,7 +77,7 @@ Result<Plan> plan_fresh(const wire::Operation& operation, std::span<const Operan
 }
 
 Result<Plan> plan_into(Plan plan, const wire::Operation& operation, std::span<const OperandInfo> inputs, const OperandInfo* into) {
-  const std::string_view name = find_operation(operation.kind_case())->name;
+  const std::string_view name = operation_word(operation);
   if (into != nullptr)
     if (auto ok = redirect(plan, name, *into, inputs); !ok) return fail(ok.error());
   for (const Phase& phase : plan.phases)

@@ -101,7 +101,7 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
   job.session = session.id;
   job.chunk_blocks = message.chunk_blocks();
   job.max_workers = message.max_workers();
-  job.summary.operation = find_operation(message.operation().kind_case())->name;
+  job.summary.operation = operation_word(message.operation());
   job.summary.owner_uid = session.uid;
   job.summary.detached = message.detach();
   job.summary.bytes_read = job.plan.bytes_read;

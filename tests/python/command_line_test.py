@@ -266,6 +266,70 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(self.client("run", "random", *words, "--shape", "100", "--seed", "5", "--chunk", "1"), once)
             self.assertNotEqual(self.client("run", "random", *words, "--shape", "100", "--seed", "6"), once)
 
+    def test_expressions_may_begin_with_a_sign(self):
+        x = self.imported("x", np.linspace(-1, 1, 5))
+        np.testing.assert_array_equal(self.answer("run", "expr", "-x"), -x)
+        np.testing.assert_array_equal(self.answer("run", "expr", "-y * 2", "y=x[:2]"), -x[:2] * 2)
+        self.assertEqual(self.client("run", "expr", "--", "--x"), f"{x}\n")
+
+    def test_bounds_have_names(self):
+        x = self.imported("x", np.linspace(-9, 9, 50))
+        np.testing.assert_array_equal(self.answer("run", "expr", "clip(x, max=5, min=0)"), np.clip(x, 0, 5))
+        np.testing.assert_array_equal(self.answer("run", "expr", "x.clip(a_max=5)"), np.clip(x, None, 5))
+
+    def test_dtypes_meet_where_arrays_do(self):
+        i = self.imported("i", np.arange(-3, 4, dtype=np.int32))
+        x = self.imported("x", np.linspace(-2, 2, 5))
+        np.testing.assert_array_equal(self.answer("run", "concatenate", "i", "x"), np.concatenate([i, x]))
+        np.testing.assert_array_equal(self.answer("run", "searchsorted", "i", "x", "--right"), np.searchsorted(i, x, side="right"))
+
+    def test_one_element_goes_wherever_one_fits(self):
+        x = self.imported("x", np.arange(5.0))
+        self.imported("s", np.array(0.0))
+        self.assertEqual(self.client("run", "reduce", "sum", "x", "--into", "s"), "10.0\n")
+        self.assertEqual(self.exported("s"), 10)
+        self.client("run", "expr", "s + 1", "--into", "s")
+        self.assertEqual(self.exported("s"), 11)
+        self.client("run", "expr", "sum(x)", "--into", "x[3]")
+        x[3] = x.sum()
+        np.testing.assert_array_equal(self.exported("x"), x)
+        self.client("run", "expr", "7.0", "--into", "x[:2]")
+        x[:2] = 7
+        np.testing.assert_array_equal(self.exported("x"), x)
+        done = self.run_client("run", "reduce", "max", "x", "--out", "max.npy")
+        self.assertEqual(done.stdout, f"{x.max()}\n")
+        self.assertIn("-> 'max.npy':", done.stderr)
+        self.assertEqual(np.load(self.folder / "max.npy").shape, ())
+        self.refused(65, ["does not stretch"], "run", "expr", "x", "--into", "s")
+
+    def test_escape_counts_go_into_arrays_too(self):
+        counts = self.imported("counts", np.zeros((40, 30), np.int64))
+        self.client("run", "mandelbrot", "--size", "20x30", "--max-iter", "50", "--out", "m.npy")
+        self.client("run", "mandelbrot", "--size", "20x30", "--max-iter", "50", "--into", "counts[::2]", "--png", "into.png")
+        counts[::2] = np.load(self.folder / "m.npy")
+        np.testing.assert_array_equal(self.exported("counts"), counts)
+        self.assertEqual((self.folder / "into.png").read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+
+    def test_jobs_have_the_names_of_their_commands(self):
+        self.imported("x", np.arange(6.0))
+        for words in (("cumsum", "x"), ("cumprod", "x"), ("stack", "x", "x"), ("concatenate", "x", "x"), ("expr", "x + 1")):
+            self.client("run", *words, "-q")
+            self.assertEqual(json.loads(self.client("job", "list", "--json"))[0]["operation"], words[0])
+
+    def test_what_was_removed_is_told_beside_what_could_not_be(self):
+        self.imported("a", np.arange(3))
+        done = self.run_client("rm", "nosuch", "a", "--json")
+        self.assertEqual(done.returncode, 66)
+        answer = json.loads(done.stdout)
+        self.assertEqual(answer["removed"], ["a"])
+        self.assertEqual(answer["error"]["exit_code"], 66)
+        self.assertIn("'nosuch'", answer["error"]["message"])
+
+    def test_rates_count_what_is_read(self):
+        self.imported("x", np.arange(1000.0))
+        answer = json.loads(self.client("run", "expr", "sum(x[:10])", "--json"))
+        self.assertEqual(answer["bytes_read"], 80)
+
     def test_views_are_shown_exported_and_described(self):
         a = self.imported("a", np.arange(60.0).reshape(6, 10))
         for view, expected in (("a[::2].T", a[::2].T), ("a[1, ::-3]", a[1, ::-3]), ("a[2, 3]", a[2, 3]), ("a.reshape(4, 15)", a.reshape(4, 15)), ("a[:, None, 2]", a[:, None, 2]), ("a.npy[..., -1]", a[..., -1])):
@@ -303,10 +367,14 @@ class CommandLine(unittest.TestCase):
         self.refused(64, ["run reduce"], "reduce", "sum", "a")
         self.refused(64, ["--socket", "empty"], "--socket", "", "list")
         self.refused(64, ["--workers", "4096"], "start", "--workers", "5000")
-        self.refused(64, ["complex64"], "create", "a", "--shape", "3", "--dtype", "complex64", "--fill", "")
+        self.refused(64, ["--fill", "empty"], "create", "a", "--shape", "3", "--dtype", "complex64", "--fill", "")
+        self.refused(64, ["complex64"], "create", "a", "--shape", "3", "--dtype", "complex64", "--fill", "1+")
+        self.refused(64, ["--out", "empty"], "run", "expr", "1 + 1", "--out", "")
+        self.refused(64, ["--into", "empty"], "run", "expr", "1 + 1", "--into", "")
         self.client("create", "a", "--shape", "2x2")
-        self.refused(65, ["'-'", "-.npy"], "export", "a", "-")
-        self.refused(65, ["a.txt", ".png"], "image", "a", "a.txt")
+        self.refused(64, ["'-'", "-.npy"], "export", "a", "-")
+        self.refused(64, ["a.txt", ".png"], "image", "a", "a.txt")
+        self.refused(64, ["step"], "arange", "z", "0", "5", "0")
         self.refused(66, ["'x'", "'y'"], "rm", "x", "a", "y", "-q")
         self.refused(66, ["'a'"], "show", "a")
 
@@ -322,10 +390,17 @@ class CommandLine(unittest.TestCase):
         self.refused(65, ["'a'"], "show", "a[::0]")
         self.refused(65, ["'a'"], "show", "a[1,2,3]")
         self.refused(65, ["'a'"], "show", "a.reshape(5, 5)")
-        self.refused(65, ["axis"], "run", "reduce", "sum", "a", "--axis", "2")
+        for words in (("sum", "a", "--axis", "2"), ("argmax", "a", "--axis", "0,1"), ("max", "a[:0]")):
+            self.refused(65, [f"{words[0]} of '{words[1]}' (float64, "], "run", "reduce", *words)
+            self.assertNotIn("column", self.run_client("run", "reduce", *words).stderr)
+        self.refused(65, ["axis 2 is out of bounds"], "run", "reduce", "sum", "a", "--axis", "2")
+        for axis in ("x", ",", "0,", "1.5", "--"):
+            self.refused(64, ["--axis"], "run", "reduce", "sum", "a", f"--axis={axis}")
         self.refused(65, ["axis"], "run", "sort", "a", "--axis", "2")
         self.refused(64, ["--axis"], "run", "reduce", "sum", "a", "--axis", "x")
         self.refused(64, ["--ddof"], "run", "reduce", "sum", "a", "--ddof", "1")
+        self.refused(64, ["--range", "1", "0"], "run", "histogram", "a", "--range", "1,0")
+        self.refused(64, ["'--json'", "before"], "run", "expr", "--", "-a", "--json", "-q")
         self.refused(64, ["--edges"], "run", "histogram", "a", "--bins", "3", "--edges", "a")
         self.refused(64, ["f.npy", "attach", "--writable"], "run", "expr", "a + 1", "--into", "f.npy")
         self.refused(65, ["float64", "int64", "cast"], "run", "expr", "a + 1", "--into", "n")
@@ -333,14 +408,18 @@ class CommandLine(unittest.TestCase):
         self.refused(64, ["NAME=ARRAY"], "run", "expr", "a + 1", "b")
         self.refused(64, ["twice"], "run", "expr", "b + 1", "b=a", "b=n")
         self.refused(64, ["--into", "--out"], "run", "expr", "a + 1", "--into", "a", "--out", "b")
-        self.refused(65, [], "run", "expr", "a +")
-        self.refused(65, [], "run", "expr", "__import__('os')")
+        self.refused(64, ["column 4"], "run", "expr", "a +")
+        self.refused(64, ["column 12"], "run", "expr", "__import__('os')")
+        self.refused(65, ["column 12", "max"], "run", "expr", "clip(a, hi=5)")
+        self.refused(65, ["'np.'", "sqrt(...)", "column 1"], "run", "expr", "np.sqrt(a)")
         self.refused(65, ["3x4"], "run", "matmul", "a", "a")
-        self.refused(65, ["'n'", "float64"], "run", "concatenate", "a", "n")
         self.refused(65, ["new array"], "run", "unique", "a", "--into", "a")
         self.refused(64, ["--high"], "run", "random", "integers", "--shape", "3")
         self.refused(64, ["--mean"], "run", "random", "uniform", "--shape", "3", "--mean", "1")
-        self.refused(65, [], "run", "percentile", "a", "--q", "101")
+        self.refused(64, ["--high must be above --low"], "run", "random", "integers", "--shape", "3", "--low", "5", "--high", "5")
+        self.refused(64, ["--high", "uint8"], "run", "random", "integers", "--shape", "3", "--dtype", "uint8", "--high", "257")
+        self.refused(64, ["int64"], "run", "random", "normal", "--shape", "3", "--dtype", "int64")
+        self.refused(64, ["--q", "101"], "run", "percentile", "a", "--q", "101")
         self.refused(64, ["--q"], "run", "percentile", "a", "--q", "half")
         self.refused(65, ["bool"], "run", "compress", "a", "n")
         self.imported("i", np.array([0, 99]))

@@ -137,7 +137,7 @@ def write_eyes(writer, rng):
 
 def write_concatenations(writer, rng, npr):
     for _ in range(400):
-        name = rng.choice(list(DTYPES))
+        names = list(DTYPES) if rng.random() < 0.4 else [rng.choice(list(DTYPES))]
         count = rng.choice([1, 2, 3, 5, 14])
         stack = rng.random() < 0.4
         ndim = rng.randrange(0 if stack else 1, 5)
@@ -153,7 +153,7 @@ def write_concatenations(writer, rng, npr):
             view_of = rng.sample(range(ndim), ndim)
             steps = [rng.choice([1, 1, 2, -1, -2]) for _ in mine]
             base_shape = [mine[i] * abs(steps[i]) for i in range(ndim)]
-            base = np.asarray(random_elements(rng, npr, name, [base_shape[i] for i in view_of]), order="C")
+            base = np.asarray(random_elements(rng, npr, rng.choice(names), [base_shape[i] for i in view_of]), order="C")
             view = base.transpose(np.argsort(view_of)) if ndim else base
             if ndim:
                 view = view[tuple(slice(None, None, step) for step in steps)]

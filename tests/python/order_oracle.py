@@ -226,12 +226,12 @@ def write_selections(writer, rng, npr):
 
 
 def write_bins(writer, rng, npr):
-    for i in range(300):
+    for i in range(450):
         name = NAMES[i % 13]
         sorted_ = np.sort(random_elements(rng, npr, name, (rng.choice([0, 1, 2, 3, 100, 1000, 5000]),)))
-        base, view = operand(rng, npr, name)
+        base, view = operand(rng, npr, name if i < 300 else rng.choice(NAMES))
         if sorted_.size and view.size and rng.random() < 0.5:
-            base.flat[:] = sorted_[npr.integers(0, sorted_.size, base.size)]
+            base.flat[:] = sorted_[npr.integers(0, sorted_.size, base.size)].astype(base.dtype)
         right = rng.randrange(2)
         doubled = np.repeat(sorted_, 2)
         writer.record("srch", right)

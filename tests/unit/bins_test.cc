@@ -117,13 +117,19 @@ TEST(Histogram, RefusesWhatMakesNoBins) {
   EXPECT_THAT(refusal(histogram(~std::uint64_t{0}, 0, 1), {a.view()}), HasSubstr("cannot be addressed"));
 }
 
-TEST(Searchsorted, RefusesAnotherDtypeAndSeveralDimensions) {
+TEST(Searchsorted, ComparesInTheDtypeThatHoldsBoth) {
   wire::Operation operation;
   operation.mutable_searchsorted();
-  Operand a = operand_of<double>({1, 2}, {2}), b = operand_of<float>({1}, {1}),
-          c = operand_of<double>({1, 2}, {1, 2});
-  EXPECT_THAT(refusal(operation, {a.view(), b.view()}),
-              HasSubstr("both must have one dtype; cast one with an expression first"));
+  Operand whole = operand_of<std::int32_t>({-1, 0, 5}, {3}), x = operand_of<float>({-0.5, 5, 4.99F}, {3});
+  EXPECT_THAT(run_job(operation, {whole.view(), x.view()})->output_as<std::int64_t>(), ::testing::ElementsAre(1, 2, 2));
+  Operand natural = operand_of<std::uint8_t>({0, 200, 255}, {3}), sign = operand_of<std::int8_t>({-1, 0, 1}, {3});
+  EXPECT_THAT(run_job(operation, {natural.view(), sign.view()})->output_as<std::int64_t>(), ::testing::ElementsAre(0, 0, 1));
+}
+
+TEST(Searchsorted, RefusesSeveralDimensions) {
+  wire::Operation operation;
+  operation.mutable_searchsorted();
+  Operand a = operand_of<double>({1, 2}, {2}), c = operand_of<double>({1, 2}, {1, 2});
   EXPECT_THAT(refusal(operation, {c.view(), a.view()}), HasSubstr("must have 1 dimension"));
 }
 

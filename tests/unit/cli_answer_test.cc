@@ -10,6 +10,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/operand.h"
 #include "client/cli/run_answer.h"
+#include "client/cli/text_width.h"
 
 namespace parcompute::cli {
 namespace {
@@ -120,6 +121,18 @@ TEST(CliAnswer, ErrorsAreOneObject) {
 
 TEST(CliAnswer, TablesLineUp) {
   EXPECT_EQ(table({{"name", "size"}, {"a", "17"}, {"äö", "5"}}, {1}), "name  size\na       17\näö       5\n");
+  EXPECT_EQ(table({{"名前", "1"}, {"abcde", "2"}}), "名前   1\nabcde  2\n");
+}
+
+TEST(CliAnswer, WidthsAreATerminalsInAnyLocale) {
+  EXPECT_EQ(columns_of(""), 0U);
+  EXPECT_EQ(columns_of("abc"), 3U);
+  EXPECT_EQ(columns_of("äö"), 2U);
+  EXPECT_EQ(columns_of("a\u0308"), 1U);  // an accent that combines
+  EXPECT_EQ(columns_of("計算"), 4U);
+  EXPECT_EQ(columns_of("ｱ"), 1U);  // half a width
+  EXPECT_EQ(columns_of("a\xff" "b"), 3U);
+  EXPECT_EQ(columns_of("\xe8\xa8"), 2U);  // cut off
 }
 
 TEST(CliOperand, FilesEndInNpyOrHoldASlash) {

@@ -121,6 +121,40 @@ TEST(CliParse, NegativeNumbersAreValuesNotFlags) {
   invocation("run histogram a --range -1,1");
 }
 
+TEST(CliParse, AnExpressionMayBeginWithASign) {
+  for (const char* line : {"run expr '-x'", "run expr '-x + 1' --out y", "run expr --out y '-sum(x)' x=a", "run expr '-(x + y)' x=a y=b --json",
+                           "run expr -1", "run expr --json -- '-x'", "run expr -- '--x' x=a", "run expr -- -q", "run expr '-x' --out=y", "run expr '-x' -- x=a",
+                           "run expr '-x==y'"})
+    EXPECT_EQ(invocation(line).command->full_name(), "run expr") << line;
+  EXPECT_TRUE(invocation("run expr '-x' --json -q").flags.json);
+  EXPECT_THAT(refusal("run expr -o c 'a + 1'"), HasSubstr("'-o' is no flag, and if it is the expression, 'c' is one word too many"));
+  EXPECT_THAT(refusal("run expr -o c 'a + 1'"), HasSubstr("may stand behind --: parcompute-client run expr -- '-o'"));
+  EXPECT_THAT(refusal("run expr --otu c 'a + 1'"), HasSubstr("unknown flag '--otu'; did you mean '--out'?"));
+  EXPECT_THAT(refusal("run expr --x"), HasSubstr("an expression that begins as a flag does stands behind --"));
+  EXPECT_THAT(refusal("run expr -q"), HasSubstr("EXPRESSION is required; an expression that begins as a flag does stands behind --"));
+  EXPECT_THAT(refusal("run expr 'a + 1' -o c"), HasSubstr("unknown flag '-o'"));
+  EXPECT_THAT(refusal("run sort -x"), HasSubstr("unknown flag '-x'"));
+}
+
+TEST(CliParse, EmptyTextsAreRefusedByFlag) {
+  for (const char* flag : {"--out", "--into"}) EXPECT_THAT(refusal(std::string("run sort a ") + flag + " ''"), HasSubstr(std::string(flag) + ": the text is empty"));
+  EXPECT_THAT(refusal("run mandelbrot --size 8x8 --max-iter 9 --png ''"), HasSubstr("--png: the text is empty"));
+  EXPECT_THAT(refusal("run sort ''"), HasSubstr("ARRAY: the text is empty"));
+  EXPECT_THAT(refusal("run expr ''"), HasSubstr("EXPRESSION: the text is empty"));
+  EXPECT_THAT(refusal("run concatenate a '' b"), HasSubstr("ARRAY: the text is empty"));
+  EXPECT_THAT(refusal("run reduce sum a --axis ''"), HasSubstr("--axis: the text is empty"));
+  EXPECT_THAT(refusal("rm a ''"), HasSubstr("NAME: the text is empty"));
+  invocation("with-server -- program ''");
+}
+
+TEST(CliParse, EveryOperationWithAResultTakesBothPlacesForIt) {
+  for (const Command& row : commands()) {
+    if (row.group != "run" || row.name == "nop") continue;
+    EXPECT_THAT(help_of(row), HasSubstr("--out NAME|FILE.npy")) << row.name;
+    EXPECT_THAT(help_of(row), HasSubstr("--into ARRAY")) << row.name;
+  }
+}
+
 TEST(CliParse, WhatFollowsTheDashesIsTheProgramsOwn) {
   EXPECT_EQ(invocation("with-server --workers 2 -- ls --json -l --help -- x").command->full_name(),
             "with-server");

@@ -194,6 +194,22 @@ TEST(Evaluate, ResultsOfNoElementsNeedNoWork) {
   EXPECT_EQ(run_job(evaluate("sum(a, axis=0) + 1"), {a.view()})->output_as<double>(), std::vector<double>(5, 1.0));
 }
 
+TEST(Evaluate, WhatIsReadIsCountedByViewsOnceEach) {
+  Operand a = operand_of(some(1000), {100, 10}), b = operand_of(some(10), {10});
+  const auto bytes = [&](const char* expression) {
+    const auto outcome = run_job(evaluate(expression, {"a", "b"}), {a.view(), b.view()});
+    return outcome ? outcome->plan.bytes_read : 0;
+  };
+  EXPECT_EQ(bytes("a + 1"), 8000U);
+  EXPECT_EQ(bytes("a[:5] + 1"), 400U);
+  EXPECT_EQ(bytes("a[:5] + b"), 480U);  // stretched, b is read once
+  EXPECT_EQ(bytes("a[:5, ::2] + a[5:10, ::2]"), 400U);
+  EXPECT_EQ(bytes("a[3, 4] + a[3, 4]"), 8U);
+  EXPECT_EQ(bytes("a - mean(a, axis=0)"), 8000U);
+  EXPECT_EQ(bytes("a[1:] - a[:-1]"), 8000U);  // no more than there is
+  EXPECT_EQ(bytes("sum(a[:0])"), 0U);
+}
+
 TEST(Evaluate, RefusesNegativePowersOfWholeNumbers) {
   Operand a = operand_of(std::vector<std::int32_t>{3, -1, 2}, {3});
   EXPECT_EQ(failure_of(evaluate("a ** a"), {a.view()}), "integers to negative integer powers have no integer result: cast the base to a float first");

@@ -104,11 +104,11 @@ TEST(ExpressionSyntax, ErrorsPointAtColumns) {
   EXPECT_EQ(tree("a and b"), "unexpected 'and' (write '&', with each comparison in parentheses) at column 3");
   EXPECT_EQ(tree("not a"), "unexpected 'not' (write '~') at column 1");
   EXPECT_EQ(tree("!a"), "unexpected '!' (write '~' to negate) at column 1");
-  EXPECT_EQ(tree("a = b"), "unexpected '=' (write '==' to compare) at column 3");
+  EXPECT_EQ(tree("a = b"), "unexpected '=' (write '==' to compare; where the result goes is said outside of the expression) at column 3");
   EXPECT_EQ(tree("a if b"), "unexpected 'if' (write 'where(condition, x, y)') at column 3");
   EXPECT_EQ(tree("[1, 2]"), "only an array's name can be followed by '[', and lists cannot be written here at column 1");
   EXPECT_EQ(tree("(a + b)[0]"), "only an array's name can be indexed, not what is computed at column 8");
-  EXPECT_EQ(tree("(a + b).size"), "unknown attribute '.size' at column 9");
+  EXPECT_EQ(tree("(a + b).size"), "unknown attribute '.size' ('array info' tells it) at column 9");
   EXPECT_EQ(tree("f(x=1, 2)"), "an argument by position follows one by name at column 8");
   EXPECT_EQ(tree("0123"), "a whole number begins with 0 (write 0o17 for octal numbers) at column 1");
   EXPECT_EQ(tree("1 + 99999999999999999999"), "a whole number has more than 64 bits at column 5");
@@ -188,11 +188,85 @@ TEST(Expression, SaysWhatCannotBe) {
   EXPECT_EQ(meaning("sin(a, b)"), "'sin' takes 1 argument, not 2 at column 1");
   EXPECT_EQ(meaning("where(t, a)"), "'where' takes 3 arguments, not 2 at column 1");
   EXPECT_EQ(meaning("sin(x=a)"), "'sin' takes no argument 'x' at column 7");
-  EXPECT_EQ(meaning("clip(a, 1)"), "'clip' takes 3 arguments, not 2 at column 1");
+  EXPECT_EQ(meaning("a ^ 2.0"), "'^' takes bool, signed integers, unsigned integers, not float64 (write ** for powers), at column 3");
+  EXPECT_EQ(meaning("1.5 ^ 2"), "this operator takes whole numbers alone (write ** for powers) at column 5");
   EXPECT_EQ(meaning("round(a, 1.5)"), "decimals is a whole number at column 10");
   EXPECT_EQ(meaning("astype(a, flaot32)"),
             "'flaot32' is no dtype: choose from bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, complex64, complex128 at column 11");
   EXPECT_EQ(meaning("a[9]"), "'a' (float64, 4x6): index 9 is out of bounds for axis 0 with 4 elements, at column 1");
+}
+
+// The same terms: the difference is one register less itself.
+bool are_equal(std::string_view x, std::string_view y) {
+  const auto evaluation = compile(fmt::format("({}) - ({})", x, y));
+  if (!evaluation) {
+    ADD_FAILURE() << evaluation.error().message;
+    return false;
+  }
+  const Instruction& last = evaluation->stages.back().program.code.back();
+  return last.op == Op::kSubtract && last.in[0] == last.in[1];
+}
+
+TEST(Expression, ArgumentsHaveNumPysNames) {
+  for (const char* text : {"clip(a, min=0, max=5)", "clip(a, max=5, min=0)", "clip(a, a_max=5, a_min=0)", "clip(a, 0, max=5)", "a.clip(max=5, min=0)"})
+    EXPECT_TRUE(are_equal(text, "clip(a, 0, 5)")) << text;
+  for (const char* text : {"clip(a, max=5)", "clip(a, None, 5)", "clip(a, max=5, min=None)"}) EXPECT_TRUE(are_equal(text, "minimum(a, 5)")) << text;
+  for (const char* text : {"clip(a, 1)", "clip(a, min=1)", "clip(a, 1, None)"}) EXPECT_TRUE(are_equal(text, "maximum(a, 1)")) << text;
+  EXPECT_TRUE(are_equal("round(a, decimals=2)", "round(a, 2)"));
+  EXPECT_TRUE(are_equal("astype(a, dtype=float32)", "a.astype(float32)"));
+  EXPECT_TRUE(are_equal("var(a, ddof=1, axis=0)", "var(a, 0, correction=1)"));
+  EXPECT_TRUE(are_equal("norm(a, axis=1)", "a.norm(axis=1)"));
+}
+
+TEST(Expression, NoArgumentIsPassedOver) {
+  EXPECT_EQ(meaning("clip(a, lo=0, hi=1)"), "'clip' takes no argument 'lo' (min and max are there) at column 12");
+  EXPECT_EQ(meaning("clip(a, 0, min=1)"), "'clip' is given min twice at column 16");
+  EXPECT_EQ(meaning("clip(a, a_min=0, min=1)"), "'clip' is given min twice at column 22");
+  EXPECT_EQ(meaning("clip(a, 0, 1, 2)"), "'clip' takes 1 to 3 arguments, not 4 at column 1");
+  EXPECT_EQ(meaning("clip(a)"), "'clip' takes a bound, or two: clip(x, min, max) at column 1");
+  EXPECT_EQ(meaning("clip(min=0, max=1)"), "'clip' takes the array first at column 1");
+  EXPECT_EQ(meaning("round(a, digits=2)"), "'round' takes no argument 'digits' (decimals is there) at column 17");
+  EXPECT_EQ(meaning("round(a, 1, 2)"), "'round' takes 1 or 2 arguments, not 3 at column 1");
+  EXPECT_EQ(meaning("astype(a, copy=float32)"), "'astype' takes no argument 'copy' (dtype is there) at column 16");
+  EXPECT_EQ(meaning("astype(x=float32, dtype=a)"), "'astype' takes the array first at column 1");
+  EXPECT_EQ(meaning("where(t, x=a, y=b)"), "'where' takes no argument 'x' at column 12");
+  EXPECT_EQ(meaning("arctan2(y=a, x=b)"), "'arctan2' takes no argument 'y' at column 11");
+  EXPECT_EQ(meaning("atan2(a, x2=b)"), "'atan2' takes no argument 'x2' at column 13");
+  EXPECT_EQ(meaning("logical_and(t, where=t)"), "'logical_and' takes no argument 'where' at column 22");
+  EXPECT_EQ(meaning("angle(z, deg=True)"), "'angle' takes no argument 'deg' at column 14");
+  EXPECT_EQ(meaning("float32(x=a)"), "'float32' takes no argument 'x' at column 11");
+  EXPECT_EQ(meaning("sum(a, axis=0, axis=1)"), "'axis' is given twice at column 16");
+  EXPECT_EQ(meaning("sum(a, keepdims=True, keepdims=False)"), "'keepdims' is given twice at column 23");
+  EXPECT_EQ(meaning("var(a, ddof=1, ddof=0)"), "'ddof' is given twice at column 16");
+  EXPECT_EQ(meaning("var(a, ddof=1, correction=0)"), "'var' is given ddof twice at column 27");
+  EXPECT_EQ(meaning("sum(a, 0, axis=1)"), "'sum' is given axis twice at column 16");
+  EXPECT_EQ(meaning("sum(a, dtype=float32)"), "'sum' takes no argument 'dtype' (axis and keepdims are there) at column 14");
+  EXPECT_EQ(meaning("std(a, where=t)"), "'std' takes no argument 'where' (axis, keepdims and ddof are there) at column 14");
+  EXPECT_EQ(meaning("sum(a=a)"), "'sum' takes the array first at column 1");
+  EXPECT_EQ(meaning("norm(a, 1)"), "'norm' takes one array and then axis=..., keepdims=... by name at column 1");
+}
+
+TEST(Expression, SaysWhatToWriteInsteadOfOtherNotations) {
+  EXPECT_EQ(meaning("np.sqrt(a)"), "names stand without 'np.': write sqrt(...) at column 1");
+  EXPECT_EQ(meaning("1 + numpy.sin(a + b)"), "names stand without 'numpy.': write sin(...) at column 5");
+  EXPECT_EQ(meaning("np.sum(a, 0)"), "names stand without 'np.': write sum(...) at column 1");
+  EXPECT_EQ(meaning("np.clip(a, 0, 1)"), "names stand without 'np.': write clip(...) at column 1");
+  EXPECT_EQ(meaning("2 * math.pi"), "names stand without 'math.': write pi at column 5");
+  EXPECT_EQ(meaning("np.linalg.norm(a)"), "names stand without 'np.linalg.': write norm(...) at column 1");
+  EXPECT_EQ(meaning("a @ b"), "unexpected '@' (products are operations of their own: run matmul, dot or vecdot) at column 3");
+  EXPECT_EQ(meaning("2 * x.npy"), "unknown attribute '.npy' (a file stands for a name that is bound to it: 'f + 1' f=FILE.npy; or attach it first) at column 7");
+  EXPECT_EQ(meaning("a == None"),
+            "unknown name 'None' at column 6, it stands for an axis or a bound that is not given, and in brackets for a new axis; write isnan(x) to look for NaN");
+  EXPECT_EQ(meaning("t == true"), "unknown name 'true' at column 6, did you mean 'True'?");
+  EXPECT_EQ(meaning("a −b"), "unexpected '−' (write '-') at column 3");
+  EXPECT_EQ(meaning("astype(a, \"float32\")"), "unexpected '\"' (there are no strings; a dtype is written as it is: float32) at column 11");
+  EXPECT_EQ(meaning("(a + b).T"), "unknown attribute '.T' (views belong to arrays' names: write x.T + y.T, not (x + y).T) at column 9");
+  EXPECT_EQ(meaning("sort(a)"), "unknown function 'sort' at column 1, an operation of its own: run sort");
+  EXPECT_EQ(meaning("median(a)"), "unknown function 'median' at column 1, an operation of its own: run percentile");
+  EXPECT_EQ(meaning("a.sum(axis=0) + a.T.mean()"), "float64, 6");
+  // An array may have a module's name.
+  const std::vector<ExpressionOperand> np{{"np", *make_spec(DType::kFloat64, {3})}};
+  EXPECT_TRUE(compile_expression("np.sum() + np", np, std::nullopt));
 }
 
 TEST(Expression, SaysWhatReductionsTake) {

@@ -25,6 +25,20 @@ TEST(OperationRegistry, HasARowForEveryFieldOfTheProtoInOrder) {
   EXPECT_EQ(number, wire::Operation::kPercentileFieldNumber) << "the proto's last operation has no row";
 }
 
+TEST(OperationRegistry, OperationsHaveTheWordsOfTheirCommands) {
+  wire::Operation operation;
+  operation.mutable_scan()->set_op(wire::Scan::SUM);
+  EXPECT_EQ(operation_word(operation), "cumsum");
+  operation.mutable_scan()->set_op(wire::Scan::PROD);
+  EXPECT_EQ(operation_word(operation), "cumprod");
+  operation.mutable_concatenate();
+  EXPECT_EQ(operation_word(operation), "concatenate");
+  operation.mutable_concatenate()->set_stack(true);
+  EXPECT_EQ(operation_word(operation), "stack");
+  operation.mutable_evaluate();
+  EXPECT_EQ(operation_word(operation), "expr");
+}
+
 TEST(OperationRegistry, RefusesAnOperationWithoutAKindAndAWrongNumberOfOperands) {
   wire::Operation operation;
   EXPECT_EQ(plan_operation(operation, {}).error().code, ErrorCode::kUnsupported);

@@ -1,6 +1,7 @@
 // sort, argsort, unique and percentile: what NumPy leaves open, refusals, and long rows of every kind of order.
 #include <bit>
 #include <cmath>
+#include <complex>
 #include <limits>
 #include <numeric>
 
@@ -124,6 +125,20 @@ TEST(Argsort, KeepsEqualElementsInTheirOrderBothWays) {
   Operand a = operand_of<double>({0.0, kNan, -0.0, 1, std::copysign(kNan, -1.0), 1}, {6});
   EXPECT_THAT(answer<std::int64_t>(argsort(), a), ElementsAre(0, 2, 3, 5, 1, 4));
   EXPECT_THAT(answer<std::int64_t>(argsort(true), a), ElementsAre(1, 4, 3, 5, 0, 2));
+}
+
+TEST(Sort, ComplexNumbersThatAreEqualKeepTheirOrderBothWays) {
+  using Complex = std::complex<double>;
+  Operand a = operand_of<Complex>({{0.0, 1}, {2, 0}, {-0.0, 1}, {0.0, 1}}, {4});
+  const auto zeros_of = [](const std::vector<Complex>& numbers) {
+    std::vector<bool> negative;
+    for (const Complex& x : numbers)
+      if (x.real() == 0) negative.push_back(std::signbit(x.real()));
+    return negative;
+  };
+  EXPECT_EQ(zeros_of(answer<Complex>(sort(), a)), (std::vector<bool>{false, true, false}));
+  Operand b = operand_of<Complex>({{-0.0, 1}, {2, 0}, {0.0, 1}, {0.0, 1}}, {4});
+  EXPECT_EQ(zeros_of(answer<Complex>(sort(true), b)), (std::vector<bool>{true, false, false}));
 }
 
 TEST(Sort, RefusesAnAxisThatDoesNotExist) {

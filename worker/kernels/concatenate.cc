@@ -1,4 +1,5 @@
-// concatenate and stack: the operands' runs, one after the other (plan: common/operation/concatenate_plan.cc).
+// concatenate and stack: the operands' runs, one after the other, cast where their dtype is another (plan:
+// common/operation/concatenate_plan.cc).
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -8,6 +9,7 @@
 #include "common/operation/plans.h"
 #include "worker/kernels/gather.h"
 #include "worker/kernels/kernels_made.h"
+#include "worker/kernels/loops.h"
 
 namespace parcompute {
 namespace {
@@ -15,6 +17,9 @@ namespace {
 // Rows up to this long are joined many at once: a copy for each run would cost more than its bytes.
 constexpr std::size_t kStripBytes = 32 * 1024;
 constexpr std::size_t kShortRow = kStripBytes / 8;
+// Elements that are cast at once.
+constexpr std::size_t kCastStrip = 1024;
+constexpr std::size_t kMostItemBytes = 16;
 
 // `count` runs of kSize bytes (0: `size`), one after the other at `from`, `step` bytes apart at `to`.
 template <std::size_t kSize>
@@ -47,9 +52,11 @@ class Concatenate final : public Kernel {
     for (const View& input : job_.inputs) operands.push_back({input.spec, input.label});
     joining_ = *join_operands(job_.operation.concatenate(), operands);  // checked by the plan
     size_ = itemsize(joining_.output.dtype);
-    for (std::size_t i = 0; i < job_.inputs.size(); ++i)
-      sources_.push_back(
-          {&joining_.operands[i], job_.inputs[i].data, joining_.runs[i], is_c_contiguous(joining_.operands[i])});
+    for (std::size_t i = 0; i < job_.inputs.size(); ++i) {
+      const ArraySpec& spec = joining_.operands[i];
+      const Loop cast = spec.dtype == joining_.output.dtype ? nullptr : find_cast(spec.dtype, joining_.output.dtype);
+      sources_.push_back({&spec, job_.inputs[i].data, joining_.runs[i], cast == nullptr && is_c_contiguous(spec), cast});
+    }
   }
 
   Result<void> run(std::size_t, BlockRange blocks, ScalarBytes&) override {
@@ -74,7 +81,8 @@ class Concatenate final : public Kernel {
     const ArraySpec* spec;
     const std::byte* data;
     std::uint64_t run;  // elements in a row
-    bool is_c_contiguous;
+    bool is_ready;  // its bytes are the result's, one behind the other
+    Loop cast;      // null where it has the result's dtype
   };
 
   // From one place in a row to the end of the operand's run there, `most` elements at most. Answers how many.
@@ -88,10 +96,26 @@ class Concatenate final : public Kernel {
 
   // Elements in the operand's C order.
   void copy(const Source& source, std::uint64_t first, std::uint64_t count, std::byte* to) const {
-    if (source.is_c_contiguous)
+    if (source.is_ready)
       std::memcpy(to, source.data + source.spec->offset + first * size_, count * size_);
     else
-      gather(*source.spec, source.data, first, count, to);
+      fetch(source, first, count, to);
+  }
+
+  // Those that are not ready.
+  void fetch(const Source& source, std::uint64_t first, std::uint64_t count, std::byte* to) const {
+    if (source.cast == nullptr) return gather(*source.spec, source.data, first, count, to);
+    alignas(64) std::byte raw[kCastStrip * kMostItemBytes];
+    for (const std::uint64_t end = first + count; first < end;) {
+      Strip strip;
+      strip.count = std::min<std::uint64_t>(kCastStrip, end - first);
+      gather(*source.spec, source.data, first, strip.count, raw);
+      strip.in[0] = raw;
+      strip.out = to;
+      source.cast(strip);
+      first += strip.count;
+      to += strip.count * size_;
+    }
   }
 
   // Some whole rows, `most` at most: operand by operand. Answers how many elements.
@@ -101,10 +125,10 @@ class Concatenate final : public Kernel {
     for (const Source& source : sources_) {
       if (source.run == 0) continue;
       const std::byte* runs = strip_.data();
-      if (source.is_c_contiguous)
+      if (source.is_ready)
         runs = source.data + source.spec->offset + row * source.run * size_;
       else
-        gather(*source.spec, source.data, row * source.run, rows * source.run, strip_.data());
+        fetch(source, row * source.run, rows * source.run, strip_.data());
       spread(runs, source.run * size_, rows, to, row_bytes);
       to += source.run * size_;
     }

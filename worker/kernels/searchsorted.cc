@@ -1,11 +1,13 @@
 // searchsorted (plan: common/operation/bin_plans.cc): a binary search for each value. Order and equality are NumPy's,
-// NaNs last and equal to one another.
+// NaNs last and equal to one another. Operands of two dtypes are compared in the one that holds both: what is looked at is cast.
 #include <cstring>
 #include <vector>
 
 #include "common/operation/order_plan.h"
+#include "common/array/promotion.h"
 #include "worker/kernels/gather.h"
 #include "worker/kernels/kernels_made.h"
+#include "worker/kernels/loops.h"
 #include "worker/kernels/sort_items.h"
 
 namespace parcompute {
@@ -19,14 +21,16 @@ auto comparable(T x) {
     return equal_key(x);
 }
 
-template <class T>
+template <class T, bool kCasts>
 class SearchSorted final : public Kernel {
  public:
   explicit SearchSorted(KernelJob job)
       : job_(std::move(job)),
         right_(job_.operation.searchsorted().right()),
         length_(element_count(job_.inputs[0].spec)),
-        elements_(element_count(job_.inputs[1].spec)) {}
+        elements_(element_count(job_.inputs[1].spec)) {
+    for (std::size_t i = 0; i < 2; ++i) casts_[i] = find_cast(job_.inputs[i].spec.dtype, dtype_of<T>());
+  }
 
   Result<void> run(std::size_t, BlockRange blocks, ScalarBytes&) override {
     const std::uint64_t first = blocks.first * kSearchBlock;
@@ -40,8 +44,13 @@ class SearchSorted final : public Kernel {
 
   void search(std::uint64_t first, std::uint64_t count) {
     const View& values = job_.inputs[1];
-    raw_.resize(count * sizeof(T));
+    raw_.resize(count * itemsize(values.spec.dtype));
     gather(values.spec, values.data, first, count, raw_.data());
+    if constexpr (kCasts) {
+      cast_.resize(count * sizeof(T));
+      cast(1, raw_.data(), count, cast_.data());
+      raw_.swap(cast_);
+    }
     std::byte* to = job_.outputs[0].data + job_.outputs[0].spec.offset + first * sizeof(std::int64_t);
     for (std::uint64_t i = 0; i < count; ++i, to += sizeof(std::int64_t)) {
       const auto place = static_cast<std::int64_t>(place_of(read(raw_.data() + i * sizeof(T))));
@@ -58,10 +67,26 @@ class SearchSorted final : public Kernel {
     std::uint64_t at = 0;
     for (std::uint64_t left = length_; left > 1;) {
       const std::uint64_t half = left / 2;
-      at += before(read(base + static_cast<std::int64_t>(at + half - 1) * stride), key) ? half : 0;
+      at += before(element(base + static_cast<std::int64_t>(at + half - 1) * stride), key) ? half : 0;
       left -= half;
     }
-    return at + before(read(base + static_cast<std::int64_t>(at) * stride), key);
+    return at + before(element(base + static_cast<std::int64_t>(at) * stride), key);
+  }
+
+  void cast(std::size_t input, const std::byte* from, std::size_t count, std::byte* to) const {
+    Strip strip;
+    strip.in[0] = from;
+    strip.out = to;
+    strip.count = count;
+    casts_[input](strip);
+  }
+
+  // One of the sorted array's.
+  Key element(const std::byte* from) const {
+    if constexpr (!kCasts) return read(from);
+    alignas(16) std::byte bytes[sizeof(T)];
+    cast(0, from, 1, bytes);
+    return read(bytes);
   }
 
   bool before(const Key& element, const Key& key) const {
@@ -81,14 +106,18 @@ class SearchSorted final : public Kernel {
   KernelJob job_;
   bool right_;
   std::uint64_t length_, elements_;
-  std::vector<std::byte> raw_;
+  std::vector<std::byte> raw_, cast_;
+  Loop casts_[2] = {};
 };
 
 }  // namespace
 
 std::unique_ptr<Kernel> make_searchsorted(KernelJob job) {
-  return visit_dtype(job.inputs[0].spec.dtype, [&](auto x) -> std::unique_ptr<Kernel> {
-    return std::make_unique<SearchSorted<decltype(x)>>(std::move(job));
+  const DType a = job.inputs[0].spec.dtype, values = job.inputs[1].spec.dtype;
+  return visit_dtype(promote(a, values), [&](auto x) -> std::unique_ptr<Kernel> {
+    using T = decltype(x);
+    if (a == values) return std::make_unique<SearchSorted<T, false>>(std::move(job));
+    return std::make_unique<SearchSorted<T, true>>(std::move(job));
   });
 }
 
