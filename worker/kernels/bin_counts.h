@@ -89,7 +89,7 @@ class BinCounts final : public Kernel {
     std::memcpy(out() + first * sizeof(Count), counts_.data(), bins * sizeof(Count));
   }
 
-  std::byte* out() const { return job_.outputs[0].data + job_.outputs[0].spec.offset; }
+  std::byte* out() const { return first_element(job_.outputs[0]); }
 
   KernelJob job_;
   BinShape shape_;

@@ -61,7 +61,7 @@ ContractionKernel::ContractionKernel(KernelJob job, Contraction c, const MatmulT
       tiling_(tiling),
       a_(job_.inputs[c_.is_swapped ? 1 : 0]),
       b_(job_.inputs[c_.is_swapped ? 0 : 1]),
-      out_(job_.outputs.empty() ? scalar_.data() : job_.outputs[0].data + job_.outputs[0].spec.offset) {
+      out_(job_.outputs.empty() ? scalar_.data() : first_element(job_.outputs[0])) {
   PARCOMPUTE_INVARIANT(!job_.outputs.empty() || c_.shape.empty());
   PARCOMPUTE_INVARIANT(job_.scratch.size() >= job_.plan.scratch_bytes);
 }
@@ -117,10 +117,10 @@ ContractionKernel::Tile ContractionKernel::tile_at(const Place& at, std::int64_t
   const std::int64_t columns = std::min(tiling_.tile_n, c_.n - column);
   Tile tile{};
   // Without products there are no addresses: an operand without elements has no data.
-  tile.a = {depth == 0 ? nullptr : a_.data + a_.spec.offset + at.a + row * c_.a_row + begin * c_.a_column, rows, depth,
+  tile.a = {depth == 0 ? nullptr : first_element(a_) + at.a + row * c_.a_row + begin * c_.a_column, rows, depth,
             c_.a_row, c_.a_column};
   tile.b = {depth == 0 ? nullptr
-                       : b_.data + b_.spec.offset + at.b + row * c_.b_by_row + begin * c_.b_row + column * c_.b_column,
+                       : first_element(b_) + at.b + row * c_.b_by_row + begin * c_.b_row + column * c_.b_column,
             depth, columns, c_.b_row, c_.b_column};
   tile.to = out_ + (at.c + row * c_.c_row + column) * static_cast<std::int64_t>(itemsize(c_.dtype));
   tile.to_row = c_.c_row;

@@ -32,7 +32,7 @@ class OuterProduct final : public Kernel {
   OuterProduct(KernelJob job, const OuterTiling& tiling) : job_(std::move(job)), tiling_(tiling) {}
 
   Result<void> run(std::size_t, BlockRange blocks, ScalarBytes& value) override {
-    std::byte* out = job_.outputs.empty() ? scalar_.data() : job_.outputs[0].data + job_.outputs[0].spec.offset;
+    std::byte* out = job_.outputs.empty() ? scalar_.data() : first_element(job_.outputs[0]);
     for (std::uint64_t block = blocks.first; block < blocks.first + blocks.count; ++block) {
       const std::int64_t row = static_cast<std::int64_t>(block / tiling_.tiles_n) * tiling_.tile_m;
       const std::int64_t column = static_cast<std::int64_t>(block % tiling_.tiles_n) * tiling_.tile_n;

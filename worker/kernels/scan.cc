@@ -176,7 +176,7 @@ class Scan final : public Kernel {
         rows_(rows),
         shape_(shape_scan(job_.operation.scan().op(), job_.inputs[0].spec.dtype, rows.rows, rows.length)),
         reader_(job_.inputs[0], rows),
-        out_(job_.outputs[0].data + job_.outputs[0].spec.offset) {}
+        out_(first_element(job_.outputs[0])) {}
 
   Result<void> run(std::size_t phase, BlockRange blocks, ScalarBytes&) override {
     for (std::uint64_t block = blocks.first; block < blocks.first + blocks.count; ++block) {
