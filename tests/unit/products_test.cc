@@ -11,6 +11,7 @@
 #include "common/operation/products_plan.h"
 #include "tests/support/instruction_sets.h"
 #include "tests/support/kernel_runner.h"
+#include "tests/support/peak_memory.h"
 
 namespace parcompute {
 namespace {
@@ -206,6 +207,63 @@ TEST(Products, TilingsCoverEveryProductOnce) {
     ASSERT_TRUE(plan) << plan.error().message;
     ASSERT_LE(plan->scratch_bytes, std::uint64_t{64} << 20);
   }
+}
+
+// A view says nothing about how much memory it has: an element that is repeated is as long a vector as a peer likes.
+TEST(Products, CopyLittleOfVectorsOfAnyLength) {
+  constexpr std::int64_t kLong = std::int64_t{1} << 26;
+  const auto repeated = [](Dims shape, Dims strides) {
+    Operand operand = operand_of(std::vector<double>(5000, 1.0), {5000});
+    operand.spec.shape = std::move(shape);
+    operand.spec.strides = std::move(strides);
+    return operand;
+  };
+  Operand vector = repeated({kLong}, {0});
+  Operand by_rows = repeated({8192, kLong}, {0, 0});
+  // Of the last tile's only row, in each of many products.
+  Operand by_columns = repeated({1100, 4097, kLong}, {0, 8, 0});
+  for (Operand* matrix : {&by_rows, &by_columns}) {
+    const std::array<View, 2> views{matrix->view(), vector.view()};
+    const std::array<OperandInfo, 2> operands{{{views[0].spec, "a"}, {views[1].spec, "b"}}};
+    const wire::Operation operation = operation_of(Verb::kMatmul);
+    const auto plan = plan_operation(operation, operands);
+    ASSERT_TRUE(plan) << plan.error().message;
+    ASSERT_EQ(plan->phases.size(), 1U);
+    testing::Buffer output(byte_count(*plan->output));
+    const testing::PeakMemory memory;
+    const auto kernel = make_kernel({operation, *plan, {views[0], views[1]}, {{*plan->output, "out", output.data()}}, {}});
+    ScalarBytes scalar;
+    ASSERT_TRUE(kernel->run(0, {plan->phases[0].blocks - 1, 1}, scalar));
+    EXPECT_LT(memory.grown_mebibytes(), 32U);
+    double sum;
+    std::memcpy(&sum, output.data() + output.size() - sizeof sum, sizeof sum);
+    EXPECT_EQ(sum, static_cast<double>(kLong));
+  }
+}
+
+// Vectors with gaps and of other dtypes are packed whole up to some length, and in pieces above it.
+TEST(Products, OfLongVectorsAreTheSameWithGapsAndOfAnotherDType) {
+  constexpr std::int64_t kLong = 300'001;
+  std::vector<float> elements;
+  for (const double x : uniform(2 * kLong, 3)) elements.push_back(static_cast<float>(x));
+  Operand with_gaps = operand_of(elements, {kLong});
+  with_gaps.spec.strides[0] *= 2;
+  std::vector<double> picked;
+  for (std::size_t i = 0; i < elements.size(); i += 2) picked.push_back(static_cast<double>(elements[i]));
+  Operand dense = operand_of(picked, {kLong});
+  Operand rows = operand_of(uniform(11 * kLong, 4), {11, kLong});
+  Operand columns = operand_of(uniform(11 * kLong, 4), {11, kLong}, 0, Order::kFortran);
+  Operand unsliced = operand_of(uniform(kLong, 5), {1, kLong});
+  unsliced.spec.shape = {1024, 1, kLong};
+  unsliced.spec.strides.insert(unsliced.spec.strides.begin(), 0);
+  for (Operand* matrix : {&rows, &columns, &unsliced})
+    for (const std::int64_t length : {kLong, std::int64_t{262'144}, std::int64_t{262'145}}) {
+      if (matrix == &unsliced && length != kLong) continue;
+      with_gaps.spec.shape[0] = dense.spec.shape[0] = matrix->spec.shape.back() = length;
+      const auto wanted = run_job(operation_of(Verb::kMatmul), {matrix->view(), dense.view()});
+      const auto got = run_job(operation_of(Verb::kMatmul), {matrix->view(), with_gaps.view()}, {.seed = 2});
+      EXPECT_EQ(bytes_of(*got), bytes_of(*wanted)) << length;
+    }
 }
 
 }  // namespace
