@@ -66,7 +66,7 @@ Operand operand_of(const std::vector<T>& elements, Dims shape, std::size_t shift
 struct RunOptions {
   std::uint32_t seed = 0;        // 0: every phase in one run, in order, by one kernel
   bool with_output = true;       // a scalar job may have none
-  std::size_t output_shift = 0;  // of the output's address
+  std::size_t output_shift = 0;  // of the output's address: a multiple of the item size
   // A view that exists, which takes the result; the outcome has no output of its own then. Inputs with the same `data` lie
   // in the same memory.
   const View* into = nullptr;
