@@ -1,7 +1,9 @@
 // matmul, dot, vecdot and outer beyond NumPy's answers: shapes, slices, bits, refusals.
 #include <array>
+#include <bit>
 #include <complex>
 #include <cstring>
+#include <limits>
 #include <random>
 
 #include <fmt/format.h>
@@ -264,6 +266,54 @@ TEST(Products, OfLongVectorsAreTheSameWithGapsAndOfAnotherDType) {
       const auto got = run_job(operation_of(Verb::kMatmul), {matrix->view(), with_gaps.view()}, {.seed = 2});
       EXPECT_EQ(bytes_of(*got), bytes_of(*wanted)) << length;
     }
+}
+
+// Which of two NaNs a sum is, and the sign of one that it makes, follow from compilers and instruction sets.
+TEST(Products, HoldTheSameNaNOnEveryInstructionSet) {
+  const auto check = [](Verb verb, auto zero, const Dims& a_shape, const Dims& b_shape) {
+    using T = decltype(zero);
+    using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    constexpr T kInfinity = std::numeric_limits<T>::infinity();
+    const Bits nan = std::bit_cast<Bits>(std::numeric_limits<T>::quiet_NaN());
+    const T specials[] = {std::bit_cast<T>(static_cast<Bits>(nan | 1)), std::bit_cast<T>(static_cast<Bits>(~Bits{0} - 7)), kInfinity, -kInfinity, T{0}, T{1}, T{-2}, T{3}};
+    const auto elements = [&](const Dims& shape, std::size_t step) {
+      std::vector<T> values(element_count(*make_spec(dtype_of<T>(), shape)));
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = specials[(i * step + i / 11) % 8];
+      return operand_of(values, shape);
+    };
+    Operand a = elements(a_shape, 3), b = elements(b_shape, 5);
+    // The same bytes as complex numbers, half as many along the last axis.
+    Operand complex_a = elements(a_shape, 3), complex_b = elements(b_shape, 5);
+    for (Operand* operand : {&complex_a, &complex_b}) {
+      operand->spec = *make_spec(sizeof(T) == 4 ? DType::kComplex64 : DType::kComplex128, operand->spec.shape);
+      Operand larger{operand->spec, testing::Buffer(byte_count(operand->spec))};
+      for (std::size_t at = 0; at < larger.buffer.size(); ++at) larger.buffer.data()[at] = operand->buffer.data()[at % operand->buffer.size()];
+      *operand = std::move(larger);
+    }
+    for (const auto& [x, y] : {std::pair(&a, &b), std::pair(&complex_a, &complex_b)}) {
+      if (verb == Verb::kMatmul && x == &complex_a && b_shape.size() > 1 && b_shape.back() > 1) continue;  // OpenBLAS's
+      expect_same_bytes(verb, *x, *y);
+      const auto outcome = run_job(operation_of(verb), {x->view(), y->view()});
+      std::size_t nans = 0;
+      for (const T result : outcome->template output_as<T>()) {
+        if (result == result) continue;
+        ++nans;
+        ASSERT_EQ(std::bit_cast<Bits>(result), nan);
+      }
+      EXPECT_GT(nans, 0U);
+    }
+  };
+  const auto check_both = [&](Verb verb, const Dims& a, const Dims& b) {
+    SCOPED_TRACE(format_shape(a) + " by " + format_shape(b));
+    check(verb, float{}, a, b);
+    check(verb, double{}, a, b);
+  };
+  check_both(Verb::kMatmul, {40, 3, 7}, {40, 7, 5});
+  check_both(Verb::kMatmul, {100, 33}, {33, 29});
+  check_both(Verb::kMatmul, {9, 300}, {300});
+  check_both(Verb::kVecdot, {50, 6}, {50, 6});
+  check_both(Verb::kVecdot, {2, 300'000}, {2, 300'000});
+  check_both(Verb::kOuter, {70}, {90});
 }
 
 }  // namespace

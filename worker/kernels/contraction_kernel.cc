@@ -11,6 +11,7 @@
 
 #include "common/array/promotion.h"
 #include "common/base/invariant.h"
+#include "worker/kernels/canonical.h"
 #include "worker/kernels/kernels_made.h"
 #include "worker/kernels/pairwise.h"
 
@@ -185,7 +186,7 @@ void ContractionKernel::combine(std::uint64_t block) {
         const std::uint64_t row = (first + i) / columns;
         const std::int64_t at = place(row / rows).c + static_cast<std::int64_t>(row % rows) * c_.c_row +
                                 static_cast<std::int64_t>((first + i) % columns);
-        const T x = static_cast<T>(sums[i]);
+        const T x = canonical(static_cast<T>(sums[i]));
         std::memcpy(out_ + at * static_cast<std::int64_t>(sizeof(T)), &x, sizeof x);
       }
     }

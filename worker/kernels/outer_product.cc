@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "worker/kernels/canonical.h"
 #include "worker/kernels/contraction_kernel.h"
 #include "worker/kernels/gather.h"
 
@@ -60,7 +61,7 @@ class OuterProduct final : public Kernel {
   using Element = typename Buffer::value_type;
 
   static void multiply_row(const Element* x, Element y, std::int64_t count, T* to) {
-    for (std::int64_t i = 0; i < count; ++i) to[i] = times<T>(static_cast<T>(x[i]), static_cast<T>(y));
+    for (std::int64_t i = 0; i < count; ++i) to[i] = canonical(times<T>(static_cast<T>(x[i]), static_cast<T>(y)));
   }
 
   void elements(const View& view, std::int64_t first, std::int64_t count, Buffer& into) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/base/invariant.h"
+#include "worker/kernels/canonical.h"
 #include "worker/kernels/kernels_made.h"
 #include "worker/kernels/row_sorter.h"
 #include "worker/kernels/running_total.h"
@@ -113,7 +114,7 @@ struct FloatSum {
   static void finish(Carry& carry, const double* sums, const double* running, std::size_t count, T* out) {
     if constexpr (kWrite)
       for (std::size_t i = 0; i < count; i += kWidth)
-        for (std::size_t c = 0; c < kWidth; ++c) out[i + c] = static_cast<T>(carry.parts[c].with(sums[i + c]));
+        for (std::size_t c = 0; c < kWidth; ++c) out[i + c] = canonical(static_cast<T>(carry.parts[c].with(sums[i + c])));
     for (std::size_t c = 0; c < kWidth; ++c) carry.parts[c].add(running[c]);
   }
 
@@ -139,7 +140,7 @@ struct FloatProduct {
   static Carry after(const Carry& before, const Total& total) { return total.after<T>(before); }
   static void scan(Carry& carry, const T* x, std::uint64_t count, T* to) {
     T product = CarriedProduct::value<T>(carry);
-    for (std::uint64_t i = 0; i < count; ++i) to[i] = product *= x[i];
+    for (std::uint64_t i = 0; i < count; ++i) to[i] = canonical(product *= x[i]);
     carry = {static_cast<double>(product), 0};
   }
 };
@@ -163,7 +164,7 @@ struct ComplexProduct {
       const T re = carry.product.real(), im = carry.product.imag();
       carry.product = carry.any ? In(re * x[i].real() - im * x[i].imag(), re * x[i].imag() + im * x[i].real()) : x[i];
       carry.any = true;
-      to[i] = carry.product;
+      to[i] = canonical(carry.product);
     }
   }
 };

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "worker/kernels/canonical.h"
 #include "worker/kernels/contraction_kernel.h"
 #include "worker/kernels/dot_simd.h"
 #include "worker/kernels/pairwise.h"
@@ -130,7 +131,7 @@ class VectorProduct final : public ContractionKernel {
       return;
     }
     T* to = reinterpret_cast<T*>(tile.to) + row * tile.to_row;
-    for (std::int64_t r = 0; r < count; ++r, to += tile.to_row) *to = static_cast<T>(sums_[static_cast<std::size_t>(r)]);
+    for (std::int64_t r = 0; r < count; ++r, to += tile.to_row) *to = canonical(static_cast<T>(sums_[static_cast<std::size_t>(r)]));
   }
 
   std::vector<E> packed_a_, packed_b_;
