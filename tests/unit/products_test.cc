@@ -316,5 +316,63 @@ TEST(Products, HoldTheSameNaNOnEveryInstructionSet) {
   check_both(Verb::kOuter, {70}, {90});
 }
 
+// Large results of small products are written around the caches where their rows are whole lines: the same bytes as those of
+// a part of the product that is too small for that, wherever the result lies and however the blocks are run.
+TEST(Products, WrittenAroundTheCachesAreTheSame) {
+  const auto check = [](auto zero, std::int64_t batch, std::int64_t m, std::int64_t k, std::int64_t n) {
+    using T = decltype(zero);
+    SCOPED_TRACE(fmt::format("{} products of {}x{} by {}x{}", batch, m, k, k, n));
+    const auto numbers = [](std::int64_t count, std::uint32_t seed) {
+      std::vector<T> elements;
+      for (const double x : uniform(static_cast<std::size_t>(count), seed)) elements.push_back(static_cast<T>(x));
+      return elements;
+    };
+    Operand a = operand_of(numbers(batch * m * k, 1), {batch, m, k}), b = operand_of(numbers(batch * k * n, 2), {batch, k, n});
+    const wire::Operation operation = operation_of(Verb::kMatmul);
+    // A quarter of the stack, or of the rows.
+    const std::size_t axis = batch > 1 ? 0 : 1;
+    std::string wanted;
+    for (int part = 0; part < 4; ++part) {
+      const auto cut = [&](const Operand& operand, View view) {
+        view.spec.shape[axis] /= 4;
+        view.spec.offset = static_cast<std::uint64_t>(part * view.spec.shape[axis] * operand.spec.strides[axis]);
+        return view;
+      };
+      wanted += bytes_of(*run_job(operation, {cut(a, a.view()), batch > 1 ? cut(b, b.view()) : b.view()}));
+    }
+    const std::array<View, 2> views{a.view(), b.view()};
+    const std::array<OperandInfo, 2> operands{{{a.spec, "a"}, {b.spec, "b"}}};
+    const Plan plan = *plan_operation(operation, operands);
+    ASSERT_EQ(tile_contraction(*contract(operation, operands), operands).route, ProductRoute::kSmall);
+    ASSERT_GT(byte_count(*plan.output), std::uint64_t{16} << 20);
+    ASSERT_EQ(wanted.size(), byte_count(*plan.output));
+    const std::uint64_t blocks = plan.phases[0].blocks;
+    const auto run = [&](std::size_t shift, std::uint64_t at_once) {
+      testing::Buffer output(wanted.size(), shift);
+      const auto kernel = make_kernel({operation, plan, {views[0], views[1]}, {{*plan.output, "out", output.data()}}, {}});
+      ScalarBytes scalar;
+      // The last ones first.
+      for (std::uint64_t end = blocks; end > 0;) {
+        const std::uint64_t count = std::min(at_once, end);
+        EXPECT_TRUE(kernel->run(0, {end - count, count}, scalar));
+        end -= count;
+      }
+      return wanted.compare(0, wanted.size(), reinterpret_cast<const char*>(output.data()), wanted.size()) == 0;
+    };
+    for (const std::size_t shift : {0, 8, 32})
+      for (const std::uint64_t at_once : {std::uint64_t{1}, std::uint64_t{7}, blocks}) EXPECT_TRUE(run(shift, at_once)) << shift << ' ' << at_once;
+    for (const std::string_view isa : available_instruction_sets()) {
+      const WithInstructionSet with(isa);
+      EXPECT_TRUE(run(0, 3)) << isa;
+    }
+  };
+  check(double{}, 1, 72'000, 5, 32);
+  check(float{}, 1, 72'000, 5, 64);
+  check(double{}, 1200, 40, 6, 48);
+  check(float{}, 1200, 80, 3, 48);
+  // Rows that are no whole lines.
+  check(double{}, 1, 80'000, 4, 29);
+}
+
 }  // namespace
 }  // namespace parcompute
