@@ -1,5 +1,6 @@
 // Every element of one array times every element of another: written once, bound by memory.
 #include <algorithm>
+#include <cmath>
 #include <complex>
 #include <type_traits>
 #include <utility>
@@ -42,11 +43,15 @@ class OuterProduct final : public Kernel {
       elements(job_.inputs[0], row, rows, left_);
       elements(job_.inputs[1], column, columns, right_);
       T* to = reinterpret_cast<T*>(out) + row * tiling_.n + column;
+      const bool may_be_nan = !(is_moderate(left_) && is_moderate(right_));
       if (tiling_.n == 1)
         multiply_row(left_.data(), right_[0], rows, to);
       else
+        for (std::int64_t r = 0; r < rows; ++r)
+          multiply_row(right_.data(), left_[static_cast<std::size_t>(r)], columns, to + r * tiling_.n);
+      if (may_be_nan)
         for (std::int64_t r = 0; r < rows; ++r, to += tiling_.n)
-          multiply_row(right_.data(), left_[static_cast<std::size_t>(r)], columns, to);
+          std::transform(to, to + columns, to, [](T product) { return canonical(product); });
     }
     if (job_.plan.scalar) {
       value = {};
@@ -61,7 +66,23 @@ class OuterProduct final : public Kernel {
   using Element = typename Buffer::value_type;
 
   static void multiply_row(const Element* x, Element y, std::int64_t count, T* to) {
-    for (std::int64_t i = 0; i < count; ++i) to[i] = canonical(times<T>(static_cast<T>(x[i]), static_cast<T>(y)));
+    for (std::int64_t i = 0; i < count; ++i) to[i] = times<T>(static_cast<T>(x[i]), static_cast<T>(y));
+  }
+
+  // No product of two such is infinite or NaN, nor is a sum of two products.
+  static bool is_moderate(const Buffer& elements) {
+    return std::all_of(elements.begin(), elements.end(), [](Element x) { return is_moderate_number(x); });
+  }
+  template <class Part>
+  static bool is_moderate_number(Part x) {
+    if constexpr (std::is_floating_point_v<Part>)
+      return std::abs(x) <= (sizeof(Part) == 4 ? Part{1e18F} : static_cast<Part>(1e150));
+    else
+      return true;
+  }
+  template <class Part>
+  static bool is_moderate_number(std::complex<Part> z) {
+    return is_moderate_number(z.real()) && is_moderate_number(z.imag());
   }
 
   void elements(const View& view, std::int64_t first, std::int64_t count, Buffer& into) {

@@ -114,7 +114,8 @@ struct FloatSum {
   static void finish(Carry& carry, const double* sums, const double* running, std::size_t count, T* out) {
     if constexpr (kWrite)
       for (std::size_t i = 0; i < count; i += kWidth)
-        for (std::size_t c = 0; c < kWidth; ++c) out[i + c] = canonical(static_cast<T>(carry.parts[c].with(sums[i + c])));
+        for (std::size_t c = 0; c < kWidth; ++c) out[i + c] = static_cast<T>(carry.parts[c].with(sums[i + c]));
+    if constexpr (kWrite) canonicalize_if_last_is_nan(reinterpret_cast<Out*>(out), count / kWidth);
     for (std::size_t c = 0; c < kWidth; ++c) carry.parts[c].add(running[c]);
   }
 
@@ -140,7 +141,8 @@ struct FloatProduct {
   static Carry after(const Carry& before, const Total& total) { return total.after<T>(before); }
   static void scan(Carry& carry, const T* x, std::uint64_t count, T* to) {
     T product = CarriedProduct::value<T>(carry);
-    for (std::uint64_t i = 0; i < count; ++i) to[i] = canonical(product *= x[i]);
+    for (std::uint64_t i = 0; i < count; ++i) to[i] = product *= x[i];
+    canonicalize_if_last_is_nan(to, count);
     carry = {static_cast<double>(product), 0};
   }
 };
@@ -164,8 +166,9 @@ struct ComplexProduct {
       const T re = carry.product.real(), im = carry.product.imag();
       carry.product = carry.any ? In(re * x[i].real() - im * x[i].imag(), re * x[i].imag() + im * x[i].real()) : x[i];
       carry.any = true;
-      to[i] = canonical(carry.product);
+      to[i] = carry.product;
     }
+    canonicalize_if_last_is_nan(to, count);
   }
 };
 
