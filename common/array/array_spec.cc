@@ -13,7 +13,7 @@ namespace {
 // Arrays stay below this, so that sums of a few sizes and offsets cannot overflow 64 bits.
 constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 62;
 
-// NumPy's rule: the product over the dimensions, zeros taken as one, must fit; so no later product can overflow.
+// NumPy's rule: the product over the dimensions, zeros taken as one, must fit; so no later product of some of them overflows.
 Result<std::uint64_t> dense_bytes(DType dtype, const Dims& shape) {
   std::uint64_t bytes = itemsize(dtype);
   bool empty = false;

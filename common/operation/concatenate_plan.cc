@@ -82,7 +82,6 @@ Result<Joining> join_operands(const wire::Concatenate& concatenate, Operands inp
   joining.rows = 1;
   for (std::size_t i = 0; i < *axis; ++i) joining.rows *= static_cast<std::uint64_t>(result[i]);
   for (const ArraySpec& operand : joining.operands) {
-    // Of an empty result any product may be large; there is nothing to join then.
     const std::uint64_t run = joining.rows == 0 ? 0 : element_count(operand) / joining.rows;
     joining.runs.push_back(run);
     joining.row_elements += run;

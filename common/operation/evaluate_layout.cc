@@ -31,10 +31,11 @@ constexpr std::uint64_t kShortReduction = 32;
 constexpr std::uint64_t kCombinedPartials = 16 * 1024;
 
 // The axes by how far apart their elements lie, farthest first, for the operand that decides: the first one with an element
-// of its own at every place.
+// of its own at every place. Axes of one element come before all: wherever they stand, they change nothing.
 std::vector<std::size_t> axes_by_stride(const Stage& stage) {
   std::vector<std::size_t> axes(stage.shape.size());
   std::iota(axes.begin(), axes.end(), 0);
+  const auto longer = std::stable_partition(axes.begin(), axes.end(), [&](std::size_t axis) { return stage.shape[axis] == 1; });
   const auto moves = [&](const ProgramInput& input) {
     for (const std::size_t axis : axes)
       if (stage.shape[axis] > 1 && input.spec.strides[axis] == 0) return false;
@@ -45,7 +46,7 @@ std::vector<std::size_t> axes_by_stride(const Stage& stage) {
   if (deciding == inputs.end()) return axes;
   // Positions are told in C order; so equal elements must be met in it.
   if (stage.reduction->reducer >= Reducer::kArgmin && stage.reduction->reducer <= Reducer::kNanargmax) return axes;
-  std::stable_sort(axes.begin(), axes.end(), [&](std::size_t a, std::size_t b) {
+  std::stable_sort(longer, axes.end(), [&](std::size_t a, std::size_t b) {
     return std::abs(deciding->spec.strides[a]) > std::abs(deciding->spec.strides[b]);
   });
   return axes;

@@ -30,10 +30,10 @@ struct OperandInfo {
   std::uint64_t memory = 0;  // operands with the same number lie in the same memory; 0: alone
 };
 
-// A result that does not go to its output directly, for the output overlaps an operand, has gaps, another dtype or a larger
-// shape: it is made
-// in scratch memory, and one more phase stores it. That phase reads scratch memory alone, so that a block that is run again,
-// after a worker died in the middle of it, stores the same.
+// A result that does not go to its output directly, for the output overlaps an operand or does not lie as a new one would
+// (has gaps or an odd address, is of another dtype or a larger shape): it is made in scratch memory, and one more phase
+// stores it. That phase reads scratch memory alone, so that a block that is run again, after a worker died in the middle
+// of it, stores the same.
 struct StoredResult {
   ArraySpec spec;            // dense
   ArraySpec stretched;       // the same, broadcast to the output's shape

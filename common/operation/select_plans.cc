@@ -10,11 +10,11 @@ constexpr std::uint64_t kMaskBlock = 64 * 1024;
 constexpr std::uint64_t kCopiedBytes = 512 * 1024;
 constexpr std::uint64_t kTakeBlock = 16 * 1024;
 
-// The product of dimensions [from, to); 0 where it is past 64 bits, which an array without elements may have.
+// The product of dimensions [from, to). It fits: make_spec counts an array without elements as if it had one along each axis.
 std::uint64_t product(const Dims& shape, std::size_t from, std::size_t to) {
   std::uint64_t all = 1;
   for (std::size_t axis = from; axis < to; ++axis)
-    all = checked_mul(all, static_cast<std::uint64_t>(shape[axis])).value_or(0);
+    all *= static_cast<std::uint64_t>(shape[axis]);
   return all;
 }
 

@@ -80,9 +80,8 @@ Result<Rows> rows_along(std::string_view what, const OperandInfo& operand, std::
   rows.rows = 1;
   for (std::ptrdiff_t i = 0; i < ndim; ++i) {
     const auto dim = static_cast<std::uint64_t>(spec.shape[static_cast<std::size_t>(i)]);
-    // An array without elements may have dimensions whose product is past 64 bits.
-    if (i != at) rows.rows = checked_mul(rows.rows, dim).value_or(0);
-    if (i > at) rows.inner = checked_mul(rows.inner, dim).value_or(0);
+    if (i != at) rows.rows *= dim;
+    if (i > at) rows.inner *= dim;
   }
   if (element_count(spec) == 0) rows.rows = rows.length == 0 ? rows.rows : 0;
   rows.inner = std::max<std::uint64_t>(rows.inner, 1);

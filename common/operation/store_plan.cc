@@ -72,8 +72,9 @@ Result<void> redirect(Plan& plan, std::string_view operation, const OperandInfo&
   if (may_repeat_elements(into.spec)) return refuse("several elements of the view lie in the same place");
 
   const bool overlaps = std::any_of(inputs.begin(), inputs.end(), [&](const OperandInfo& input) { return may_overlap(input, into); });
-  const bool direct = !overlaps && into.spec.dtype == plan.output->dtype && is_c_contiguous(into.spec) && is_aligned(into.spec) && !plan.output_is_zeroed &&
-                      plan.output->shape == into.spec.shape;
+  // As a new output would be. (A file in Fortran order is read into an output in Fortran order, byte by byte.)
+  const bool direct = !overlaps && into.spec.dtype == plan.output->dtype && plan.output->shape == into.spec.shape && is_c_contiguous(*plan.output) &&
+                      is_c_contiguous(into.spec) && is_aligned(into.spec) && !plan.output_is_zeroed;
   if (!direct) {
     StoredResult stored{*plan.output, *std::move(stretched), round_up(plan.scratch_bytes, kAlignment), plan.output_is_zeroed};
     if (!stored.is_zeros) plan.scratch_bytes = stored.offset + byte_count(stored.spec);

@@ -224,6 +224,13 @@ Result<void> Requests::attach_array(const Call& call) {
   if (!spec) return fail(spec.error());
   const std::uint64_t data_bytes = file.size - attach.data_offset();
   if (auto inside = check_spec(*spec, data_bytes); !inside) return inside;
+  // Kernels write aligned elements (and read them from anywhere). Whether a view's are is told by its offset in the data: so
+  // these have to be aligned themselves.
+  ArraySpec data = *spec;
+  data.offset = attach.data_offset();
+  if (attach.writable() && !is_aligned(data))
+    return fail(ErrorCode::kBadData, fmt::format("'{}' cannot be attached writable: its data begin at byte {}, which is not aligned for {}; import it instead, which copies them",
+                                                 path, attach.data_offset(), name(spec->dtype)));
   if (!attach.name().empty()) {
     if (auto ok = check_array_name(attach.name()); !ok) return ok;
     if (auto ok = state_.arrays.check_free(attach.name()); !ok) return ok;

@@ -84,6 +84,36 @@ TEST_F(RequestTest, AttachedFilesAreCheckedAgainstTheirSize) {
   EXPECT_EQ(attach({SegmentId{506}, true, false, false, 928}, false, 128), code(ErrorCode::kBadData));
 }
 
+TEST_F(RequestTest, FilesThatMayBeWrittenAreAligned) {
+  start(1);
+  const SessionId session = open_session();
+  std::uint64_t number = 600;
+  const auto refusal = [&](DType dtype, std::uint64_t data_offset, std::uint64_t offset, bool writable) {
+    const ReceivedFile file{SegmentId{++number}, true, true, true, 4096, {number, number}};
+    effects.segments[file.segment] = {};
+    wire::Request request;
+    wire::AttachArray& message = *request.mutable_attach_array();
+    message.set_path("/some/file.npy");
+    message.set_writable(writable);
+    message.set_data_offset(data_offset);
+    ArraySpec spec = *make_spec(dtype, {100});
+    spec.offset = offset;
+    to_wire(spec, *message.mutable_spec());
+    return ask(session, request, std::span(&file, 1)).failed().message();
+  };
+  EXPECT_EQ(refusal(DType::kFloat64, 128, 16, true), "");
+  EXPECT_EQ(refusal(DType::kComplex128, 8, 8, true), "");
+  EXPECT_EQ(refusal(DType::kUint8, 81, 3, true), "");
+  EXPECT_EQ(refusal(DType::kFloat64, 81, 0, true),
+            "'/some/file.npy' cannot be attached writable: its data begin at byte 81, which is not aligned for float64; import it instead, which copies them");
+  // The views of such an array would begin anywhere.
+  EXPECT_NE(refusal(DType::kFloat64, 81, 7, true), "");
+  // What is written there is stored byte by byte.
+  EXPECT_EQ(refusal(DType::kFloat64, 128, 4, true), "");
+  // Importing reads from where the data are.
+  EXPECT_EQ(refusal(DType::kFloat64, 81, 0, false), "");
+}
+
 TEST_F(RequestTest, NamesThatMeanFilesOrNothingAreRefused) {
   start(1);
   const SessionId session = open_session();

@@ -1,5 +1,5 @@
-// Any bytes as a client's request: what parses as one, and asks for a job, is planned on made-up operands. No
-// plan may crash, overflow or claim an output that its own header could not hold.
+// Any bytes as a client's request: what parses as one, and asks for a job, is planned on made-up operands, for a
+// new output and for a view that exists. No plan may crash, overflow or claim an output that its own header could not hold.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -14,8 +14,13 @@
 namespace parcompute {
 namespace {
 
-void check_plan(const Plan& plan) {
-  if (plan.output) {
+void check_plan(const Plan& plan, const ArraySpec* into) {
+  if (plan.output && into != nullptr) {
+    PARCOMPUTE_INVARIANT(*plan.output == *into);
+    if (plan.stored) PARCOMPUTE_INVARIANT(plan.stored->stretched.shape == into->shape && !plan.output_is_zeroed);
+    if (plan.stored && !plan.stored->is_zeros)
+      PARCOMPUTE_INVARIANT(plan.stored->offset + byte_count(plan.stored->spec) <= plan.scratch_bytes);
+  } else if (plan.output) {
     PARCOMPUTE_INVARIANT(is_dense(*plan.output));
     PARCOMPUTE_INVARIANT(check_spec(*plan.output, byte_count(*plan.output)));
   }
@@ -38,7 +43,7 @@ std::vector<OperandInfo> made_up_operands(std::span<const std::uint8_t> bytes, s
         parsed ? from_wire(message) : make_spec(DType::kFloat64, {static_cast<std::int64_t>(size), 3});
     // As the server does before it plans; any array may be this large.
     if (!spec || !check_spec(*spec, std::uint64_t{1} << 50)) spec = make_spec(DType::kFloat32, {3, 3});
-    operands.push_back({*std::move(spec), "fuzz"});
+    operands.push_back({*std::move(spec), "fuzz", 1});
   }
   return operands;
 }
@@ -53,12 +58,16 @@ void plan_request(std::span<const std::uint8_t> request_bytes, std::span<const s
   const wire::Operation& operation = request.submit_job().operation();
   const OperationRow* row = find_operation(operation.kind_case());
   for (std::size_t inputs : {std::size_t{0}, row == nullptr ? 1 : row->least_inputs, row == nullptr ? 1 : row->most_inputs, kMaxInputs}) {
-    const auto operands = made_up_operands(operand_bytes, inputs);
-    const auto plan = plan_operation(operation, operands);
-    if (plan)
-      check_plan(*plan);
-    else
-      PARCOMPUTE_INVARIANT(!plan.error().message.empty());
+    auto operands = made_up_operands(operand_bytes, inputs + 1);
+    const OperandInfo into = operands.back();
+    operands.pop_back();
+    for (const OperandInfo* taker : {static_cast<const OperandInfo*>(nullptr), &into}) {
+      const auto plan = plan_operation(operation, operands, taker);
+      if (plan)
+        check_plan(*plan, taker == nullptr ? nullptr : &taker->spec);
+      else
+        PARCOMPUTE_INVARIANT(!plan.error().message.empty());
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -65,7 +66,10 @@ Operand operand_of(const std::vector<T>& elements, Dims shape, std::size_t shift
 struct RunOptions {
   std::uint32_t seed = 0;        // 0: every phase in one run, in order, by one kernel
   bool with_output = true;       // a scalar job may have none
-  std::size_t output_shift = 0;  // of the output's address
+  std::size_t output_shift = 0;  // of the output's address: a multiple of the item size
+  // A view that exists, which takes the result; the outcome has no output of its own then. Inputs with the same `data` lie
+  // in the same memory.
+  const View* into = nullptr;
 };
 
 struct Outcome {
@@ -96,14 +100,19 @@ inline Result<Outcome> run_job(const wire::Operation& operation, std::vector<Vie
                                RunOptions options = {}) {
   hold_blas_at_one_thread();  // as every worker does
   std::vector<OperandInfo> operands;
-  for (const View& input : inputs) operands.push_back({input.spec, input.label});
-  auto plan = plan_operation(operation, operands);
+  for (const View& input : inputs)
+    operands.push_back({input.spec, input.label, options.into != nullptr && options.into->data == input.data ? 1U : 0U});
+  std::optional<OperandInfo> into;
+  if (options.into != nullptr) into = OperandInfo{options.into->spec, options.into->label, 1};
+  auto plan = plan_operation(operation, operands, into ? &*into : nullptr);
   if (!plan) return fail(plan.error());
 
   Outcome outcome;
   outcome.plan = *plan;
   std::vector<View> outputs;
-  if (plan->output && options.with_output) {
+  if (plan->output && into) {
+    outputs.push_back(*options.into);
+  } else if (plan->output && options.with_output) {
     outcome.output = Buffer(byte_count(*plan->output), options.output_shift);
     // Whatever a kernel does not write is seen. Without phases there is no kernel, and fresh pages are zero.
     if (!plan->phases.empty()) std::memset(outcome.output.data(), 0xA5, outcome.output.size());
@@ -111,8 +120,7 @@ inline Result<Outcome> run_job(const wire::Operation& operation, std::vector<Vie
   }
   Buffer scratch(plan->scratch_bytes);
   const auto make = [&] {
-    return kernel_row(operation.kind_case())
-        .make(KernelJob{operation, *plan, inputs, outputs, {scratch.data(), scratch.size()}});
+    return make_kernel(KernelJob{operation, *plan, inputs, outputs, {scratch.data(), scratch.size()}});
   };
 
   std::mt19937 random(options.seed);

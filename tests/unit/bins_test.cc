@@ -8,6 +8,7 @@
 
 #include "common/operation/order_plan.h"
 #include "tests/support/kernel_runner.h"
+#include "tests/support/peak_memory.h"
 
 namespace parcompute {
 namespace {
@@ -139,6 +140,31 @@ TEST(Searchsorted, SurvivesAnArrayThatIsNotSorted) {
   Operand a = operand_of<double>({5, 1, 4, 2, 3}, {5}), v = operand_of<double>({0, 3, 9}, {3});
   EXPECT_THAT(run_job(operation, {a.view(), v.view()})->output_as<std::int64_t>(),
               Each(::testing::AllOf(::testing::Ge(0), ::testing::Le(5))));
+}
+
+TEST(Histogram, ReadsItsEdgesWhereTheyLie) {
+  Operand a = operand_of<double>({}, {0});
+  Operand edges = operand_of<double>({1}, {1});
+  edges.spec.shape = {std::int64_t{1} << 26};
+  edges.spec.strides = {0};
+  const std::vector<OperandInfo> operands{{a.spec, "a"}, {edges.spec, "edges"}};
+  const wire::Operation operation = histogram(0, 0, 0);
+  const auto plan = plan_operation(operation, operands);
+  ASSERT_TRUE(plan) << plan.error().message;
+  const testing::PeakMemory memory;
+  // It has looked at all edges when it is made.
+  const auto kernel = make_kernel({operation, *plan, {a.view(), edges.view()}, {{*plan->output, "out"}}, {}});
+  EXPECT_LT(memory.grown_mebibytes(), 32U);
+}
+
+TEST(Histogram, TakesEdgesWithGapsAndBackwards) {
+  Operand a = operand_of<double>({-1, 0, 0.5, 1, 2.5, 3, std::numeric_limits<double>::quiet_NaN(), 4}, {8});
+  Operand edges = operand_of<double>({3, 9, 1, 9, 0, 9}, {3}, 1);
+  edges.spec.offset = 4 * sizeof(double);
+  edges.spec.strides = {-2 * static_cast<std::int64_t>(sizeof(double))};
+  const auto outcome = run_job(histogram(0, 0, 0), {a.view(), edges.view()});
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_THAT(outcome->output_as<std::int64_t>(), ElementsAre(2, 3));
 }
 
 }  // namespace

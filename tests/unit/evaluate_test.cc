@@ -1,8 +1,10 @@
 // evaluate: how a job answers, and what it refuses.
 #include <cmath>
+#include <complex>
 #include <limits>
 #include <numeric>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -248,6 +250,64 @@ TEST(Evaluate, PlansKnowNothingOfWorkers) {
   EXPECT_EQ(phases("2 + 2"), (std::vector<std::uint64_t>{1}));
   // One block after one block needs no barrier.
   EXPECT_EQ(phases("mean(a[0]) + max(a[1])"), (std::vector<std::uint64_t>{1}));
+}
+
+TEST(Evaluate, AxesOfOneElementChangeNoBits) {
+  const struct { Dims shape; Order order; } arrays[] = {
+      {{1000, 50}, Order::kC}, {{1000, 50}, Order::kFortran}, {{7, 90'000}, Order::kC}, {{30'000, 12}, Order::kC}, {{3000, 3}, Order::kFortran}};
+  const struct { const char *with, *without; } pairs[] = {
+      {"{}(a[:, :, None], axis=(0, 2))", "{}(a, axis=0)"}, {"{}(a[:, None], axis=(0, 1))", "{}(a, axis=0)"},
+      {"{}(a[None], axis=(0, 1))", "{}(a, axis=0)"},       {"{}(a[:, :, None], axis=0)", "{}(a, axis=0)"},
+      {"{}(a[:, :, None], axis=1)", "{}(a, axis=1)"}, {"{}(a[:, None, :, None], axis=(1, 2, 3))", "{}(a, axis=1)"},
+      {"{}(a[None, :, :, None])", "{}(a)"}};
+  for (const auto& [shape, order] : arrays) {
+    Operand a = operand_of(some(element_count(*make_spec(DType::kFloat64, shape))), shape, 0, order);
+    for (const char* reducer : {"sum", "mean", "prod", "var", "min", "nansum"})
+      for (const auto& [with, without] : pairs) {
+        const std::string text = fmt::format(fmt::runtime(with), reducer);
+        const auto wanted = run_job(evaluate(fmt::format(fmt::runtime(without), reducer)), {a.view()});
+        const auto got = run_job(evaluate(text), {a.view()}, {.seed = 4});
+        ASSERT_TRUE(wanted) << wanted.error().message;
+        ASSERT_TRUE(got) << got.error().message;
+        EXPECT_EQ(got->output_as<std::uint64_t>(), wanted->output_as<std::uint64_t>()) << text << format_spec(a.spec);
+      }
+  }
+  // Positions take one axis, or all.
+  Operand a = operand_of(some(5000), {1000, 5});
+  EXPECT_EQ(run_job(evaluate("argmax(a[:, None], axis=0)"), {a.view()})->output_as<std::int64_t>(), run_job(evaluate("argmax(a, axis=0)"), {a.view()})->output_as<std::int64_t>());
+  EXPECT_EQ(run_job(evaluate("argmin(a[:, :, None])"), {a.view()})->scalar, run_job(evaluate("argmin(a)"), {a.view()})->scalar);
+}
+
+// Of the plain formula g++ makes fused operations where a set has them.
+TEST(Evaluate, ProductsOfComplexNumbersRoundEachOperation) {
+  constexpr std::size_t kRows = 60, kColumns = 600;
+  const auto check = [&](auto zero) {
+    using T = decltype(zero);
+    std::vector<std::complex<T>> numbers;
+    for (std::size_t i = 0; i < kRows * kColumns; ++i)
+      numbers.emplace_back(static_cast<T>(std::sin(static_cast<double>(i))) * T{1.5}, static_cast<T>(std::cos(static_cast<double>(5 * i))));
+    Operand a = operand_of(numbers, {kRows, kColumns});
+    // Row after row: so many lie side by side that each has one lane.
+    std::vector<std::complex<T>> wanted;
+    for (std::size_t column = 0; column < kColumns; ++column) {
+      volatile double re = 1, im = 0;
+      for (std::size_t row = 0; row < kRows; ++row) {
+        const std::complex<double> z(numbers[row * kColumns + column]);
+        volatile double products[] = {re * z.real(), im * z.imag(), re * z.imag(), im * z.real()};
+        re = products[0] - products[1];
+        im = products[2] + products[3];
+      }
+      wanted.emplace_back(static_cast<T>(re), static_cast<T>(im));
+    }
+    const auto all = run_job(evaluate("prod(a)"), {a.view()})->template output_as<std::uint64_t>();
+    for (const std::string_view isa : available_instruction_sets()) {
+      const testing::WithInstructionSet with(isa);
+      EXPECT_EQ(run_job(evaluate("prod(a, axis=0)"), {a.view()})->template output_as<std::complex<T>>(), wanted) << isa;
+      EXPECT_EQ(run_job(evaluate("prod(a)"), {a.view()})->template output_as<std::uint64_t>(), all) << isa;
+    }
+  };
+  check(float{});
+  check(double{});
 }
 
 }  // namespace

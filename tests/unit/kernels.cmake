@@ -1,7 +1,7 @@
 # Floor 4: plans and kernels, without processes.
 add_executable(kernels_test
-  copy_test.cc instruction_set_test.cc kernel_numpy_test.cc kernel_registry_test.cc mandelbrot_test.cc
-  plan_memory_test.cc reduce_test.cc)
+  copy_test.cc gather_test.cc instruction_set_test.cc into_test.cc kernel_numpy_test.cc kernel_registry_test.cc
+  mandelbrot_test.cc plan_memory_test.cc reduce_test.cc)
 target_link_libraries(kernels_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
 target_compile_definitions(kernels_test PRIVATE
   PARCOMPUTE_KERNEL_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/kernel_oracle.py")

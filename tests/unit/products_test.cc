@@ -1,7 +1,9 @@
 // matmul, dot, vecdot and outer beyond NumPy's answers: shapes, slices, bits, refusals.
 #include <array>
+#include <bit>
 #include <complex>
 #include <cstring>
+#include <limits>
 #include <random>
 
 #include <fmt/format.h>
@@ -11,6 +13,7 @@
 #include "common/operation/products_plan.h"
 #include "tests/support/instruction_sets.h"
 #include "tests/support/kernel_runner.h"
+#include "tests/support/peak_memory.h"
 
 namespace parcompute {
 namespace {
@@ -206,6 +209,169 @@ TEST(Products, TilingsCoverEveryProductOnce) {
     ASSERT_TRUE(plan) << plan.error().message;
     ASSERT_LE(plan->scratch_bytes, std::uint64_t{64} << 20);
   }
+}
+
+// A view says nothing about how much memory it has: an element that is repeated is as long a vector as a peer likes.
+TEST(Products, CopyLittleOfVectorsOfAnyLength) {
+  constexpr std::int64_t kLong = std::int64_t{1} << 26;
+  const auto repeated = [](Dims shape, Dims strides) {
+    Operand operand = operand_of(std::vector<double>(5000, 1.0), {5000});
+    operand.spec.shape = std::move(shape);
+    operand.spec.strides = std::move(strides);
+    return operand;
+  };
+  Operand vector = repeated({kLong}, {0});
+  Operand by_rows = repeated({8192, kLong}, {0, 0});
+  // Of the last tile's only row, in each of many products.
+  Operand by_columns = repeated({1100, 4097, kLong}, {0, 8, 0});
+  for (Operand* matrix : {&by_rows, &by_columns}) {
+    const std::array<View, 2> views{matrix->view(), vector.view()};
+    const std::array<OperandInfo, 2> operands{{{views[0].spec, "a"}, {views[1].spec, "b"}}};
+    const wire::Operation operation = operation_of(Verb::kMatmul);
+    const auto plan = plan_operation(operation, operands);
+    ASSERT_TRUE(plan) << plan.error().message;
+    ASSERT_EQ(plan->phases.size(), 1U);
+    testing::Buffer output(byte_count(*plan->output));
+    const testing::PeakMemory memory;
+    const auto kernel = make_kernel({operation, *plan, {views[0], views[1]}, {{*plan->output, "out", output.data()}}, {}});
+    ScalarBytes scalar;
+    ASSERT_TRUE(kernel->run(0, {plan->phases[0].blocks - 1, 1}, scalar));
+    EXPECT_LT(memory.grown_mebibytes(), 32U);
+    double sum;
+    std::memcpy(&sum, output.data() + output.size() - sizeof sum, sizeof sum);
+    EXPECT_EQ(sum, static_cast<double>(kLong));
+  }
+}
+
+// Vectors with gaps and of other dtypes are packed whole up to some length, and in pieces above it.
+TEST(Products, OfLongVectorsAreTheSameWithGapsAndOfAnotherDType) {
+  constexpr std::int64_t kLong = 300'001;
+  std::vector<float> elements;
+  for (const double x : uniform(2 * kLong, 3)) elements.push_back(static_cast<float>(x));
+  Operand with_gaps = operand_of(elements, {kLong});
+  with_gaps.spec.strides[0] *= 2;
+  std::vector<double> picked;
+  for (std::size_t i = 0; i < elements.size(); i += 2) picked.push_back(static_cast<double>(elements[i]));
+  Operand dense = operand_of(picked, {kLong});
+  Operand rows = operand_of(uniform(11 * kLong, 4), {11, kLong});
+  Operand columns = operand_of(uniform(11 * kLong, 4), {11, kLong}, 0, Order::kFortran);
+  Operand unsliced = operand_of(uniform(kLong, 5), {1, kLong});
+  unsliced.spec.shape = {1024, 1, kLong};
+  unsliced.spec.strides.insert(unsliced.spec.strides.begin(), 0);
+  for (Operand* matrix : {&rows, &columns, &unsliced})
+    for (const std::int64_t length : {kLong, std::int64_t{262'144}, std::int64_t{262'145}}) {
+      if (matrix == &unsliced && length != kLong) continue;
+      with_gaps.spec.shape[0] = dense.spec.shape[0] = matrix->spec.shape.back() = length;
+      const auto wanted = run_job(operation_of(Verb::kMatmul), {matrix->view(), dense.view()});
+      const auto got = run_job(operation_of(Verb::kMatmul), {matrix->view(), with_gaps.view()}, {.seed = 2});
+      EXPECT_EQ(bytes_of(*got), bytes_of(*wanted)) << length;
+    }
+}
+
+// Which of two NaNs a sum is, and the sign of one that it makes, follow from compilers and instruction sets.
+TEST(Products, HoldTheSameNaNOnEveryInstructionSet) {
+  const auto check = [](Verb verb, auto zero, const Dims& a_shape, const Dims& b_shape) {
+    using T = decltype(zero);
+    using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    constexpr T kInfinity = std::numeric_limits<T>::infinity();
+    const Bits nan = std::bit_cast<Bits>(std::numeric_limits<T>::quiet_NaN());
+    const T specials[] = {std::bit_cast<T>(static_cast<Bits>(nan | 1)), std::bit_cast<T>(static_cast<Bits>(~Bits{0} - 7)), kInfinity, -kInfinity, T{0}, T{1}, T{-2}, T{3}};
+    const auto elements = [&](const Dims& shape, std::size_t step) {
+      std::vector<T> values(element_count(*make_spec(dtype_of<T>(), shape)));
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = specials[(i * step + i / 11) % 8];
+      return operand_of(values, shape);
+    };
+    Operand a = elements(a_shape, 3), b = elements(b_shape, 5);
+    // The same bytes as complex numbers, half as many along the last axis.
+    Operand complex_a = elements(a_shape, 3), complex_b = elements(b_shape, 5);
+    for (Operand* operand : {&complex_a, &complex_b}) {
+      operand->spec = *make_spec(sizeof(T) == 4 ? DType::kComplex64 : DType::kComplex128, operand->spec.shape);
+      Operand larger{operand->spec, testing::Buffer(byte_count(operand->spec))};
+      for (std::size_t at = 0; at < larger.buffer.size(); ++at) larger.buffer.data()[at] = operand->buffer.data()[at % operand->buffer.size()];
+      *operand = std::move(larger);
+    }
+    for (const auto& [x, y] : {std::pair(&a, &b), std::pair(&complex_a, &complex_b)}) {
+      if (verb == Verb::kMatmul && x == &complex_a && b_shape.size() > 1 && b_shape.back() > 1) continue;  // OpenBLAS's
+      expect_same_bytes(verb, *x, *y);
+      const auto outcome = run_job(operation_of(verb), {x->view(), y->view()});
+      std::size_t nans = 0;
+      for (const T result : outcome->template output_as<T>()) {
+        if (result == result) continue;
+        ++nans;
+        ASSERT_EQ(std::bit_cast<Bits>(result), nan);
+      }
+      EXPECT_GT(nans, 0U);
+    }
+  };
+  const auto check_both = [&](Verb verb, const Dims& a, const Dims& b) {
+    SCOPED_TRACE(format_shape(a) + " by " + format_shape(b));
+    check(verb, float{}, a, b);
+    check(verb, double{}, a, b);
+  };
+  check_both(Verb::kMatmul, {40, 3, 7}, {40, 7, 5});
+  check_both(Verb::kMatmul, {100, 33}, {33, 29});
+  check_both(Verb::kMatmul, {9, 300}, {300});
+  check_both(Verb::kVecdot, {50, 6}, {50, 6});
+  check_both(Verb::kVecdot, {2, 300'000}, {2, 300'000});
+  check_both(Verb::kOuter, {70}, {90});
+}
+
+// Large results of small products are written around the caches where their rows are whole lines: the same bytes as those of
+// a part of the product that is too small for that, wherever the result lies and however the blocks are run.
+TEST(Products, WrittenAroundTheCachesAreTheSame) {
+  const auto check = [](auto zero, std::int64_t batch, std::int64_t m, std::int64_t k, std::int64_t n) {
+    using T = decltype(zero);
+    SCOPED_TRACE(fmt::format("{} products of {}x{} by {}x{}", batch, m, k, k, n));
+    const auto numbers = [](std::int64_t count, std::uint32_t seed) {
+      std::vector<T> elements;
+      for (const double x : uniform(static_cast<std::size_t>(count), seed)) elements.push_back(static_cast<T>(x));
+      return elements;
+    };
+    Operand a = operand_of(numbers(batch * m * k, 1), {batch, m, k}), b = operand_of(numbers(batch * k * n, 2), {batch, k, n});
+    const wire::Operation operation = operation_of(Verb::kMatmul);
+    // A quarter of the stack, or of the rows.
+    const std::size_t axis = batch > 1 ? 0 : 1;
+    std::string wanted;
+    for (int part = 0; part < 4; ++part) {
+      const auto cut = [&](const Operand& operand, View view) {
+        view.spec.shape[axis] /= 4;
+        view.spec.offset = static_cast<std::uint64_t>(part * view.spec.shape[axis] * operand.spec.strides[axis]);
+        return view;
+      };
+      wanted += bytes_of(*run_job(operation, {cut(a, a.view()), batch > 1 ? cut(b, b.view()) : b.view()}));
+    }
+    const std::array<View, 2> views{a.view(), b.view()};
+    const std::array<OperandInfo, 2> operands{{{a.spec, "a"}, {b.spec, "b"}}};
+    const Plan plan = *plan_operation(operation, operands);
+    ASSERT_EQ(tile_contraction(*contract(operation, operands), operands).route, ProductRoute::kSmall);
+    ASSERT_GT(byte_count(*plan.output), std::uint64_t{16} << 20);
+    ASSERT_EQ(wanted.size(), byte_count(*plan.output));
+    const std::uint64_t blocks = plan.phases[0].blocks;
+    const auto run = [&](std::size_t shift, std::uint64_t at_once) {
+      testing::Buffer output(wanted.size(), shift);
+      const auto kernel = make_kernel({operation, plan, {views[0], views[1]}, {{*plan.output, "out", output.data()}}, {}});
+      ScalarBytes scalar;
+      // The last ones first.
+      for (std::uint64_t end = blocks; end > 0;) {
+        const std::uint64_t count = std::min(at_once, end);
+        EXPECT_TRUE(kernel->run(0, {end - count, count}, scalar));
+        end -= count;
+      }
+      return wanted.compare(0, wanted.size(), reinterpret_cast<const char*>(output.data()), wanted.size()) == 0;
+    };
+    for (const std::size_t shift : {0, 8, 32})
+      for (const std::uint64_t at_once : {std::uint64_t{1}, std::uint64_t{7}, blocks}) EXPECT_TRUE(run(shift, at_once)) << shift << ' ' << at_once;
+    for (const std::string_view isa : available_instruction_sets()) {
+      const WithInstructionSet with(isa);
+      EXPECT_TRUE(run(0, 3)) << isa;
+    }
+  };
+  check(double{}, 1, 72'000, 5, 32);
+  check(float{}, 1, 72'000, 5, 64);
+  check(double{}, 1200, 40, 6, 48);
+  check(float{}, 1200, 80, 3, 48);
+  // Rows that are no whole lines.
+  check(double{}, 1, 80'000, 4, 29);
 }
 
 }  // namespace

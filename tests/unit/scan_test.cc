@@ -1,5 +1,6 @@
 // cumsum and cumprod of floats: how large their errors are, and where they stick.
 #include <bit>
+#include <complex>
 #include <cmath>
 #include <limits>
 
@@ -121,6 +122,26 @@ TEST(Scan, RefusesAnUnknownOperator) {
   const auto outcome = run_job(scan(wire::Scan::UNSPECIFIED), {a.view()});
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().message, "scan operator 0 is unknown; choose sum or prod");
+}
+
+TEST(Scans, HoldThePositiveQuietNaN) {
+  constexpr std::uint64_t kNaN = 0x7ff8000000000000;
+  const double other = std::bit_cast<double>(kNaN | 5), negative = -other;
+  for (const auto op : {wire::Scan::SUM, wire::Scan::PROD})
+    for (const std::size_t before : {std::size_t{0}, std::size_t{700}, std::size_t{2 * kScanPart}}) {
+      std::vector<double> values(3 * kScanPart, 1);
+      values[before] = negative;
+      values[before + 1] = other;
+      const auto results = answer(op, values);
+      for (std::size_t i = before; i < results.size(); ++i) ASSERT_EQ(std::bit_cast<std::uint64_t>(results[i]), kNaN) << i;
+      EXPECT_TRUE(before == 0 || results[before - 1] == (op == wire::Scan::SUM ? static_cast<double>(before) : 1));
+      values[before] = kInf;
+      values[before + 1] = op == wire::Scan::SUM ? -kInf : 0;
+      EXPECT_EQ(std::bit_cast<std::uint64_t>(answer(op, values).back()), kNaN);
+      const std::vector<std::complex<double>> complex(20, {kInf, 0});
+      for (const std::complex<double> z : answer(op, complex))
+        for (const double part : {z.real(), z.imag()}) EXPECT_TRUE(part == part || std::bit_cast<std::uint64_t>(part) == kNaN);
+    }
 }
 
 }  // namespace

@@ -67,16 +67,13 @@ class BinCounts final : public Kernel {
           if (bins[i] != kOutside) ++counts[bins[i]];
       }
     }
-    if (counts == counts_.data() && shape_.bins != 0) std::memcpy(out(), counts, shape_.bins * sizeof(Count));
     return {};
   }
 
-  // A part's own counts in scratch; the result's, where there is one part, or a copy where its address is odd.
+  // A part's own counts in scratch; the result's, where there is one part.
   Count* counts_of(std::uint64_t part) {
     if (shape_.parts > 1) return reinterpret_cast<Count*>(job_.scratch.data()) + part * shape_.bins;
-    if (reinterpret_cast<std::uintptr_t>(out()) % alignof(Count) == 0) return reinterpret_cast<Count*>(out());
-    counts_.resize(shape_.bins);
-    return counts_.data();
+    return reinterpret_cast<Count*>(out());
   }
 
   void add_up(std::uint64_t block) {
@@ -89,7 +86,7 @@ class BinCounts final : public Kernel {
     std::memcpy(out() + first * sizeof(Count), counts_.data(), bins * sizeof(Count));
   }
 
-  std::byte* out() const { return job_.outputs[0].data + job_.outputs[0].spec.offset; }
+  std::byte* out() const { return first_element(job_.outputs[0]); }
 
   KernelJob job_;
   BinShape shape_;

@@ -78,11 +78,10 @@ class Compress final : public Kernel {
     std::uint64_t elements;
     const std::uint8_t* const chosen = mask_bytes(mask_block, elements);
     if (counts_[mask_block] == 0 || shape_.inner == 0) return;
-    const View& output = job_.outputs[0];
-    std::byte* to = output.data + output.spec.offset + to_index * shape_.inner * size_;
+    std::byte* to = first_element(job_.outputs[0]) + to_index * shape_.inner * size_;
     const std::uint64_t first = mask_block * shape_.per_block;
     if (shape_.inner == 1) {
-      const std::byte* from = dense_ ? a_.data + a_.spec.offset + first * size_ : copied(first, elements);
+      const std::byte* from = dense_ ? first_element(a_) + first * size_ : copied(first, elements);
       switch (size_) {
         case 1:
           return copy_chosen<1>(chosen, elements, from, to);

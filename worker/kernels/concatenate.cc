@@ -63,7 +63,7 @@ class Concatenate final : public Kernel {
     const std::uint64_t total = byte_count(joining_.output);
     std::uint64_t at = std::min(total, blocks.first * kCopyBlockBytes) / size_;
     const std::uint64_t end = std::min(total, (blocks.first + blocks.count) * kCopyBlockBytes) / size_;
-    std::byte* to = job_.outputs[0].data + job_.outputs[0].spec.offset + at * size_;
+    std::byte* to = first_element(job_.outputs[0]) + at * size_;
     while (at < end) {
       const std::uint64_t row = at / joining_.row_elements, column = at % joining_.row_elements;
       const std::uint64_t whole_rows = column == 0 ? (end - at) / joining_.row_elements : 0;
@@ -97,7 +97,7 @@ class Concatenate final : public Kernel {
   // Elements in the operand's C order.
   void copy(const Source& source, std::uint64_t first, std::uint64_t count, std::byte* to) const {
     if (source.is_ready)
-      std::memcpy(to, source.data + source.spec->offset + first * size_, count * size_);
+      std::memcpy(to, first_element(*source.spec, source.data) + first * size_, count * size_);
     else
       fetch(source, first, count, to);
   }
@@ -126,7 +126,7 @@ class Concatenate final : public Kernel {
       if (source.run == 0) continue;
       const std::byte* runs = strip_.data();
       if (source.is_ready)
-        runs = source.data + source.spec->offset + row * source.run * size_;
+        runs = first_element(*source.spec, source.data) + row * source.run * size_;
       else
         fetch(source, row * source.run, rows * source.run, strip_.data());
       spread(runs, source.run * size_, rows, to, row_bytes);

@@ -11,6 +11,7 @@
 
 #include "common/array/promotion.h"
 #include "common/base/invariant.h"
+#include "worker/kernels/canonical.h"
 #include "worker/kernels/kernels_made.h"
 #include "worker/kernels/pairwise.h"
 
@@ -61,7 +62,7 @@ ContractionKernel::ContractionKernel(KernelJob job, Contraction c, const MatmulT
       tiling_(tiling),
       a_(job_.inputs[c_.is_swapped ? 1 : 0]),
       b_(job_.inputs[c_.is_swapped ? 0 : 1]),
-      out_(job_.outputs.empty() ? scalar_.data() : job_.outputs[0].data + job_.outputs[0].spec.offset) {
+      out_(job_.outputs.empty() ? scalar_.data() : first_element(job_.outputs[0])) {
   PARCOMPUTE_INVARIANT(!job_.outputs.empty() || c_.shape.empty());
   PARCOMPUTE_INVARIANT(job_.scratch.size() >= job_.plan.scratch_bytes);
 }
@@ -117,10 +118,10 @@ ContractionKernel::Tile ContractionKernel::tile_at(const Place& at, std::int64_t
   const std::int64_t columns = std::min(tiling_.tile_n, c_.n - column);
   Tile tile{};
   // Without products there are no addresses: an operand without elements has no data.
-  tile.a = {depth == 0 ? nullptr : a_.data + a_.spec.offset + at.a + row * c_.a_row + begin * c_.a_column, rows, depth,
+  tile.a = {depth == 0 ? nullptr : first_element(a_) + at.a + row * c_.a_row + begin * c_.a_column, rows, depth,
             c_.a_row, c_.a_column};
   tile.b = {depth == 0 ? nullptr
-                       : b_.data + b_.spec.offset + at.b + row * c_.b_by_row + begin * c_.b_row + column * c_.b_column,
+                       : first_element(b_) + at.b + row * c_.b_by_row + begin * c_.b_row + column * c_.b_column,
             depth, columns, c_.b_row, c_.b_column};
   tile.to = out_ + (at.c + row * c_.c_row + column) * static_cast<std::int64_t>(itemsize(c_.dtype));
   tile.to_row = c_.c_row;
@@ -185,7 +186,7 @@ void ContractionKernel::combine(std::uint64_t block) {
         const std::uint64_t row = (first + i) / columns;
         const std::int64_t at = place(row / rows).c + static_cast<std::int64_t>(row % rows) * c_.c_row +
                                 static_cast<std::int64_t>((first + i) % columns);
-        const T x = static_cast<T>(sums[i]);
+        const T x = canonical(static_cast<T>(sums[i]));
         std::memcpy(out_ + at * static_cast<std::int64_t>(sizeof(T)), &x, sizeof x);
       }
     }

@@ -26,10 +26,6 @@ ByteRange bytes_of_blocks(BlockRange blocks, std::uint64_t total) {
   return {first, std::min(total - first, blocks.count * kCopyBlockBytes)};
 }
 
-std::byte* element_bytes(const View& view) {
-  return view.data + view.spec.offset;
-}
-
 template <class T>
 void swap_each(std::byte* bytes, std::uint64_t count) {
   for (std::uint64_t i = 0; i < count; i += sizeof(T), bytes += sizeof(T)) {
@@ -63,7 +59,7 @@ class ReadFile final : public Kernel {
   Result<void> run(std::size_t, BlockRange blocks, ScalarBytes&) override {
     const View& output = job_.outputs[0];
     const ByteRange range = bytes_of_blocks(blocks, byte_count(output.spec));
-    std::byte* to = element_bytes(output) + range.first;
+    std::byte* to = first_element(output) + range.first;
     if (job_.operation.read_file().is_half()) return read_halves(range, to);
     if (auto ok = read_range(range, to); !ok) return ok;
     if (job_.operation.read_file().swap_bytes()) swap_components(output.spec.dtype, to, range.count);

@@ -3,8 +3,9 @@
 //
 // How a float sum is defined: products of a run of kDotRun elements go to 32 lanes, element i to lane i % 32, in order,
 // with separate multiplications and additions; lanes combine by halves (i with i + 16, then i + 8, ...), runs pairwise by
-// index. A run of fewer than 32 numbers is added up in order. float32 is multiplied (exactly) and added up in float64. A complex run is two real ones: of the products of equal
-// and of opposite parts. Integers wrap. Nothing in this depends on the width of the machine's vectors.
+// index. A run of fewer than 32 numbers is added up in order. float32 is multiplied (exactly) and added up in float64. A
+// complex run is two real ones: of the products of equal and of opposite parts. Integers wrap. Nothing in this depends on the
+// width of the machine's vectors, but which of several NaNs a sum is.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +26,7 @@ struct RowDots {
   bool conjugates = false;  // a
 };
 
-// One sum for each row, of the dtype that dot_dtype(dtype) names.
+// One sum for each row, of the dtype that partial_dtype() names (products_plan.h).
 void dot_rows(const RowDots& rows, void* sums);
 
 // A matrix by columns: elements of a column are adjacent. Adds matrix by `vector` to `sums`, column after column.

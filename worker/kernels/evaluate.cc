@@ -241,7 +241,7 @@ class Evaluate final : public Kernel {
   // The last stage's is the job's own, or, of a scalar that no array shall hold, this kernel's.
   std::byte* result_of(std::size_t stage) {
     if (stage + 1 < plan_.layouts.size()) return job_.scratch.data() + plan_.result_offsets[stage];
-    return job_.outputs.empty() ? scalar_ : job_.outputs[0].data + job_.outputs[0].spec.offset;
+    return job_.outputs.empty() ? scalar_ : first_element(job_.outputs[0]);
   }
 
   // Made when it is first asked for: most workers see some of the stages alone.

@@ -8,6 +8,7 @@
 #include "common/base/checked.h"
 #include "common/base/invariant.h"
 #include "worker/kernels/gather.h"
+#include "worker/kernels/kernel.h"
 #include "worker/kernels/product_sum.h"
 
 namespace parcompute {
@@ -39,7 +40,7 @@ Evaluator::Evaluator(const Program& program, std::vector<Source> sources, std::s
   strip_ = std::clamp(std::bit_floor(kCacheBytes / std::max<std::size_t>(1, element_bytes)), kLeastStrip, kMostStrip);
   fused_ = fuse(program);
   for (Source& source : sources) {
-    Input input{coalesced(source.spec), source.data + source.spec.offset, Access::kGathered, nullptr, 0};
+    Input input{coalesced(source.spec), first_element(source.spec, source.data), Access::kGathered, nullptr, 0};
     if (!source.spec.strides.empty()) input.along = source.spec.strides.back();
     const bool single = std::all_of(input.spec.strides.begin(), input.spec.strides.end(), [](std::int64_t stride) { return stride == 0; });
     const bool dense = input.spec.ndim() == 1 && input.spec.strides[0] == static_cast<std::int64_t>(itemsize(input.spec.dtype));

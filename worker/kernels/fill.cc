@@ -164,7 +164,7 @@ class Fill final : public Kernel {
     const std::uint64_t first = std::min(total, blocks.first * kCopyBlockBytes);
     const std::uint64_t bytes = std::min(total - first, blocks.count * kCopyBlockBytes);
     const ElementRange range{first / size, bytes / size};
-    std::byte* to = job_.outputs[0].data + spec.offset + first;
+    std::byte* to = first_element(job_.outputs[0]) + first;
     if (fill.how() == wire::Fill::VALUE) {
       write_value(fill.value(), to, bytes);
       return {};

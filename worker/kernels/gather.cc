@@ -1,6 +1,7 @@
 #include "worker/kernels/gather.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace parcompute {
@@ -66,7 +67,7 @@ void for_each_row(const ArraySpec& spec, std::uint64_t first, std::uint64_t coun
   if (ndim == 0) return row(std::int64_t{0}, static_cast<std::int64_t>(itemsize(spec.dtype)), std::uint64_t{1});
   // The first element's index along each axis; `at` stays on the current row's first element of interest.
   std::int64_t at = 0;
-  Dims index(ndim);
+  std::array<std::int64_t, kMaxDims> index;
   for (std::size_t axis = ndim; axis-- > 0;) {
     const auto dim = static_cast<std::uint64_t>(spec.shape[axis]);
     index[axis] = static_cast<std::int64_t>(first % dim);

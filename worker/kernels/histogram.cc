@@ -56,30 +56,45 @@ class EqualBins {
   T low_, high_, scale_;
 };
 
-// Bin i begins at edge i and ends before the next; the last one has its end.
+// Bin i begins at edge i and ends before the next; the last one has its end. Edges are read where they lie: there may be as
+// many as there are counts.
 class GivenEdges {
  public:
-  explicit GivenEdges(std::vector<double> edges) : edges_(std::move(edges)) {}
+  explicit GivenEdges(const View& view) : first_(first_element(view)), stride_(view.spec.strides[0]), size_(view.spec.shape[0]) {}
 
   Result<void> check(const OperandInfo& operand) const {
-    for (std::size_t i = 1; i < edges_.size(); ++i)
-      if (edges_[i - 1] > edges_[i])
+    for (std::int64_t i = 1; i < size_; ++i)
+      if (edge(i - 1) > edge(i))
         return fail(ErrorCode::kInvalidArgument,
                     fmt::format("histogram with edges {}: edge {} is {} and the next one {}; they must not decrease",
-                                format_operand(operand), i - 1, edges_[i - 1], edges_[i]));
+                                format_operand(operand), i - 1, edge(i - 1), edge(i)));
     return {};
   }
 
   std::int64_t operator()(double x) const {
-    if (edges_.size() < 2) return kOutside;
-    if (x == edges_.back()) return static_cast<std::int64_t>(edges_.size()) - 2;
-    const auto after = std::upper_bound(edges_.begin(), edges_.end(), x);
-    // Also a NaN, which no edge is above.
-    return after == edges_.end() ? kOutside : after - edges_.begin() - 1;
+    if (size_ < 2) return kOutside;
+    if (x == edge(size_ - 1)) return size_ - 2;
+    // The first edge above x. A NaN has none.
+    std::int64_t low = 0, high = size_;
+    while (low < high) {
+      const std::int64_t middle = low + (high - low) / 2;
+      if (x < edge(middle))
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    return low == size_ ? kOutside : low - 1;
   }
 
  private:
-  std::vector<double> edges_;
+  double edge(std::int64_t i) const {
+    double x;
+    std::memcpy(&x, first_ + i * stride_, sizeof x);
+    return x;
+  }
+
+  const std::byte* first_;
+  std::int64_t stride_, size_;
 };
 
 // Elements are kept as T and looked up as Wide.
@@ -99,12 +114,10 @@ std::unique_ptr<Kernel> make_histogram_of(KernelJob job) {
         });
   }
   const View& view = job.inputs[1];
-  std::vector<double> edges(element_count(view.spec));
-  gather(view.spec, view.data, 0, edges.size(), reinterpret_cast<std::byte*>(edges.data()));
-  const OperandInfo operand{view.spec, view.label};
-  const std::uint64_t bins = edges.empty() ? 0 : edges.size() - 1;
-  const GivenEdges given(std::move(edges));
-  const auto checked = given.check(operand);
+  const std::uint64_t edges = element_count(view.spec);
+  const std::uint64_t bins = edges == 0 ? 0 : edges - 1;
+  const GivenEdges given(view);
+  const auto checked = given.check({view.spec, view.label});
   return make_bin_counts<T>(
       std::move(job), bins, weighted,
       [given, checked](const T* elements, std::uint64_t, std::uint64_t count, std::int64_t* at) -> Result<void> {

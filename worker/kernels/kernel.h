@@ -27,6 +27,16 @@ struct View {
   std::uint64_t data_offset = 0;    // of `data` in that descriptor, bytes
 };
 
+// Where element (0, ..., 0) lies: of an input, and of an output, which may be a part of an array that exists. Null where
+// `data` is.
+template <class Byte>
+Byte* first_element(const ArraySpec& spec, Byte* data) {
+  return data == nullptr ? nullptr : data + spec.offset;
+}
+inline std::byte* first_element(const View& view) {
+  return first_element(view.spec, view.data);
+}
+
 struct KernelJob {
   const wire::Operation& operation;  // outlives the kernel
   Plan plan;                         // made by this worker from the views below

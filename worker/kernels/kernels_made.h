@@ -1,4 +1,4 @@
-// The kernels that registry.cc lists: one function each, in the file of its name.
+// The kernels that registry.cc lists: one function each, in the file of its name but for those that say theirs.
 #pragma once
 
 #include <memory>
@@ -7,16 +7,16 @@
 
 namespace parcompute {
 
-std::unique_ptr<Kernel> make_product(KernelJob job);  // matmul, dot, vecdot, outer
+std::unique_ptr<Kernel> make_product(KernelJob job);    // contraction_kernel.cc: matmul, dot, vecdot, outer
 std::unique_ptr<Kernel> make_mandelbrot(KernelJob job);
 std::unique_ptr<Kernel> make_fill(KernelJob job);
-std::unique_ptr<Kernel> make_read_file(KernelJob job);
+std::unique_ptr<Kernel> make_read_file(KernelJob job);  // copy.cc
 std::unique_ptr<Kernel> make_nop(KernelJob job);
 std::unique_ptr<Kernel> make_evaluate(KernelJob job);
 std::unique_ptr<Kernel> make_random(KernelJob job);
 std::unique_ptr<Kernel> make_concatenate(KernelJob job);
 std::unique_ptr<Kernel> make_sort(KernelJob job);
-std::unique_ptr<Kernel> make_argsort(KernelJob job);
+std::unique_ptr<Kernel> make_argsort(KernelJob job);    // sort.cc
 std::unique_ptr<Kernel> make_scan(KernelJob job);
 std::unique_ptr<Kernel> make_compress(KernelJob job);
 std::unique_ptr<Kernel> make_take(KernelJob job);

@@ -24,7 +24,7 @@ class Mandelbrot final : public Kernel {
     const std::uint64_t points = element_count(output.spec);
     const std::uint64_t first = blocks.first * kMandelbrotBlockPoints;
     const std::uint64_t count = std::min(points - first, blocks.count * kMandelbrotBlockPoints);
-    auto* counts = reinterpret_cast<std::int64_t*>(output.data + output.spec.offset);
+    auto* counts = reinterpret_cast<std::int64_t*>(first_element(output));
     mandelbrot_counts(grid_, first, count, counts + first);
     return {};
   }

@@ -1,10 +1,12 @@
 // Every element of one array times every element of another: written once, bound by memory.
 #include <algorithm>
+#include <cmath>
 #include <complex>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "worker/kernels/canonical.h"
 #include "worker/kernels/contraction_kernel.h"
 #include "worker/kernels/gather.h"
 
@@ -32,7 +34,7 @@ class OuterProduct final : public Kernel {
   OuterProduct(KernelJob job, const OuterTiling& tiling) : job_(std::move(job)), tiling_(tiling) {}
 
   Result<void> run(std::size_t, BlockRange blocks, ScalarBytes& value) override {
-    std::byte* out = job_.outputs.empty() ? scalar_.data() : job_.outputs[0].data + job_.outputs[0].spec.offset;
+    std::byte* out = job_.outputs.empty() ? scalar_.data() : first_element(job_.outputs[0]);
     for (std::uint64_t block = blocks.first; block < blocks.first + blocks.count; ++block) {
       const std::int64_t row = static_cast<std::int64_t>(block / tiling_.tiles_n) * tiling_.tile_m;
       const std::int64_t column = static_cast<std::int64_t>(block % tiling_.tiles_n) * tiling_.tile_n;
@@ -41,11 +43,15 @@ class OuterProduct final : public Kernel {
       elements(job_.inputs[0], row, rows, left_);
       elements(job_.inputs[1], column, columns, right_);
       T* to = reinterpret_cast<T*>(out) + row * tiling_.n + column;
+      const bool may_be_nan = !(is_moderate(left_) && is_moderate(right_));
       if (tiling_.n == 1)
         multiply_row(left_.data(), right_[0], rows, to);
       else
+        for (std::int64_t r = 0; r < rows; ++r)
+          multiply_row(right_.data(), left_[static_cast<std::size_t>(r)], columns, to + r * tiling_.n);
+      if (may_be_nan)
         for (std::int64_t r = 0; r < rows; ++r, to += tiling_.n)
-          multiply_row(right_.data(), left_[static_cast<std::size_t>(r)], columns, to);
+          std::transform(to, to + columns, to, [](T product) { return canonical(product); });
     }
     if (job_.plan.scalar) {
       value = {};
@@ -61,6 +67,22 @@ class OuterProduct final : public Kernel {
 
   static void multiply_row(const Element* x, Element y, std::int64_t count, T* to) {
     for (std::int64_t i = 0; i < count; ++i) to[i] = times<T>(static_cast<T>(x[i]), static_cast<T>(y));
+  }
+
+  // No product of two such is infinite or NaN, nor is a sum of two products.
+  static bool is_moderate(const Buffer& elements) {
+    return std::all_of(elements.begin(), elements.end(), [](Element x) { return is_moderate_number(x); });
+  }
+  template <class Part>
+  static bool is_moderate_number(Part x) {
+    if constexpr (std::is_floating_point_v<Part>)
+      return std::abs(x) <= (sizeof(Part) == 4 ? Part{1e18F} : static_cast<Part>(1e150));
+    else
+      return true;
+  }
+  template <class Part>
+  static bool is_moderate_number(std::complex<Part> z) {
+    return is_moderate_number(z.real()) && is_moderate_number(z.imag());
   }
 
   void elements(const View& view, std::int64_t first, std::int64_t count, Buffer& into) {

@@ -65,9 +65,7 @@ class Percentile final : public Kernel {
       const T greatest = element_of<T>(at(rows_.length - 1));
       if (greatest != greatest || result != result) result = std::numeric_limits<double>::quiet_NaN();
     }
-    const View& output = job_.outputs[0];
-    std::memcpy(output.data + output.spec.offset + (q_index * rows_.rows + row) * sizeof result, &result,
-                sizeof result);
+    std::memcpy(first_element(job_.outputs[0]) + (q_index * rows_.rows + row) * sizeof result, &result, sizeof result);
   }
 
   static double difference(T a, T b) {

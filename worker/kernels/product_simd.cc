@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
+#include "worker/kernels/canonical.h"
 #include "worker/kernels/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -50,7 +52,7 @@ void multiply_plainly(const PanelProduct<T>& p) {
           for (std::int64_t w = 0; w < count; ++w) sums[w] = accumulate(sums[w], *a, b[w]);
         }
       }
-      std::copy_n(sums, count, c);
+      std::transform(sums, sums + count, c, [](T sum) { return canonical(sum); });
     }
 }
 
@@ -107,6 +109,9 @@ HWY_INLINE void multiply_block(D d, const PanelProduct<T>& p, const T* HWY_RESTR
     }
   }
   if constexpr (std::is_floating_point_v<T>) {
+    const auto nan = hn::Set(d, std::numeric_limits<T>::quiet_NaN());
+    for (std::size_t r = 0; r < kRows; ++r)
+      for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] = hn::IfThenElse(hn::IsNaN(sums[r][v]), nan, sums[r][v]);
     if (p.streams) {
       for (std::size_t r = 0; r < kRows; ++r)
         for (std::size_t v = 0; v < kVectors; ++v) hn::Stream(sums[r][v], d, c + static_cast<std::int64_t>(r) * p.c_row + v * kLanes);

@@ -2,7 +2,7 @@
 //
 // Element (i, j) of a product is ((0 + a_i0 b_0j) + a_i1 b_1j) + ...: in order, and for floats each step is one fused
 // multiply-add, rounded once. Instruction sets without that operation compute it in software: slowly, with the same
-// bits. Integers wrap; bool is a disjunction of conjunctions.
+// bits. NaNs are the positive quiet one. Integers wrap; bool is a disjunction of conjunctions.
 #pragma once
 
 #include <cstddef>

@@ -73,7 +73,7 @@ class Random final : public Kernel {
       const std::uint64_t count = std::min(strip, end - first);
       const std::uint64_t words = (count * width_ + 63) / 64;
       philox_words(stream_, first * width_ / 256, {words_.data(), (words + 3) / 4 * 4});
-      write(output.data + first * itemsize(output.spec.dtype), static_cast<std::size_t>(count));
+      write(first_element(output) + first * itemsize(output.spec.dtype), static_cast<std::size_t>(count));
     }
     return {};
   }

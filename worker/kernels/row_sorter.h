@@ -23,7 +23,7 @@ class RowReader {
   const T* read(std::uint64_t row, std::uint64_t first, std::uint64_t count) {
     const std::uint64_t at = row * length_ + first;
     if (dense_) {
-      const std::byte* const bytes = data_ + spec_.offset + at * sizeof(T);
+      const std::byte* const bytes = first_element(spec_, data_) + at * sizeof(T);
       if (reinterpret_cast<std::uintptr_t>(bytes) % alignof(T) == 0) return reinterpret_cast<const T*>(bytes);
     }
     copy_.resize((count * sizeof(T) + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t));

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/base/invariant.h"
+#include "worker/kernels/canonical.h"
 #include "worker/kernels/kernels_made.h"
 #include "worker/kernels/row_sorter.h"
 #include "worker/kernels/running_total.h"
@@ -114,6 +115,7 @@ struct FloatSum {
     if constexpr (kWrite)
       for (std::size_t i = 0; i < count; i += kWidth)
         for (std::size_t c = 0; c < kWidth; ++c) out[i + c] = static_cast<T>(carry.parts[c].with(sums[i + c]));
+    if constexpr (kWrite) canonicalize_if_last_is_nan(reinterpret_cast<Out*>(out), count / kWidth);
     for (std::size_t c = 0; c < kWidth; ++c) carry.parts[c].add(running[c]);
   }
 
@@ -140,6 +142,7 @@ struct FloatProduct {
   static void scan(Carry& carry, const T* x, std::uint64_t count, T* to) {
     T product = CarriedProduct::value<T>(carry);
     for (std::uint64_t i = 0; i < count; ++i) to[i] = product *= x[i];
+    canonicalize_if_last_is_nan(to, count);
     carry = {static_cast<double>(product), 0};
   }
 };
@@ -165,6 +168,7 @@ struct ComplexProduct {
       carry.any = true;
       to[i] = carry.product;
     }
+    canonicalize_if_last_is_nan(to, count);
   }
 };
 
@@ -176,7 +180,7 @@ class Scan final : public Kernel {
         rows_(rows),
         shape_(shape_scan(job_.operation.scan().op(), job_.inputs[0].spec.dtype, rows.rows, rows.length)),
         reader_(job_.inputs[0], rows),
-        out_(job_.outputs[0].data + job_.outputs[0].spec.offset) {}
+        out_(first_element(job_.outputs[0])) {}
 
   Result<void> run(std::size_t phase, BlockRange blocks, ScalarBytes&) override {
     for (std::uint64_t block = blocks.first; block < blocks.first + blocks.count; ++block) {

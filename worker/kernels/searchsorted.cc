@@ -51,7 +51,7 @@ class SearchSorted final : public Kernel {
       cast(1, raw_.data(), count, cast_.data());
       raw_.swap(cast_);
     }
-    std::byte* to = job_.outputs[0].data + job_.outputs[0].spec.offset + first * sizeof(std::int64_t);
+    std::byte* to = first_element(job_.outputs[0]) + first * sizeof(std::int64_t);
     for (std::uint64_t i = 0; i < count; ++i, to += sizeof(std::int64_t)) {
       const auto place = static_cast<std::int64_t>(place_of(read(raw_.data() + i * sizeof(T))));
       std::memcpy(to, &place, sizeof place);
@@ -62,7 +62,7 @@ class SearchSorted final : public Kernel {
   std::uint64_t place_of(const Key& key) const {
     if (length_ == 0) return 0;
     const View& a = job_.inputs[0];
-    const std::byte* base = a.data + a.spec.offset;
+    const std::byte* base = first_element(a);
     const std::int64_t stride = a.spec.strides[0];
     std::uint64_t at = 0;
     for (std::uint64_t left = length_; left > 1;) {

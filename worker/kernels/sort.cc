@@ -23,7 +23,7 @@ class Sort final : public Kernel {
         rows_(rows),
         sorter_(shape_sort(rows.rows, rows.length, sizeof(Item)), job_.scratch, std::move(load)),
         finish_(std::move(finish)),
-        out_(job_.outputs[0].data + job_.outputs[0].spec.offset) {}
+        out_(first_element(job_.outputs[0])) {}
 
   parcompute::Result<void> run(std::size_t phase, BlockRange blocks, ScalarBytes&) override {
     const SortShape& shape = sorter_.shape();

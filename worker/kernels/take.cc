@@ -50,9 +50,9 @@ class Take final : public Kernel {
   Result<void> take_run(std::uint64_t first, std::uint64_t count) {
     const std::uint64_t position = first % shape_.indices;
     read_indices(position, count);
-    std::byte* to = job_.outputs[0].data + job_.outputs[0].spec.offset + first * shape_.inner * size_;
+    std::byte* to = first_element(job_.outputs[0]) + first * shape_.inner * size_;
     const std::byte* const base =
-        shape_.axis ? a_.data + offset_of(outer_, first / shape_.indices) : a_.data + a_.spec.offset;
+        first_element(a_) + (shape_.axis ? element_offset(outer_, first / shape_.indices) : 0);
     const std::int64_t stride = shape_.axis ? a_.spec.strides[*shape_.axis] : static_cast<std::int64_t>(size_);
     const auto length = static_cast<std::int64_t>(shape_.length);
     const bool one_axis = shape_.axis || dense_;
@@ -61,7 +61,7 @@ class Take final : public Kernel {
       if (index < -length || index >= length) return out_of_bounds(position + i, index);
       if (index < 0) index += length;
       const std::byte* const from =
-          one_axis ? base + index * stride : a_.data + offset_of(a_.spec, static_cast<std::uint64_t>(index));
+          base + (one_axis ? index * stride : element_offset(a_.spec, static_cast<std::uint64_t>(index)));
       if (shape_.inner == 1)
         copy_one(from, to);
       else if (inner_dense_)
@@ -89,17 +89,6 @@ class Take final : public Kernel {
       default:
         std::memcpy(to, from, 16);
     }
-  }
-
-  // Bytes from the first data byte to element `at`, counted in C order.
-  static std::int64_t offset_of(const ArraySpec& spec, std::uint64_t at) {
-    auto offset = static_cast<std::int64_t>(spec.offset);
-    for (std::size_t axis = spec.ndim(); axis-- > 0;) {
-      const auto dim = static_cast<std::uint64_t>(spec.shape[axis]);
-      offset += static_cast<std::int64_t>(at % dim) * spec.strides[axis];
-      at /= dim;
-    }
-    return offset;
   }
 
   void read_indices(std::uint64_t first, std::uint64_t count) {

@@ -99,7 +99,7 @@ class Unique final : public Kernel {
   }
 
   void write(std::span<const Item> items, std::uint64_t at) {
-    std::byte* to = job_.outputs[0].data + job_.outputs[0].spec.offset + at * sizeof(T);
+    std::byte* to = first_element(job_.outputs[0]) + at * sizeof(T);
     for (const Item& item : items) {
       const T x = Distinct<T>::element(job_.inputs[0], item);
       std::memcpy(to, &x, sizeof x);

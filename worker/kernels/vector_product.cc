@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "worker/kernels/canonical.h"
 #include "worker/kernels/contraction_kernel.h"
 #include "worker/kernels/dot_simd.h"
 #include "worker/kernels/pairwise.h"
@@ -27,6 +28,9 @@ class VectorProduct final : public ContractionKernel {
   static constexpr auto kSize = static_cast<std::int64_t>(sizeof(E));
   static constexpr std::int64_t kRowsAtOnce = 256;
   static constexpr std::int64_t kPackedElements = 16 * 1024;
+  // Of the vector, for all of a tile's rows. A longer one is packed piece by piece, for some rows at a time: how long a
+  // view is says nothing about the memory that there is for a copy.
+  static constexpr std::int64_t kMostPacked = 256 * 1024;
 
   void multiply(const Tile& tile) override {
     sums_.resize(static_cast<std::size_t>(std::max(kRowsAtOnce, tiling().by_columns ? tile.a.rows : 0)));
@@ -36,27 +40,38 @@ class VectorProduct final : public ContractionKernel {
       multiply_rows(tile);
   }
 
-  // The vector, densely.
-  const std::byte* dense_vector(const Tile& tile) {
-    if (b_dtype() == dtype() && (tile.b.row_stride == kSize || tile.b.rows == 1)) return tile.b.data;
-    packed_b_.resize(static_cast<std::size_t>(tile.b.rows));
-    pack(tile.b, b_dtype(), packed_b_.data(), 1);
+  bool is_dense(const Part& vector) const { return b_dtype() == dtype() && (vector.row_stride == kSize || vector.rows == 1); }
+
+  const std::byte* packed(const Part& vector) {
+    packed_b_.resize(static_cast<std::size_t>(vector.rows));
+    pack(vector, b_dtype(), packed_b_.data(), 1);
     return reinterpret_cast<const std::byte*>(packed_b_.data());
   }
 
   void multiply_columns(const Tile& tile) {
     std::fill_n(sums_.begin(), tile.a.rows, P{0});
-    add_columns({dtype(), tile.a.data, tile.a.column_stride, tile.a.rows, tile.a.columns, dense_vector(tile)},
-                sums_.data());
+    const std::int64_t most = is_dense(tile.b) ? tile.a.columns : kMostPacked;
+    for (std::int64_t begin = 0; begin < tile.a.columns; begin += most) {
+      const std::int64_t columns = std::min(most, tile.a.columns - begin);
+      const Part vector = tile.b.part(begin, columns, 0, 1);
+      add_columns({dtype(), tile.a.data + begin * tile.a.column_stride, tile.a.column_stride, tile.a.rows, columns,
+                   is_dense(tile.b) ? vector.data : packed(vector)},
+                  sums_.data());
+    }
     store(tile, 0, tile.a.rows);
   }
 
   void multiply_rows(const Tile& tile) {
     const std::int64_t by_row = contraction().b_by_row;
     const bool dense_a = a_dtype() == dtype() && (tile.a.column_stride == kSize || tile.a.columns == 1);
-    const bool dense_b = by_row == 0 || (b_dtype() == dtype() && (tile.b.row_stride == kSize || tile.b.rows == 1));
-    const std::byte* b = by_row == 0 ? dense_vector(tile) : tile.b.data;
-    RowDots dots{dtype(), tile.a.data, tile.a.row_stride, b, by_row, 0, tile.a.columns, contraction().conjugates};
+    bool dense_b = is_dense(tile.b);
+    Part b = tile.b;
+    if (by_row == 0 && !dense_b && b.rows <= kMostPacked) {
+      b.data = packed(tile.b);
+      b.row_stride = kSize;
+      dense_b = true;
+    }
+    RowDots dots{dtype(), tile.a.data, tile.a.row_stride, b.data, by_row, 0, tile.a.columns, contraction().conjugates};
     for (std::int64_t row = 0; row < tile.a.rows; row += kRowsAtOnce) {
       const std::int64_t count = std::min(kRowsAtOnce, tile.a.rows - row);
       if (dense_a && dense_b) {
@@ -72,8 +87,7 @@ class VectorProduct final : public ContractionKernel {
   }
 
   // Some rows, a run of products at a time.
-  void multiply_packed(const Tile& tile, const std::byte* b, std::int64_t first, std::int64_t rows, bool dense_a,
-                       bool dense_b) {
+  void multiply_packed(const Tile& tile, const Part& b, std::int64_t first, std::int64_t rows, bool dense_a, bool dense_b) {
     const std::int64_t by_row = contraction().b_by_row;
     const std::int64_t run = std::min(kDotRun, tile.a.columns);
     const std::int64_t at_once = std::max<std::int64_t>(1, kPackedElements / run);
@@ -86,12 +100,9 @@ class VectorProduct final : public ContractionKernel {
         const std::int64_t length = std::min(run, tile.a.columns - begin);
         RowDots dots{dtype(), nullptr, 0, nullptr, 0, count, length, contraction().conjugates};
         set(tile.a.part(row, count, begin, length), a_dtype(), dense_a, packed_a_, dots.a, dots.a_row);
-        if (by_row == 0) {
-          dots.b = b + begin * kSize;
-        } else {
-          const Part part{tile.b.data + row * by_row + begin * tile.b.row_stride, count, length, by_row, tile.b.row_stride};
-          set(part, b_dtype(), dense_b, packed_b_, dots.b, dots.b_row);
-        }
+        const Part part{b.data + row * by_row + begin * b.row_stride, by_row == 0 ? 1 : count, length, by_row, b.row_stride};
+        set(part, b_dtype(), dense_b, packed_b_, dots.b, dots.b_row);
+        if (by_row == 0) dots.b_row = 0;
         dot_rows(dots, run_sums.data());
         for (std::int64_t r = 0; r < count; ++r)
           totals[static_cast<std::size_t>(r)].push(run_sums[static_cast<std::size_t>(r)]);
@@ -120,7 +131,7 @@ class VectorProduct final : public ContractionKernel {
       return;
     }
     T* to = reinterpret_cast<T*>(tile.to) + row * tile.to_row;
-    for (std::int64_t r = 0; r < count; ++r, to += tile.to_row) *to = static_cast<T>(sums_[static_cast<std::size_t>(r)]);
+    for (std::int64_t r = 0; r < count; ++r, to += tile.to_row) *to = canonical(static_cast<T>(sums_[static_cast<std::size_t>(r)]));
   }
 
   std::vector<E> packed_a_, packed_b_;
