@@ -39,6 +39,15 @@ double block_ns(const EvaluatePlan& plan, const EvaluateStep& step) {
   return std::max(kLeastBlockNs, total / static_cast<double>(std::max<std::uint64_t>(1, step.blocks)));
 }
 
+// What the expression's names stand for: a refusal may hang on the dtype or the shape of any of them.
+std::string format_operands(const wire::Evaluate& message, Operands inputs) {
+  constexpr std::size_t kMost = 4;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kMost, inputs.size()); ++i)
+    text += fmt::format("{}{} is {}", i == 0 ? "; " : ", ", message.names(static_cast<int>(i)), format_operand(inputs[i]));
+  return inputs.size() > kMost ? text + ", ..." : text;
+}
+
 void add_step(EvaluatePlan& plan, EvaluateStep step) {
   if (step.blocks == 0) return;
   if (step.blocks == 1 && !plan.phases.empty() && plan.phases.back().front().blocks == 1) {
@@ -96,7 +105,7 @@ Result<EvaluatePlan> make_evaluate_plan(const wire::Evaluate& message, std::span
     if (!dtype) return fail(ErrorCode::kInvalidArgument, fmt::format("{} is no dtype number", message.dtype()));
   }
   auto evaluation = compile_expression(message.expression(), operands, dtype);
-  if (!evaluation) return fail(evaluation.error());
+  if (!evaluation) return fail(evaluation.error().code, evaluation.error().message + format_operands(message, inputs));
 
   EvaluatePlan plan;
   plan.evaluation = *std::move(evaluation);

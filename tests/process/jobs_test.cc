@@ -94,7 +94,7 @@ TEST_F(Jobs, RefuseOperandsThatDoNotFit) {
       },
       ErrorCode::kInvalidArgument, {"'a'", "'b'", "4x5"});
   expect_failure([&] { session.submit(Evaluate{"a + f", {{"a", a}, {"f", f}}, {}}).wait(); }, ErrorCode::kInvalidArgument, {"4x5", "5x4", "column 3"});
-  expect_failure([&] { session.submit(Reduce{.a = c, .axis = 1}).wait(); }, ErrorCode::kInvalidArgument, {"axis 1", "complex64"});
+  expect_failure([&] { session.submit(Reduce{.a = c, .axis = 1}).wait(); }, ErrorCode::kInvalidArgument, {"axis 1", "'c' (complex64, 4)"});
   expect_failure([&] { session.submit(Mandelbrot{.nx = 1u << 31, .ny = 1u << 31, .max_iter = 1}).wait(); },
                  ErrorCode::kOverBudget);
   EXPECT_EQ(session.list().size(), 4u);
