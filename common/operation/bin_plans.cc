@@ -86,11 +86,6 @@ Result<Plan> plan_histogram(const wire::Operation& operation, Operands inputs) {
           ErrorCode::kUnsupported,
           fmt::format("histogram of {}: edges {} must be float64 of 1 dimension; cast them with an expression first",
                       format_operand(a), format_operand(edges)));
-    if (info(a.spec.dtype).kind != Kind::kFloat && itemsize(a.spec.dtype) == 8)
-      return fail(ErrorCode::kUnsupported,
-                  fmt::format("histogram of {} with edges: float64 does not hold all its values; cast it with an "
-                              "expression first",
-                              format_operand(a)));
     const std::uint64_t count = element_count(edges.spec);
     return plan_counts(a, count == 0 ? 0 : count - 1, message.weighted());
   }

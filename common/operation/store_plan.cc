@@ -58,6 +58,15 @@ bool may_repeat_elements(const ArraySpec& spec) {
   return false;
 }
 
+// As NumPy's assignment: more dimensions than there are places may be ones.
+ArraySpec without_leading_ones(ArraySpec spec, std::size_t ndim) {
+  while (spec.ndim() > ndim && spec.shape.front() == 1) {
+    spec.shape.erase(spec.shape.begin());
+    spec.strides.erase(spec.strides.begin());
+  }
+  return spec;
+}
+
 }  // namespace
 
 Result<void> redirect(Plan& plan, std::string_view operation, const OperandInfo& into, Operands inputs) {
@@ -66,7 +75,7 @@ Result<void> redirect(Plan& plan, std::string_view operation, const OperandInfo&
     return fail(ErrorCode::kInvalidArgument, fmt::format("the result of {} ({}) cannot go into {}: {}", operation, format_spec(*plan.output), format_operand(into), why));
   };
   if (plan.answers_length) return refuse("how long it is shows at the end: let it be a new array");
-  auto stretched = broadcast_to(*plan.output, into.spec.shape);
+  auto stretched = broadcast_to(without_leading_ones(*plan.output, into.spec.ndim()), into.spec.shape);
   if (!stretched) return refuse("its shape does not stretch to the other's");
   if (!casts_within_kind(plan.output->dtype, into.spec.dtype)) return refuse(fmt::format("{} does not become {} without being asked to: cast it", name(plan.output->dtype), name(into.spec.dtype)));
   if (may_repeat_elements(into.spec)) return refuse("several elements of the view lie in the same place");

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "common/array/view.h"
 #include "common/base/utf8.h"
 #include "common/operation/operation.h"
 #include "proto/limits.h"
@@ -37,6 +38,8 @@ Result<void> check_array_name(std::string_view name) {
   if (name.size() > kMaxNameBytes) return refuse(fmt::format("it has {} bytes, at most {} are allowed", name.size(), kMaxNameBytes));
   if (name.find('/') != name.npos || name.ends_with(".npy")) return refuse("a '/' or a final '.npy' mean a file");
   if (std::any_of(name.begin(), name.end(), is_control)) return refuse("it holds control characters");
+  if (const NameAndView parts = split_view(name); !parts.view.empty())
+    return refuse(fmt::format("it reads as a view of '{}'; 'parcompute-client run ... --into' writes to views", parts.name));
   return {};
 }
 

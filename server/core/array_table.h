@@ -74,7 +74,8 @@ struct MemoryAccount {
   }
 };
 
-// Names are 1 to kMaxNameBytes bytes without '/', control characters and a '.npy' at the end: those are files.
+// Names are 1 to kMaxNameBytes bytes without '/', control characters and a '.npy' at the end: those are files. None reads as a
+// view ("a[0]", "a.T"): nobody could ask for it.
 Result<void> check_array_name(std::string_view name);
 
 class ArrayTable {

@@ -132,7 +132,7 @@ void Reactor::on_workers_lost(std::span<const LostWorker> lost) {
   dispatcher_.feed_all();
 }
 
-void Reactor::shut_down() {
+void Reactor::shut_down(const Error* failure) {
   state_.stopping = true;
   // No answer is waited for: the workers end with the server.
   for (Worker& worker : state_.workers) worker.leases.clear();
@@ -142,7 +142,10 @@ void Reactor::shut_down() {
     live.push_back(id);
   }
   for (const JobId id : live)
-    if (Job* job = state_.jobs.find(id)) jobs_.cancel(*job, ": the server is stopping");
+    if (Job* job = state_.jobs.find(id)) {
+      if (failure != nullptr) job->summary.error = Error{failure->code, fmt::format("job {} ({}) could not go on, for the server is stopping: {}", id.value, job->summary.operation, failure->message), 0};
+      jobs_.cancel(*job, ": the server is stopping");
+    }
 
   std::vector<ArrayId> all;
   for (const auto& [id, array] : state_.arrays.all()) all.push_back(id);

@@ -61,8 +61,9 @@ class Reactor {
   // ---- time: what Effects::wake_at asked for
   void on_wake() { arrays_.drop_old_spares(); }
 
-  // ---- the end: answers everybody who waits, drops what nobody could find again, and all arrays if told so.
-  void shut_down();
+  // ---- the end: answers everybody who waits (with the failure, where one ends the server), drops what nobody could find again, and
+  // all arrays if told so.
+  void shut_down(const Error* failure = nullptr);
   // Memory or descriptors are short.
   void drop_spares() { arrays_.drop_all_spares(); }
   void drop_arrays_at_exit() { state_.drop_arrays = true; }

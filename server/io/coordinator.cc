@@ -294,7 +294,7 @@ void Coordinator::leave() {
   if (leaving_) return;
   leaving_ = true;
   notify_systemd("STOPPING=1");
-  core_.shut_down();
+  core_.shut_down(failure_ ? &*failure_ : nullptr);
   pool_.stop();
   loop_.stop();
 }

@@ -157,7 +157,7 @@ void Pool::on_forkserver_ended() {
   restarts_.push_back(now);
   if (restarts_.size() > kMaxRestarts) {
     events_.on_pool_failed(Error{ErrorCode::kSystem,
-                                 fmt::format("parcompute-worker ended {} times in {} s; its messages stand above (try "
+                                 fmt::format("parcompute-worker ended {} times in {} s; its messages stand in the server's log (try "
                                              "'parcompute-worker --version')",
                                              restarts_.size(), kRestartWindow.count()),
                                  0});

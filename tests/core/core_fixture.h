@@ -74,7 +74,7 @@ class CoreTest : public ::testing::Test {
   static wire::Request sum(const std::string& name) {
     wire::Request request;
     request.mutable_submit_job()->mutable_operation()->mutable_evaluate()->set_expression("sum(a)");
-    request.mutable_submit_job()->mutable_operation()->mutable_evaluate()->add_names("a");
+    request.mutable_submit_job()->mutable_operation()->mutable_evaluate()->add_names("a", 1);
     request.mutable_submit_job()->add_inputs()->set_name(name);
     return request;
   }

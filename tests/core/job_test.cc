@@ -151,7 +151,7 @@ TEST_F(JobTest, AChainOfWaitingJobsEndsWithoutRecursion) {
     wire::Request next;
     wire::SubmitJob& submit = *next.mutable_submit_job();
     submit.mutable_operation()->mutable_evaluate()->set_expression("sum(a)");
-    submit.mutable_operation()->mutable_evaluate()->add_names("a");
+    submit.mutable_operation()->mutable_evaluate()->add_names("a", 1);
     submit.add_inputs()->set_name(fmt::format("a{}", i - 1));
     submit.set_output_name(fmt::format("a{}", i));
     send(session, next);
@@ -284,6 +284,18 @@ TEST_F(JobTest, ShuttingDownKeepsNamedArraysAloneAndAnswersWhoWaits) {
   EXPECT_EQ(effects.take_reply().job_ended().job().state(), wire::JobInfo::CANCELLED);
   ASSERT_EQ(effects.segments.size(), 1u);
   EXPECT_EQ(effects.segments.begin()->second.name, "named");
+}
+
+TEST_F(JobTest, WhereAFailureEndsTheServerJobsTellIt) {
+  start(1);
+  const SessionId session = open_session();
+  send(session, arange("half", {8}));
+  effects.work.clear();
+  const Error failure{ErrorCode::kSystem, "no worker starts", 0};
+  core->shut_down(&failure);
+  const auto reply = effects.take_reply();
+  ASSERT_TRUE(reply.has_job_ended());
+  EXPECT_NE(reply.job_ended().job().error().message().find("no worker starts"), std::string::npos) << reply.job_ended().job().error().message();
 }
 
 TEST_F(JobTest, ShuttingDownDropsEverythingWhereToldSo) {

@@ -156,7 +156,8 @@ TEST_F(Arrays, NamesThatMeanFilesOrNothingAreRefused) {
   auto session = connect();
   for (const std::string& name : {std::string("a/b"), std::string("x.npy"), std::string("/"),
                                   std::string("new\nline"), std::string("bell\a"), std::string("delete\x7f"),
-                                  std::string("nul\0l", 5), std::string(kMaxNameBytes + 1, 'n')})
+                                  std::string("nul\0l", 5), std::string(kMaxNameBytes + 1, 'n'), std::string("x[1]"), std::string("x.T"),
+                                  std::string("x.reshape(5)")})
     expect_failure([&] { session.create(name, DType::kFloat64, {1}); }, ErrorCode::kInvalidArgument,
                    {"cannot name"});
   EXPECT_TRUE(session.list().empty());
@@ -166,7 +167,7 @@ TEST_F(Arrays, NamesMayBeLongAndInAnyLanguage) {
   auto session = connect();
   for (const std::string& name :
        {std::string(kMaxNameBytes, 'n'), std::string("größe λ 配列"), std::string("with space"),
-        std::string("npy"), std::string(".npyx"), std::string("--help")}) {
+        std::string("npy"), std::string(".npyx"), std::string("--help"), std::string("x.Tail"), std::string("v1.0")}) {
     session.create(name, DType::kFloat64, {1});
     EXPECT_EQ(session.find(name).name(), name);
   }

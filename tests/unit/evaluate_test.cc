@@ -184,6 +184,18 @@ TEST(Evaluate, TransposedOperandsAreReadInTilesOfAnySize) {
     }
 }
 
+TEST(Evaluate, DimensionsOfOneInFrontAreDroppedByAnExistingOutput) {
+  Operand a = operand_of(some(20), {4, 5}), into = operand_of(std::vector<double>(5), {5});
+  const View row = into.view();
+  const auto outcome = run_job(evaluate("max(a, axis=0, keepdims=True)"), {a.view()}, {.into = &row});
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  const auto kept = run_job(evaluate("max(a, axis=0)"), {a.view()});
+  EXPECT_EQ(std::memcmp(into.buffer.data(), kept->output.data(), 40), 0);
+  Operand column = operand_of(std::vector<double>(4), {4});
+  const View behind = column.view();
+  EXPECT_FALSE(run_job(evaluate("max(a, axis=1, keepdims=True)"), {a.view()}, {.into = &behind})) << "dimensions behind are not";
+}
+
 TEST(Evaluate, ResultsOfNoElementsNeedNoWork) {
   Operand a = operand_of(std::vector<double>{}, {0, 5});
   for (const char* expression : {"a + 1", "max(a, axis=1)", "sum(a, axis=1)", "a.T"}) {
