@@ -71,10 +71,14 @@ class CoreTest : public ::testing::Test {
     request.mutable_submit_job()->mutable_operation()->mutable_fill()->set_how(wire::Fill::ARANGE);
     return request;
   }
+  // Of one operand.
+  static void set_sum(wire::Operation& operation) {
+    operation.mutable_evaluate()->set_expression("sum(a)");
+    operation.mutable_evaluate()->add_names()->push_back('a');  // g++ 12 takes add_names("a") for an overflow
+  }
   static wire::Request sum(const std::string& name) {
     wire::Request request;
-    request.mutable_submit_job()->mutable_operation()->mutable_evaluate()->set_expression("sum(a)");
-    request.mutable_submit_job()->mutable_operation()->mutable_evaluate()->add_names("a", 1);
+    set_sum(*request.mutable_submit_job()->mutable_operation());
     request.mutable_submit_job()->add_inputs()->set_name(name);
     return request;
   }

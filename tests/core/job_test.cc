@@ -150,8 +150,7 @@ TEST_F(JobTest, AChainOfWaitingJobsEndsWithoutRecursion) {
   for (int i = 1; i < kJobs; ++i) {
     wire::Request next;
     wire::SubmitJob& submit = *next.mutable_submit_job();
-    submit.mutable_operation()->mutable_evaluate()->set_expression("sum(a)");
-    submit.mutable_operation()->mutable_evaluate()->add_names("a", 1);
+    set_sum(*submit.mutable_operation());
     submit.add_inputs()->set_name(fmt::format("a{}", i - 1));
     submit.set_output_name(fmt::format("a{}", i));
     send(session, next);

@@ -213,7 +213,7 @@ TEST_F(HostileRequest, WithUnreachableStridesOverAnAttachedFileIsComputedAsItIs)
   ASSERT_TRUE(reply && reply->has_array_found()) << reply->failed().message();
   auto sum = submit();
   sum.mutable_submit_job()->mutable_operation()->mutable_evaluate()->set_expression("sum(a)");
-  sum.mutable_submit_job()->mutable_operation()->mutable_evaluate()->add_names("a", 1);
+  sum.mutable_submit_job()->mutable_operation()->mutable_evaluate()->add_names("a");
   sum.mutable_submit_job()->add_inputs()->set_id(reply->array_found().array().id());
   const auto answer = client_->ask(sum);
   ASSERT_TRUE(answer && answer->has_job_ended());
