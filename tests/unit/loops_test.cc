@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <vector>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -235,6 +236,35 @@ TEST(Loops, EveryByteThatIsNotZeroIsTrueAndResultsAreZeroOrOne) {
     const Bytes inverted = run({Op::kInvert, DType::kBool}, {{a.data(), 1}}, a.size());
     for (std::size_t i = 0; i < a.size(); ++i) ASSERT_EQ(inverted[i], static_cast<std::byte>(a[i] == std::byte{0}));
   }
+}
+
+// One divisor for all is another way to divide; C++ says what comes out.
+TEST(Loops, DivisionByOneNumberIsThatByMany) {
+  const auto check = [&]<class T>(T) {
+    using Limits = std::numeric_limits<T>;
+    std::vector<T> numbers{0, 1, 2, 3, 5, 6, 7, 10, 100, 641, Limits::max(), Limits::min(), Limits::max() - 1, static_cast<T>(Limits::min() + 1)};
+    for (int bit = 2; bit < 64; bit += 3)
+      for (const std::uint64_t near : {std::uint64_t{1} << bit, (std::uint64_t{1} << bit) - 1, (std::uint64_t{1} << bit) + 1}) {
+        numbers.push_back(static_cast<T>(near));
+        numbers.push_back(static_cast<T>(0 - near));
+      }
+    std::mt19937_64 random(64);
+    for (int i = 0; i < 60; ++i) numbers.push_back(static_cast<T>(random() >> (random() % 64)));
+    for (const std::string_view isa : available_instruction_sets()) {
+      const testing::WithInstructionSet with(isa);
+      for (const Op op : {Op::kFloorDivide, Op::kRemainder, Op::kFmod})
+        for (const T divisor : numbers) {
+          const std::vector<T> many(numbers.size(), divisor);
+          std::vector<T> by_one(numbers.size()), by_many(numbers.size());
+          const Loop loop = find_loop(op, dtype_of<T>());
+          loop({.in = {numbers.data(), &divisor}, .is_single = {false, true}, .out = by_one.data(), .count = numbers.size()});
+          loop({.in = {numbers.data(), many.data()}, .out = by_many.data(), .count = numbers.size()});
+          ASSERT_EQ(by_one, by_many) << info(op).name << " by " << divisor << " on " << isa;
+        }
+    }
+  };
+  check(std::int64_t{});
+  check(std::uint64_t{});
 }
 
 TEST(Loops, ANegativeExponentOfIntegersIsAFault) {

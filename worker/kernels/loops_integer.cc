@@ -1,4 +1,6 @@
 // Integers wrap: whatever can overflow is done in unsigned arithmetic, of int's width at least.
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -134,16 +136,69 @@ HWY_INLINE T truncated_quotient(T a, T b) {
   }
 }
 
+__extension__ using Uint128 = unsigned __int128;
+
+// 64 bits by one number for many: a multiplication, where a division takes 20 to 90 cycles. (Granlund and Montgomery,
+// "Division by Invariant Integers using Multiplication", PLDI 1994, figure 4.1.)
 template <class T>
-HWY_INLINE T truncated_remainder(T a, T b) {
-  return b == 0 ? T{0} : Subtract()(a, Multiply()(truncated_quotient(a, b), b));
+class Divisor {
+ public:
+  // Not 0.
+  explicit Divisor(T value) : value_(value) {
+    const std::uint64_t d = magnitude(value);
+    const int bits = 64 - std::countl_zero(d - 1);
+    multiplier_ = static_cast<std::uint64_t>((((Uint128{1} << bits) - d) << 64) / d + 1);
+    first_shift_ = std::min(bits, 1);
+    second_shift_ = std::max(bits - 1, 0);
+  }
+  T value() const { return value_; }
+
+  // As C's: towards zero. The least integer by -1 wraps.
+  HWY_INLINE T quotient(T a) const {
+    const std::uint64_t n = magnitude(a);
+    const auto high = static_cast<std::uint64_t>((Uint128{multiplier_} * n) >> 64);
+    const std::uint64_t q = (high + ((n - high) >> first_shift_)) >> second_shift_;
+    if constexpr (std::is_signed_v<T>) return static_cast<T>((a < 0) != (value_ < 0) ? 0 - q : q);
+    else return q;
+  }
+
+ private:
+  static HWY_INLINE std::uint64_t magnitude(T x) {
+    const auto bits = static_cast<std::uint64_t>(x);
+    if constexpr (std::is_signed_v<T>) return x < 0 ? 0 - bits : bits;
+    else return bits;
+  }
+
+  T value_;
+  std::uint64_t multiplier_;
+  int first_shift_, second_shift_;
+};
+
+template <class T>
+HWY_INLINE T truncated_quotient(T a, const Divisor<T>& b) {
+  return b.quotient(a);
+}
+template <class T>
+HWY_INLINE T number(T b) {
+  return b;
+}
+template <class T>
+HWY_INLINE T number(const Divisor<T>& b) {
+  return b.value();
 }
 
+template <class T, class B>
+HWY_INLINE T truncated_remainder(T a, const B& b) {
+  return number(b) == 0 ? T{0} : Subtract()(a, Multiply()(truncated_quotient(a, b), number(b)));
+}
+
+// The divisor is a number, or a Divisor.
 struct FloorDivide {
-  template <class T>
-  HWY_INLINE T operator()(T a, T b) const {
-    const T quotient = truncated_quotient(a, b);
+  template <class T, class B>
+  HWY_INLINE T operator()(T a, const B& divisor) const {
+    const T quotient = truncated_quotient(a, divisor);
     if constexpr (std::is_signed_v<T>) {
+      const T b = number(divisor);
       const T rest = Subtract()(a, Multiply()(quotient, b));
       const bool down = b != 0 && rest != 0 && ((rest < 0) != (b < 0));
       return Subtract()(quotient, T{down});
@@ -153,21 +208,32 @@ struct FloorDivide {
   }
 };
 struct Fmod {
-  template <class T>
-  HWY_INLINE T operator()(T a, T b) const {
+  template <class T, class B>
+  HWY_INLINE T operator()(T a, const B& b) const {
     return truncated_remainder(a, b);
   }
 };
 struct Remainder {
-  template <class T>
-  HWY_INLINE T operator()(T a, T b) const {
+  template <class T, class B>
+  HWY_INLINE T operator()(T a, const B& b) const {
     const T rest = truncated_remainder(a, b);
     if constexpr (std::is_signed_v<T>)
-      return rest != 0 && ((rest < 0) != (b < 0)) ? Add()(rest, b) : rest;
+      return rest != 0 && ((rest < 0) != (number(b) < 0)) ? Add()(rest, number(b)) : rest;
     else
       return rest;
   }
 };
+
+template <class T, class F>
+LoopFault division(const Strip& strip) {
+  if constexpr (sizeof(T) == 8)
+    if (strip.is_single[1] && !strip.is_single[0] && load<T>(strip.in[1], 0) != 0) {
+      const Divisor<T> by(load<T>(strip.in[1], 0));
+      for (std::size_t i = 0; i < strip.count; ++i) store<T>(strip.out, i, F()(load<T>(strip.in[0], i), by));
+      return LoopFault::kNone;
+    }
+  return slow_binary<T, T, F>(strip);
+}
 
 struct Minimum {
   template <class T>
@@ -273,9 +339,9 @@ Loop integer_loop(Op op) {
     case Op::kAdd: return binary<U, U, Add>;
     case Op::kSubtract: return binary<U, U, Subtract>;
     case Op::kMultiply: return binary<U, U, Multiply>;
-    case Op::kFloorDivide: return slow_binary<T, T, FloorDivide>;
-    case Op::kRemainder: return slow_binary<T, T, Remainder>;
-    case Op::kFmod: return slow_binary<T, T, Fmod>;
+    case Op::kFloorDivide: return division<T, FloorDivide>;
+    case Op::kRemainder: return division<T, Remainder>;
+    case Op::kFmod: return division<T, Fmod>;
     case Op::kPower: return power<T>;
     case Op::kMinimum: return binary<T, T, Minimum>;
     case Op::kMaximum: return binary<T, T, Maximum>;
