@@ -68,7 +68,7 @@ Answer mandelbrot(const Context& context, const MandelbrotFlags& args) {
         if (!drawn) throw Failure(drawn.error().code, drawn.error().message, drawn.error().system_errno);
       },
       [&](const JobResult& result) {
-        return fmt::format("mandelbrot {} -> {}: {}", format_shape(args.size), output_label(result, args),
+        return fmt::format("mandelbrot {} -> {}{}: {}", format_shape(args.size), output_label(result, args), args.png.empty() ? "" : fmt::format(", '{}'", args.png),
                            figures(result.info, static_cast<double>(args.size[0]) * static_cast<double>(args.size[1]), "points/s"));
       }};
   if (!args.into.empty()) return run_job(context, session, operation, args, ending);

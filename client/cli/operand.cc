@@ -45,19 +45,24 @@ bool exists(Session& session, std::string_view name) {
   }
 }
 
+// What to write in place of the method that `text` has at the dot. Empty where there is none.
+std::string method_hint(std::string_view text, std::size_t dot) {
+  const std::string_view step = text.substr(dot), word = step.substr(1, step.find_first_of("([. ", 1) - 1);
+  for (const MethodRow& row : kMethods)
+    if (row.name == word && step != ".T") return std::string(row.instead);
+  const auto reductions = reduction_names(), functions = function_names();
+  if (std::find(reductions.begin(), reductions.end(), word) != reductions.end())
+    return fmt::format("run reduce {} '{}' computes it, --out NAME keeps it", word, text.substr(0, dot));
+  if (std::find(functions.begin(), functions.end(), word) != functions.end()) return fmt::format("run expr '{}' --out NAME makes an array of it", text);
+  return {};
+}
+
 // What else 'm.ravel()', 'm [0]', '0,1' or 'x>0' may be than a name: empty where there is nothing to say.
 std::string no_name_hint(Session& session, std::string_view text) {
-  for (std::size_t dot = text.find('.', 1); dot != std::string_view::npos; dot = text.find('.', dot + 1)) {
+  for (std::size_t dot = text.rfind('.'); dot != std::string_view::npos && dot > 0; dot = text.rfind('.', dot - 1)) {
     if (!exists(session, split_view(text.substr(0, dot)).name)) continue;
-    const std::string_view step = text.substr(dot), word = step.substr(1, step.find_first_of("([. ", 1) - 1);
-    for (const MethodRow& row : kMethods)
-      if (row.name == word) return fmt::format("'{}' is no view: {}", step, row.instead);
-    const auto reductions = reduction_names(), functions = function_names();
-    if (std::find(reductions.begin(), reductions.end(), word) != reductions.end())
-      return fmt::format("'{}' is no view: 'run reduce {} {}' computes it, --out NAME keeps it", step, word, text.substr(0, dot));
-    if (std::find(functions.begin(), functions.end(), word) != functions.end())
-      return fmt::format("'{}' is no view: run expr '{}' --out NAME makes an array of it", step, text);
-    return fmt::format("'{}' is no view: write [10:20, ::-1], .T, .transpose(1, 0) or .reshape(4, -1)", step);
+    const std::string hint = method_hint(text, dot);
+    return fmt::format("'{}' is no view: {}", text.substr(dot), hint.empty() ? "write [10:20, ::-1], .T, .transpose(1, 0) or .reshape(4, -1)" : hint);
   }
   const std::string_view name = split_view(text).name, trimmed = name.substr(0, name.find_last_not_of(' ') + 1);
   if (!trimmed.empty() && trimmed != name && exists(session, trimmed)) return fmt::format("'{}' ends in a blank: write '{}{}'", name, trimmed, text.substr(name.size()));
@@ -69,11 +74,13 @@ std::string no_name_hint(Session& session, std::string_view text) {
   return {};
 }
 
-Array viewed(const Array& array, const NameAndView& parts) {
+Array viewed(const Array& array, const NameAndView& parts, const std::string& text) {
   try {
     return array.viewed(parts.view);
   } catch (const Failure& failure) {
-    const std::string hint = expression::index_hint(parts.name, parts.view);
+    std::string hint = expression::index_hint(parts.name, parts.view);
+    if (const std::size_t dot = text.rfind('.'); hint.empty() && dot != std::string::npos && dot > parts.name.size())
+      if (hint = method_hint(text, dot); !hint.empty()) hint.insert(0, "; ");
     if (failure.code() != ErrorCode::kInvalidArgument || hint.empty()) throw;
     throw Failure(failure.code(), failure.what() + hint);
   }
@@ -84,7 +91,7 @@ Array viewed(const Array& array, const NameAndView& parts) {
 Array operand(Session& session, const std::string& text) {
   const NameAndView parts = split_view(text);
   if (names_file(text) && parts.view.empty()) return session.attach_npy("", text);
-  if (names_file(parts.name)) return viewed(session.attach_npy("", std::string(parts.name)), parts);
+  if (names_file(parts.name)) return viewed(session.attach_npy("", std::string(parts.name)), parts, text);
   std::optional<Array> array;
   try {
     array = session.find(parts.name);
@@ -99,7 +106,7 @@ Array operand(Session& session, const std::string& text) {
     if (hint.empty()) throw;
     throw Failure(failure.code(), hint);
   }
-  return parts.view.empty() ? *array : viewed(*array, parts);
+  return parts.view.empty() ? *array : viewed(*array, parts, text);
 }
 
 Array whole_operand(Session& session, const std::string& text) {

@@ -158,9 +158,10 @@ void refuse_unknown_name(std::string_view expression, const std::vector<Evaluate
     if (!array.name.empty()) names.push_back(array.name);
   const auto evaluation = compile_expression(expression, specs, std::nullopt, names);
   if (evaluation || evaluation.error().code != ErrorCode::kNotFound) return;  // what else is wrong the server tells
+  const std::string& sentence = evaluation.error().message;
   const std::string binding = binding_hint(expression, names);
-  throw Failure(ErrorCode::kNotFound,
-                evaluation.error().message + (binding.empty() ? "; 'parcompute-client array list' shows the arrays there are" : binding));
+  if (!binding.empty()) throw Failure(ErrorCode::kNotFound, sentence + binding);
+  throw Failure(ErrorCode::kNotFound, fmt::format("{}{} 'parcompute-client array list' shows the arrays there are", sentence, sentence.ends_with('?') ? "" : ";"));
 }
 
 wire::Number wire_number(const Number& number) {
