@@ -1,4 +1,5 @@
 // run expr, reduce, matmul, dot, vecdot, outer, random.
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -10,8 +11,10 @@
 #include "client/cli/operand.h"
 #include "client/cli/run_answer.h"
 #include "client/cli/run_common.h"
+#include "client/cli/text.h"
 #include "client/cli/value_text.h"
 #include "common/array/array_spec.h"
+#include "common/base/suggestion.h"
 #include "common/expression/program.h"
 #include "common/expression/syntax.h"
 
@@ -32,6 +35,13 @@ void expr_flags(CLI::App& app, ExprFlags& args) {
   add_destination(app, args);
   add_optional_dtype(app, "--dtype", args.dtype, "the result's element type (default: what NumPy gives)");
   add_run_flags(app, args);
+  std::vector<std::string_view> dtypes;
+  for (const DTypeInfo& row : kDTypes) dtypes.push_back(row.name);
+  app.footer(fmt::format("{}\nFunctions:\n{}Reductions, with axis=... and keepdims=True:\n{}Casts, such as float32(x):\n{}Constants:\n{}"
+                         "Operators: + - * / // % ** & | ^ ~ << >> == != < <= > >=\n"
+                         "\nEXPRESSIONS in man parcompute-client has the language.\n",
+                         app.get_footer(), indented_words(function_names()), indented_words(reduction_names()), indented_words(dtypes),
+                         indented_words(constant_names())));
 }
 
 Answer expr(const Context& context, const ExprFlags& args) {
@@ -49,9 +59,15 @@ Answer expr(const Context& context, const ExprFlags& args) {
       if (other.name == bound) throw UsageError(fmt::format("'{}' is bound twice", bound));
     operands.push_back({bound, operand(session, binding.substr(equals + 1))});
   }
-  Evaluate evaluate = session.evaluate(args.expression, std::move(operands));
+  Evaluate evaluate = blaming_the_command_line([&] { return session.evaluate(args.expression, std::move(operands)); });
   evaluate.dtype = args.dtype;
-  return run_job(context, session, evaluate, args, plain_ending(args.expression, args));
+  try {
+    return run_job(context, session, evaluate, args, plain_ending(args.expression, args));
+  } catch (const Failure& failure) {
+    const bool is_cast = failure.code() == ErrorCode::kInvalidArgument && std::string_view(failure.what()).ends_with("cast it");
+    if (!is_cast || args.into.empty() || args.dtype) throw;
+    throw Failure(failure.code(), fmt::format("{} with --dtype {}", failure.what(), name(operand(session, args.into).dtype())));
+  }
 }
 
 // ---- reduce
@@ -64,11 +80,16 @@ struct ReduceFlags : RunFlags {
   std::string ddof;
 };
 
+std::string reduction(const std::string& word) {
+  const auto names = reduction_names();
+  if (std::find(names.begin(), names.end(), word) != names.end()) return word;
+  const std::string operation = operation_instead(word);
+  throw CLI::ValidationError("OP", fmt::format("'{}' is none of {}{}", word, joined(names), operation.empty() ? suggestion(word, names) : operation));
+}
+
 void reduce_flags(CLI::App& app, ReduceFlags& args) {
-  static const std::vector<std::string> names = reduction_names();
-  static const std::vector<std::string_view> words(names.begin(), names.end());
-  add_choice(
-      app, "OP", words, "", [&args](std::size_t i) { args.op = names[i]; }, "sum, mean, max, ...: NumPy's reductions")
+  app.add_option_function<std::string>("OP", [&args](const std::string& word) { args.op = reduction(word); }, "sum, mean, max, ...: NumPy's reductions, below")
+      ->type_name("")
       ->required();
   add_operand(app, "ARRAY", args.array, "an array's name, or a .npy file, or a view: 'a[:, 0]'");
   app.add_option("--axis", args.axis, "the axes that go, such as 0 or 0,2 (default: all)")->type_name("AXES");
@@ -76,6 +97,7 @@ void reduce_flags(CLI::App& app, ReduceFlags& args) {
   app.add_option("--ddof", args.ddof, "of var and std: divide by the number of elements less this (default: 0)")->type_name("N");
   add_destination(app, args);
   add_run_flags(app, args);
+  app.footer(fmt::format("{}\nOP is one of:\n{}", app.get_footer(), indented_words(reduction_names())));
 }
 
 // The expression is ours: what is said of it is said of the operand, without the column.

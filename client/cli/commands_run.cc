@@ -38,6 +38,8 @@ Answer mandelbrot(const Context& context, const MandelbrotFlags& args) {
   check(args);
   if (args.out.empty() && args.into.empty() && args.png.empty())
     throw UsageError("--out, --into or --png is required: the result must go somewhere");
+  if (!args.png.empty() && !args.png.ends_with(".png"))
+    throw UsageError(fmt::format("--png: '{}' does not end in .png, and PNG is what is written", args.png));
   if (args.detach && !args.png.empty())
     throw UsageError("--detach cannot draw a picture: nobody waits for the result; use --out NAME");
   if (args.size.size() != 2 || args.size[0] == 0 || args.size[1] == 0)
@@ -66,7 +68,7 @@ Answer mandelbrot(const Context& context, const MandelbrotFlags& args) {
         if (!drawn) throw Failure(drawn.error().code, drawn.error().message, drawn.error().system_errno);
       },
       [&](const JobResult& result) {
-        return fmt::format("mandelbrot {} -> {}: {}", format_shape(args.size), output_label(result, args),
+        return fmt::format("mandelbrot {} -> {}{}: {}", format_shape(args.size), output_label(result, args), args.png.empty() ? "" : fmt::format(", '{}'", args.png),
                            figures(result.info, static_cast<double>(args.size[0]) * static_cast<double>(args.size[1]), "points/s"));
       }};
   if (!args.into.empty()) return run_job(context, session, operation, args, ending);

@@ -13,6 +13,7 @@
 #include "client/cli/value_text.h"
 #include "common/array/array_spec.h"
 #include "common/base/units.h"
+#include "common/expression/hints.h"
 
 namespace parcompute::cli {
 namespace {
@@ -193,6 +194,13 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, std::span<const 
       if (known[i] == text) return chosen(i);
     refuse(flag, fmt::format("'{}' is none of {}{}", text, joined(known), suggestion(text, known)));
   });
+}
+
+std::string operation_instead(std::string_view word) {
+  const std::string_view hint = expression::function_hint(word).value_or("");
+  for (const std::string_view kind : {"an operation of its own: ", "a command: "})
+    if (hint.starts_with(kind)) return fmt::format("; did you mean '{}'?", hint.substr(kind.size()));
+  return {};
 }
 
 CLI::Option* add_array_name(CLI::App& app, std::string& out) {

@@ -53,6 +53,9 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, std::span<const 
                         const std::string& type, std::function<void(std::size_t)> chosen,
                         const std::string& help);
 // The name of an array to be made: no file's.
+// "; did you mean 'run percentile'?": of a word that is an operation or a command, where another stands. Empty of others.
+std::string operation_instead(std::string_view word);
+
 CLI::Option* add_array_name(CLI::App& app, std::string& out);
 // --cmap
 CLI::Option* add_colormap(CLI::App& app, Colormap& out);

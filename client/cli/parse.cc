@@ -8,6 +8,8 @@
 #include "client/cli/flags.h"
 #include "common/base/suggestion.h"
 #include "client/cli/text.h"
+#include "client/cli/value_text.h"
+#include "common/expression/program.h"
 
 namespace parcompute::cli {
 namespace {
@@ -127,6 +129,37 @@ class CommandFinder {
   bool version_ = false;
 };
 
+struct OtherWord {
+  std::string_view word;
+  std::string_view hint;
+};
+constexpr std::array<OtherWord, 12> kOtherWords{{
+    {"ls", "did you mean 'array list'?"},
+    {"dir", "did you mean 'array list'?"},
+    {"del", "did you mean 'array rm'?"},
+    {"delete", "did you mean 'array rm'?"},
+    {"remove", "did you mean 'array rm'?"},
+    {"cat", "did you mean 'array show'?"},
+    {"print", "did you mean 'array show'?"},
+    {"cp", "did you mean 'array copy'?"},
+    {"load", "'array import' copies a file, 'array attach' uses it where it lies"},
+    {"save", "did you mean 'array export'?"},
+    {"mv", "an array keeps its name: 'array copy' makes another, 'array rm' removes the first"},
+    {"rename", "an array keeps its name: 'array copy' makes another, 'array rm' removes the first"},
+}};
+
+// Of a word from another program, from the rest of NumPy, or out of its place.
+std::string other_hint(const std::string& group, const std::string& word) {
+  if (group.empty() || group == "array")
+    for (const OtherWord& row : kOtherWords)
+      if (row.word == word) return fmt::format("; {}", row.hint);
+  if (!group.empty() && group != "run") return {};
+  const auto has = [&](const std::vector<std::string>& names) { return std::find(names.begin(), names.end(), word) != names.end(); };
+  if (has(reduction_names())) return fmt::format("; did you mean 'run reduce {}'?", word);
+  if (has(function_names())) return fmt::format("; '{0}' is a function of expressions: run expr '{0}(...)'", word);
+  return operation_instead(word);
+}
+
 [[noreturn]] void unknown_command(const std::string& group, const std::string& word) {
   std::vector<std::string> known = names_in(group);
   if (group.empty()) {
@@ -136,6 +169,7 @@ class CommandFinder {
   if (const auto operations = names_in("run"); group.empty() && std::find(operations.begin(), operations.end(), word) != operations.end())
     throw UsageError(fmt::format("'{0}' is an operation; did you mean 'run {0}'?", word));
   const std::string what = group == "run" ? "operation" : group.empty() ? "command" : group + " command";
+  if (const std::string hint = other_hint(group, word); !hint.empty()) throw UsageError(fmt::format("unknown {} '{}'{}", what, word, hint));
   throw UsageError(fmt::format("unknown {} '{}'{}", what, word, suggestion(word, known)) +
                    (suggestion(word, known).empty() ? fmt::format("; there are {}", joined(known)) : ""));
 }
@@ -145,16 +179,17 @@ class CommandFinder {
 // CLI11 complains of what is missing before it complains of what is unknown; the unknown flag is more often
 // the cause.
 std::string unknown_word(const CLI::App& app) {
-  const std::vector<std::string> left = app.remaining();
-  const auto flag =
-      std::find_if(left.begin(), left.end(), [](const std::string& word) { return word.starts_with('-'); });
-  if (flag != left.end()) {
+  std::vector<std::string> left = app.remaining();
+  const auto dashes = std::find(left.begin(), left.end(), "--");
+  const auto flag = std::find_if(left.begin(), dashes, [](const std::string& word) { return word.starts_with('-'); });
+  if (flag != dashes) {
     std::vector<std::string> known;
     for (const CLI::Option* option : app.get_options())
       for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
     const std::string name = flag->substr(0, flag->find('='));
     return fmt::format("unknown flag '{}'{}", name, suggestion(name, known));
   }
+  if (dashes != left.end()) left.erase(dashes);  // what stands behind them is no flag
   return left.empty() ? "" : fmt::format("'{}' is one word too many", left.front());
 }
 
@@ -172,24 +207,50 @@ bool is_binding(std::string_view word) {
   return equals != 0 && equals != std::string_view::npos && word.substr(equals + 1, 1) != "=";
 }
 
+struct SortedOut {
+  std::vector<std::string> flags;  // and their values
+  std::vector<std::string> others;
+};
+// `is_other` decides of words that begin with a sign, and are no flags by name: (word, nothing stands before it).
+template <class IsOther>
+SortedOut sorted_out(const CLI::App& app, const std::vector<std::string>& words, const IsOther& is_other) {
+  SortedOut out;
+  for (auto word = words.begin(); word != words.end(); ++word) {
+    const CLI::Option* const flag = option_of(app, *word);
+    if (*word == "--") {
+      out.others.insert(out.others.end(), word + 1, words.end());
+      break;
+    }
+    if (flag == nullptr && (!word->starts_with('-') || is_other(*word, out.others.empty()))) {
+      out.others.push_back(*word);
+      continue;
+    }
+    out.flags.push_back(*word);
+    if (flag != nullptr && flag->get_items_expected_max() > 0 && word->find('=') == std::string::npos && word + 1 != words.end()) out.flags.push_back(*++word);
+  }
+  return out;
+}
+
+// -5, -.5, -1e-3, -inf, -.5j, -1+2j
+bool is_negative_number(const std::string& word) {
+  return word.starts_with('-') && parse_value(word, DType::kComplex128).has_value();
+}
+
+// Of negative numbers CLI11 knows those that begin with a digit. All of them stand behind -- for it.
+std::vector<std::string> with_negative_numbers(const CLI::App& app, const std::vector<std::string>& words) {
+  if (app.get_option_no_throw(std::string(kExpressionOption)) != nullptr || app.get_option_no_throw(std::string(kProgramOption)) != nullptr) return words;
+  auto [flags, others] = sorted_out(app, words, [](const std::string& word, bool) { return is_negative_number(word); });
+  if (std::none_of(others.begin(), others.end(), is_negative_number)) return words;
+  flags.emplace_back("--");
+  flags.insert(flags.end(), others.begin(), others.end());
+  return flags;
+}
+
 // '-x' is an expression where one is expected, unless it is a flag: then it stands behind --, as does what begins with two
 // signs, which is more often a flag with a slip in it. CLI11 gets it behind -- in any case.
 std::vector<std::string> with_signed_expression(const Command& command, const CLI::App& app, const std::vector<std::string>& words) {
   if (app.get_option_no_throw(std::string(kExpressionOption)) == nullptr) return words;
-  std::vector<std::string> flags, others;
-  for (auto word = words.begin(); word != words.end(); ++word) {
-    const CLI::Option* const flag = option_of(app, *word);
-    if (*word == "--") {
-      others.insert(others.end(), word + 1, words.end());
-      break;
-    }
-    if (flag == nullptr && (!word->starts_with('-') || (others.empty() && !word->starts_with("--")))) {
-      others.push_back(*word);
-      continue;
-    }
-    flags.push_back(*word);
-    if (flag != nullptr && flag->get_items_expected_max() > 0 && word->find('=') == std::string::npos && word + 1 != words.end()) flags.push_back(*++word);
-  }
+  auto [flags, others] = sorted_out(app, words, [](const std::string& word, bool is_first) { return is_first && !word.starts_with("--"); });
   if (others.empty() || !others.front().starts_with('-')) return words;
   for (auto other = others.begin() + 1; other != others.end(); ++other)
     if (!is_binding(*other) && std::find(words.begin(), words.end(), "--") == words.end())
@@ -214,7 +275,7 @@ Handler parse_flags(const Command& command, GlobalFlags& flags, CLI::App& app,
                     std::vector<std::string> words) {
   prepare(app, flags, command);
   Handler handler = command.bind(app);
-  words = with_signed_expression(command, app, words);
+  words = with_negative_numbers(app, with_signed_expression(command, app, words));
   std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
   try {
     app.parse(words);

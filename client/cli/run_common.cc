@@ -1,5 +1,8 @@
 #include "client/cli/run_common.h"
 
+#include <algorithm>
+#include <array>
+
 #include <fmt/format.h>
 
 #include "client/cli/array_text.h"
@@ -37,7 +40,16 @@ CLI::Option* add_operand(CLI::App& app, const std::string& flag, std::string& ou
   return app.add_option(flag, out, help)->required()->type_name("");
 }
 
+namespace {
+
+// Names may hold dots, but what ends so is a file for everybody else.
+constexpr std::array<std::string_view, 12> kFileEndings{".txt", ".csv", ".tsv", ".dat", ".json", ".png", ".jpg", ".jpeg", ".npz", ".mat", ".h5", ".hdf5"};
+
+}  // namespace
+
 void check(const RunFlags& args) {
+  if (!names_file(args.out) && std::any_of(kFileEndings.begin(), kFileEndings.end(), [&](std::string_view ending) { return args.out.ends_with(ending); }))
+    throw UsageError(fmt::format("--out: '{0}' names no file here: write '{0}.npy', or './{0}' for a .npy file of that very name", args.out));
   if (args.detach && names_file(args.out))
     throw UsageError(fmt::format(
         "--detach cannot write '{}': nobody waits for the result; give --out an array's name and export "

@@ -27,4 +27,18 @@ std::string joined(const Words& words) {
   return text;
 }
 
+// The words on lines of up to 80 columns, two spaces before each line.
+template <class Words>
+std::string indented_words(const Words& words) {
+  std::string text, line = " ";
+  for (const auto& word : words) {
+    if (line.size() + 1 + std::string_view(word).size() > 80) {
+      text += line + "\n";
+      line = " ";
+    }
+    line.append(" ").append(word);
+  }
+  return text + line + "\n";
+}
+
 }  // namespace parcompute::cli

@@ -11,6 +11,7 @@
 #include "client/cpp/server_process.h"
 #include "client/cpp/wire.h"
 #include "common/array/npy.h"
+#include "common/base/suggestion.h"
 #include "common/base/utf8.h"
 #include "common/expression/program.h"
 #include "common/expression/syntax.h"
@@ -133,6 +134,36 @@ wire::ArrayInfo attach_file(Connection& server, std::string_view name, const std
   return server.call(request, file.fd.get()).reply.array_found().array();
 }
 
+bool is_truth(std::string_view name) {
+  return name == "True" || name == "False";
+}
+
+// An expression takes 'run-7' for a subtraction, and says that there is no 'run'.
+std::string binding_hint(std::string_view expression, const std::vector<std::string>& names) {
+  const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; };
+  for (const std::string& name : names)
+    if (!std::all_of(name.begin(), name.end(), is_plain) && expression.find(name) != std::string_view::npos)
+      return fmt::format("; an array is named '{0}', which an expression takes for more than a name: bind it, {1}={0}, and write {1}", name,
+                         name[0] >= 'a' && name[0] <= 'z' && name[0] != 'e' ? name.substr(0, 1) : "x");
+  return {};
+}
+
+// Compiles the expression for its error alone: it tells where a name stands, and what it may have meant.
+void refuse_unknown_name(std::string_view expression, const std::vector<Evaluate::Operand>& operands, const std::vector<ArrayInfo>& arrays) {
+  std::vector<ExpressionOperand> specs;
+  for (const Evaluate::Operand& operand : operands)
+    if (operand.array) specs.push_back({operand.name, ArraySpec{operand.array.dtype(), operand.array.shape(), operand.array.info().strides, 0}});
+  std::vector<std::string> names;
+  for (const ArrayInfo& array : arrays)
+    if (!array.name.empty()) names.push_back(array.name);
+  const auto evaluation = compile_expression(expression, specs, std::nullopt, names);
+  if (evaluation || evaluation.error().code != ErrorCode::kNotFound) return;  // what else is wrong the server tells
+  const std::string& sentence = evaluation.error().message;
+  const std::string binding = binding_hint(expression, names);
+  if (!binding.empty()) throw Failure(ErrorCode::kNotFound, sentence + binding);
+  throw Failure(ErrorCode::kNotFound, fmt::format("{}{} 'parcompute-client array list' shows the arrays there are", sentence, sentence.ends_with('?') ? "" : ";"));
+}
+
 wire::Number wire_number(const Number& number) {
   wire::Number message;
   if (!number.is_integer) message.set_real(number.real);
@@ -200,17 +231,29 @@ Array Session::create_eye(std::string_view name, DType dtype, std::uint64_t rows
 }
 
 Evaluate Session::evaluate(std::string_view expression, std::vector<Evaluate::Operand> operands) {
-  const auto syntax = value_or_throw(parse_expression(expression));
-  for (const std::string& name : names_in(syntax)) {
+  const auto names = names_in(value_or_throw(parse_expression(expression)));
+  for (const Evaluate::Operand& operand : operands)
+    if (std::find(names.begin(), names.end(), operand.name) == names.end())
+      throw Failure(ErrorCode::kInvalidArgument, fmt::format("'{}' is bound, but the expression does not use it{}", operand.name, suggestion(operand.name, names)));
+  const auto constants = constant_names();
+  bool all_found = true;
+  for (const std::string& name : names) {
     const bool given = std::any_of(operands.begin(), operands.end(), [&](const Evaluate::Operand& operand) { return operand.name == name; });
-    if (given || is_reserved_name(name)) continue;
+    if (given) continue;
+    const bool is_constant = std::find(constants.begin(), constants.end(), name) != constants.end();
+    if (is_reserved_name(name) && (!is_constant || is_truth(name))) continue;
     try {
-      operands.push_back({name, find(name)});
+      Array found = find(name);
+      if (is_constant) throw Failure(ErrorCode::kInvalidArgument, fmt::format("'{0}' is the constant and an array's name: bind it, {0}={0}", name));
+      operands.push_back({name, std::move(found)});
     } catch (const Failure& failure) {
-      // The expression's own error tells where the name stands, and what it may have meant.
-      if (failure.code() != ErrorCode::kNotFound) throw;
+      // Another user's array of a constant's name cannot be meant.
+      const bool is_hidden = is_constant && failure.code() == ErrorCode::kNotPermitted;
+      if (failure.code() != ErrorCode::kNotFound && !is_hidden) throw;
+      all_found = all_found && is_constant;
     }
   }
+  if (!all_found) refuse_unknown_name(expression, operands, list());
   return Evaluate{std::string(expression), std::move(operands), {}};
 }
 

@@ -101,7 +101,9 @@ class Session {
 
   // ---- jobs
   Job submit(const Operation& operation, const SubmitOptions& options = {});
-  // An expression whose names that are not among `operands` are arrays' names.
+  // An expression whose names that are not among `operands` are arrays' names. Throws where what is meant is not certain: of an
+  // operand that the expression does not use, of a constant ('e') while an array has its name; kNotFound of a name that stands
+  // for nothing.
   Evaluate evaluate(std::string_view expression, std::vector<Evaluate::Operand> operands = {});
   Job find_job(std::uint64_t id);
   std::vector<JobInfo> jobs();

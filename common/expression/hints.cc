@@ -4,6 +4,8 @@
 #include <array>
 #include <span>
 
+#include <fmt/format.h>
+
 namespace parcompute::expression {
 namespace {
 
@@ -54,7 +56,7 @@ constexpr std::array<Hint, 7> kAttributes{{
 }};
 
 // Behind "unknown function ...".
-constexpr std::array<Hint, 57> kFunctions{{
+constexpr std::array<Hint, 59> kFunctions{{
     {"matmul", "an operation of its own: run matmul"},
     {"dot", "an operation of its own: run dot"},
     {"vdot", "an operation of its own: run vecdot"},
@@ -111,6 +113,8 @@ constexpr std::array<Hint, 57> kFunctions{{
     {"size", kInfoTells},
     {"isclose", "write abs(x - y) <= 1e-8 + 1e-5 * abs(y)"},
     {"allclose", "write all(abs(x - y) <= 1e-8 + 1e-5 * abs(y))"},
+    {"isin", "write (x == 1) | (x == 2)"},
+    {"str", "there are no strings"},
     {"array_equal", "write all(x == y)"},
 }};
 
@@ -134,6 +138,25 @@ const Hint* find_symbol_hint(std::string_view text) {
   for (const Hint& row : kSymbols)
     if (text.starts_with(row.text)) return &row;
   return nullptr;
+}
+
+std::string index_hint(std::string_view name, std::string_view view) {
+  const std::size_t open = view.find('[');
+  if (open == std::string_view::npos) return {};
+  const std::string_view inside = view.substr(open + 1, view.find(']', open) - open - 1);
+  if (inside.find_first_of("<>=!~&|") != std::string_view::npos) return fmt::format("; elements where a mask is true: run compress {} MASK", name);
+  // An array of indices, a list of them, or a call that makes one.
+  for (std::string_view rest = inside; !rest.empty();) {
+    const std::size_t comma = rest.find(',');
+    std::string_view item = rest.substr(0, comma);
+    item.remove_prefix(std::min(item.find_first_not_of(" \t"), item.size()));
+    const bool has_word = item.find_first_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_[(") != std::string_view::npos;
+    if (has_word && item.find(':') == std::string_view::npos && !item.starts_with("None") && !item.starts_with("newaxis"))
+      return fmt::format("; elements by an array of indices: run take {} INDICES", name);
+    if (comma == std::string_view::npos) break;
+    rest.remove_prefix(comma + 1);
+  }
+  return {};
 }
 
 std::optional<std::string_view> word_hint(std::string_view word) {

@@ -1,8 +1,9 @@
 // What people write who come from another language, or from the rest of NumPy, and what to write here instead: the words in
-// errors. Internal to common/expression.
+// errors, the command line's among them.
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace parcompute::expression {
@@ -20,6 +21,9 @@ std::optional<std::string_view> word_hint(std::string_view word);
 std::optional<std::string_view> attribute_hint(std::string_view word);
 // Of word(...), where there is no such function.
 std::optional<std::string_view> function_hint(std::string_view word);
+// "; elements where a mask is true: run compress": of brackets behind a name that hold what is no index. Empty where there is
+// nothing to say.
+std::string index_hint(std::string_view name, std::string_view view);
 // Of a name that stands for nothing.
 std::optional<std::string_view> name_hint(std::string_view word);
 

@@ -90,6 +90,10 @@ struct Evaluation {
 
 // "sum", "mean", "nanargmax", ...: what `run reduce` may ask for.
 std::vector<std::string> reduction_names();
+// "sqrt", "where", "clip", ...: what else an expression may call, but for the dtypes, which are casts.
+std::vector<std::string> function_names();
+// "pi", "e", ..., "True", "False".
+std::vector<std::string> constant_names();
 
 // Constants and words that stand for no array: an operand must be given for the name to mean one.
 bool is_reserved_name(std::string_view name);
@@ -99,8 +103,10 @@ struct ExpressionOperand {
   ArraySpec spec;
 };
 
-// Parses and types. `dtype` casts the result. Errors are sentences that end in a column.
-Result<Evaluation> compile_expression(std::string_view text, std::span<const ExpressionOperand> operands, std::optional<DType> dtype);
+// Parses and types. `dtype` casts the result. Errors are sentences that tell a column; kNotFound of a name that stands for
+// nothing, with the nearest of the operands', the functions' and the `known` names.
+Result<Evaluation> compile_expression(std::string_view text, std::span<const ExpressionOperand> operands, std::optional<DType> dtype,
+                                      std::span<const std::string> known = {});
 
 // That every register, operand, stage and shape that an evaluation speaks of is there and of the right dtype: what a worker
 // asks before it runs one. `operands` are the arrays behind the inputs.

@@ -85,7 +85,10 @@ class Parser {
     }
     std::size_t letter = 1;
     while (letter < rest.size() && (static_cast<unsigned char>(rest[letter]) & 0xC0) == 0x80) ++letter;
-    return fail_at(here(), fmt::format("unexpected '{}'", rest.substr(0, letter)));
+    const std::string_view found = rest.substr(0, letter);
+    // Names of arrays may hold any letters.
+    if (letter > 1) return fail_at(here(), fmt::format("unexpected '{}' (an array whose name holds other letters than a to z is bound: 'x + 1' x=NAME)", found));
+    return fail_at(here(), fmt::format("unexpected '{}'", found));
   }
 
   NodeId add(Node node) {

@@ -44,7 +44,8 @@ constexpr std::array<ConstantRow, 6> kConstants{{
 
 class Typer {
  public:
-  Typer(const Syntax& syntax, std::span<const ExpressionOperand> operands) : syntax_(syntax), operands_(operands) {}
+  Typer(const Syntax& syntax, std::span<const ExpressionOperand> operands, std::span<const std::string> known)
+      : syntax_(syntax), operands_(operands), known_names_(known) {}
 
   Result<Evaluation> run(std::optional<DType> dtype) {
     // A chain such as a + b + c + ... leans to the left as deep as it is long. Its innermost operation comes first among the
@@ -94,7 +95,7 @@ class Typer {
     for (std::size_t i = 0; i < operands_.size(); ++i) {
       if (operands_[i].name != at.text) continue;
       auto view = apply_view(operands_[i].spec, at.view);
-      if (!view) return fail_at(at.column, fmt::format("'{}' ({}): {},", at.text, format_spec(operands_[i].spec), view.error().message));
+      if (!view) return fail_at(at.column, fmt::format("'{}' ({}): {}{},", at.text, format_spec(operands_[i].spec), view.error().message, index_hint(at.text, at.view)));
       Term term;
       term.kind = Term::Kind::kOperand;
       term.dtype = view->dtype;
@@ -109,22 +110,20 @@ class Typer {
       return Value(Weak(row.value));
     }
     if (at.view.empty() && (at.text == "True" || at.text == "False")) return Value(terms_.constant_of(at.text == "True"));
-    return fail_at(at.column, fmt::format("unknown name '{}'", at.text), at.text, false);
+    return unknown(at.column, fmt::format("unknown name '{}'", at.text), at.text, false);
   }
 
   // With "did you mean".
-  tl::unexpected<Error> fail_at(std::uint32_t column, const std::string& sentence, std::string_view word, bool is_call) const {
-    std::vector<std::string> functions = element_function_names(), values;
+  tl::unexpected<Error> unknown(std::uint32_t column, const std::string& sentence, std::string_view word, bool is_call) const {
+    std::vector<std::string> functions = function_names(), values;
     for (std::string& name : reduction_names()) functions.push_back(std::move(name));
-    for (const char* name : {"clip", "round", "around", "angle", "logical_and", "logical_or", "logical_xor", "logical_not", "degrees", "radians", "deg2rad",
-                             "rad2deg", "astype"})
-      functions.emplace_back(name);
     for (const DTypeInfo& row : kDTypes) functions.emplace_back(row.name);
     for (const ExpressionOperand& operand : operands_) values.push_back(operand.name);
-    for (const ConstantRow& row : kConstants) values.emplace_back(row.name);
-    for (const char* name : {"True", "False"}) values.emplace_back(name);
+    values.insert(values.end(), known_names_.begin(), known_names_.end());
+    for (std::string& name : constant_names()) values.push_back(std::move(name));
     const auto has = [&](const std::vector<std::string>& names) { return std::find(names.begin(), names.end(), word) != names.end(); };
     std::string hint;
+    ErrorCode code = ErrorCode::kInvalidArgument;
     if (const auto told = is_call ? function_hint(word) : name_hint(word)) {
       hint = fmt::format(", {}", *told);
     } else if (is_call && has(values)) {
@@ -132,12 +131,16 @@ class Typer {
     } else if (!is_call && has(functions)) {
       hint = fmt::format(", which is a function: write {}(...)", word);
     } else {
-      // What a name stands for is more often meant to be an array than a function.
-      if (!is_call) functions.insert(functions.begin(), values.begin(), values.end());
-      hint = suggestion(word, functions);
+      if (!is_call) {
+        // What a name stands for is more often meant to be an array than a function, and 'e' is near to too much.
+        code = ErrorCode::kNotFound;
+        functions.insert(functions.begin(), values.begin(), values.end());
+        std::erase(functions, "e");
+      }
+      if (word.size() > 1) hint = suggestion(word, functions);
       if (hint.starts_with(';')) hint[0] = ',';
     }
-    return fail(ErrorCode::kInvalidArgument, fmt::format("{} at column {}{}", sentence, column, hint));
+    return fail(code, fmt::format("{} at column {}{}", sentence, column, hint));
   }
   static tl::unexpected<Error> fail_at(std::uint32_t column, std::string_view sentence) { return parcompute::fail_at(column, sentence); }
 
@@ -314,7 +317,7 @@ class Typer {
       const auto x = rules.as((*values)[0], info(*common).kind == Kind::kFloat ? *common : DType::kFloat64);
       return x ? value_of(rules.element(Op::kMultiply, {*x, Weak(factor)}, fmt::format("'{}'", at.text))) : fail(x.error());
     }
-    return fail_at(at.column, fmt::format("unknown function '{}'", at.text), at.text, true);
+    return unknown(at.column, fmt::format("unknown function '{}'", at.text), at.text, true);
   }
 
   // ---- reductions
@@ -328,6 +331,16 @@ class Typer {
     return static_cast<std::int64_t>(*whole);
   }
 
+  // min(x, y), as in other languages.
+  static bool is_extreme(const Node& at) { return at.text == "min" || at.text == "max"; }
+  tl::unexpected<Error> compares_two(const Node& at) const {
+    const auto written = [&](std::size_t i, const char* otherwise) {
+      const Node& argument = node(at.arguments[i].value);
+      return argument.kind == Node::Kind::kInteger ? fmt::format("{}", argument.magnitude) : argument.kind == Node::Kind::kName ? argument.text + argument.view : otherwise;
+    };
+    return fail_at(at.column, fmt::format("'{0}' reduces one array over axes that are whole numbers; '{0}imum({1}, {2})' compares two", at.text, written(0, "x"), written(1, "y")));
+  }
+
   Result<void> read_axes(NodeId id, ReductionCall& call, const Node& at) {
     if (is_none(id)) {
       call.axes.reset();
@@ -337,9 +350,7 @@ class Typer {
     const auto add = [&](NodeId axis) -> Result<void> {
       const auto number = whole_number(axis, "an axis");
       if (!number) {
-        // min(x, y), as in other languages.
-        if (at.text == "min" || at.text == "max")
-          return fail_at(at.column, fmt::format("'{0}' reduces one array over axes that are whole numbers; '{0}imum(x, y)' compares two", at.text));
+        if (is_extreme(at)) return compares_two(at);
         return fail(number.error());
       }
       axes.push_back(*number);
@@ -369,8 +380,10 @@ class Typer {
     if (!term) return fail(term.error());
     ReductionCall call;
     call.x = *term;
-    if (const auto axis = bound->others[0])
+    if (const auto axis = bound->others[0]) {
+      if (is_extreme(at) && std::holds_alternative<Weak>(*x)) return compares_two(at);
       if (auto ok = read_axes(*axis, call, at); !ok) return fail(ok.error());
+    }
     if (const auto keepdims = bound->others[1]) {
       const Node& word = node(*keepdims);
       if (word.kind != Node::Kind::kName || (word.text != "True" && word.text != "False")) return fail_at(word.column, "keepdims is True or False");
@@ -389,6 +402,7 @@ class Typer {
 
   const Syntax& syntax_;
   std::span<const ExpressionOperand> operands_;
+  std::span<const std::string> known_names_;
   Terms terms_;
   std::vector<std::optional<Value>> known_;  // by node
 };
@@ -401,10 +415,26 @@ bool is_reserved_name(std::string_view name) {
   return name == "True" || name == "False" || name == "None" || dtype_from_name(name).has_value();
 }
 
-Result<Evaluation> compile_expression(std::string_view text, std::span<const ExpressionOperand> operands, std::optional<DType> dtype) {
+std::vector<std::string> function_names() {
+  std::vector<std::string> names = element_function_names();
+  for (const char* name : {"clip", "round", "around", "angle", "logical_and", "logical_or", "logical_xor", "logical_not", "degrees", "radians", "deg2rad", "rad2deg",
+                           "astype"})
+    names.emplace_back(name);
+  return names;
+}
+
+std::vector<std::string> constant_names() {
+  std::vector<std::string> names;
+  for (const ConstantRow& row : kConstants) names.emplace_back(row.name);
+  names.insert(names.end(), {"True", "False"});
+  return names;
+}
+
+Result<Evaluation> compile_expression(std::string_view text, std::span<const ExpressionOperand> operands, std::optional<DType> dtype,
+                                      std::span<const std::string> known) {
   const auto syntax = parse_expression(text);
   if (!syntax) return fail(syntax.error());
-  return Typer(*syntax, operands).run(dtype);
+  return Typer(*syntax, operands, known).run(dtype);
 }
 
 }  // namespace parcompute

@@ -187,10 +187,22 @@ bool fits(Integer x, DType dtype) {
   });
 }
 
+namespace {
+
+std::string range_text(DType dtype) {
+  return visit_dtype(dtype, [](auto zero) -> std::string {
+    using T = decltype(zero);
+    if constexpr (std::is_integral_v<T>) return fmt::format("{} to {}", +std::numeric_limits<T>::min(), +std::numeric_limits<T>::max());
+    else return "any";
+  });
+}
+
+}  // namespace
+
 Result<ElementBytes> element_of(const Weak& x, DType dtype) {
   ElementBytes bytes{};
   if (const auto* integer = std::get_if<Integer>(&x); integer != nullptr && !fits(*integer, dtype))
-    return fail(ErrorCode::kInvalidArgument, fmt::format("a whole number does not fit {}", name(dtype)));
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{} does not fit {}, which holds {},", *integer, name(dtype), range_text(dtype)));
   visit_dtype(dtype, [&](auto zero) {
     using T = decltype(zero);
     if constexpr (std::is_same_v<T, std::complex<float>>) store(bytes, std::complex<float>(complex_of(x)));

@@ -82,6 +82,17 @@ TEST_F(Jobs, LeaveTheirResultsUnderTheNameAskedFor) {
   EXPECT_EQ(connect().find("total").view<const std::int64_t>()[0], 45);
 }
 
+TEST_F(Jobs, ExpressionsWhoseNamesAreNotCertainAreRefused) {
+  auto session = connect();
+  auto a = session.create("a", DType::kFloat64, {4});
+  EXPECT_NO_THROW(session.submit(session.evaluate("a * e")).wait());
+  auto e = session.create("e", DType::kFloat64, {4});
+  expect_failure([&] { session.evaluate("a * e"); }, ErrorCode::kInvalidArgument, {"'e' is the constant and an array's name: bind it, e=e"});
+  EXPECT_NO_THROW(session.submit(session.evaluate("a * e", {{"e", e}})).wait());
+  expect_failure([&] { session.evaluate("a + 1", {{"A", e}}); }, ErrorCode::kInvalidArgument, {"'A' is bound, but the expression does not use it"});
+  expect_failure([&] { session.evaluate("a + nosuch"); }, ErrorCode::kNotFound, {"'nosuch' at column 5"});
+}
+
 TEST_F(Jobs, RefuseOperandsThatDoNotFit) {
   auto session = connect();
   auto a = session.create("a", DType::kFloat64, {4, 5});

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -378,11 +379,84 @@ class CommandLine(unittest.TestCase):
         self.refused(66, ["'x'", "'y'"], "rm", "x", "a", "y", "-q")
         self.refused(66, ["'a'"], "show", "a")
 
+    def test_names_that_may_mean_something_else_are_refused(self):
+        x = self.imported("x", np.arange(4.0))
+        self.imported("n1", np.arange(4.0))
+        np.testing.assert_array_equal(self.answer("run", "expr", "x * e + pi"), x * np.e + np.pi)
+        e = self.imported("e", np.array([5.0, 6, 7, 8]))
+        self.refused(64, ["'e' is the constant and an array's name: bind it, e=e"], "run", "expr", "x * e")
+        np.testing.assert_array_equal(self.answer("run", "expr", "x * e", "e=e"), x * e)
+        np.testing.assert_array_equal(self.answer("run", "expr", "sum(x, keepdims=True) * pi"), [x.sum() * np.pi])
+        self.refused(64, ["'N1' is bound, but the expression does not use it; did you mean 'n1'?"], "run", "expr", "n1 + 1", "N1=x")
+        self.refused(64, ["'z' is bound"], "run", "expr", "x + 1", "x=x", "z=n1")
+        self.client("rm", "e")
+
+    def test_unknown_names_lead_to_those_there_are(self):
+        self.imported("density", np.arange(4.0))
+        self.imported("n1", np.arange(4.0))
+        self.imported("run-7", np.arange(4.0))
+        self.refused(66, ["'denisty' at column 5", "did you mean 'density'?"], "run", "expr", "2 * denisty")
+        self.refused(66, ["did you mean 'n1'?"], "run", "expr", "N1 + 1")
+        self.refused(66, ["did you mean 'dens'?"], "run", "expr", "dnes + 1 * dens", "dens=density")
+        self.refused(66, ["an array is named 'run-7'", "bind it, r=run-7, and write r"], "run", "expr", "run-7 + 1")
+        self.refused(64, ["'é'", "is bound"], "run", "expr", "é + 1")
+        self.refused(65, ["is no dtype"], "run", "expr", "density.astype(flaot32)")
+        self.refused(65, ["write sum(...)"], "run", "expr", "1 + sum")
+        done = self.run_client("run", "expr", "q + 1")
+        self.assertEqual(done.returncode, 66)
+        self.assertNotIn("did you mean", done.stderr)
+
+    def test_what_is_no_view_is_answered_with_what_to_write(self):
+        self.imported("m", np.arange(6.0).reshape(2, 3))
+        self.refused(66, ["'.ravel()' is no view: write .reshape(-1)"], "show", "m.ravel()")
+        self.refused(66, ["'.T()' is no view: write .T"], "show", "m.T()")
+        self.refused(66, ["'.squeeze()'", "write [0]"], "show", "m.squeeze()")
+        self.refused(66, ["'.astype(float32)'", "array copy"], "show", "m.astype(float32)")
+        self.refused(66, ["'.ravel()'", "write .reshape(-1)"], "show", "m.T.ravel()")
+        self.refused(66, ["'.sum()'", "run reduce sum 'm'"], "show", "m.sum()")
+        self.refused(65, ["'.sum()'", "run reduce sum 'm[:, 0]'"], "show", "m[:, 0].sum()")
+        self.refused(65, ["'.flatten()'", "write .reshape(-1)"], "show", "m[1:].T.flatten()")
+        self.refused(66, ["run expr 'm.clip(0.5)'"], "show", "m.clip(0.5)")
+        self.refused(66, ["write 'm[0]'"], "show", "m [0]")
+        self.refused(65, ["run compress m MASK"], "show", "m[m>0]")
+        self.refused(65, ["run take m INDICES"], "show", "m[idx]")
+        self.refused(65, ["run compress m MASK"], "run", "expr", "m[m>0]")
+        self.refused(66, ["'[0,1]' is no array", "array arange"], "run", "take", "m", "[0,1]")
+        self.refused(66, ["'0,1' is no array"], "run", "take", "m", "0,1")
+        self.refused(66, ["'m>0' is no array", "run expr 'm>0' --out NAME"], "run", "compress", "m", "m>0")
+        self.refused(66, ["there is no array 'nosuch'", "array list"], "show", "nosuch")
+
+    def test_results_do_not_go_to_names_that_look_like_other_files(self):
+        self.imported("x", np.arange(4.0))
+        for name in ("foo.txt", "foo.csv", "foo.png", "foo.npz"):
+            self.refused(64, [f"'{name}' names no file here: write '{name}.npy'"], "run", "expr", "x + 1", "--out", name)
+        self.client("run", "expr", "x + 1", "--out", "run.7")
+        self.assertIn(", 'm.png': ", self.run_client("run", "mandelbrot", "--size", "9x9", "--max-iter", "9", "--out", "c", "--png", "m.png").stderr)
+        self.refused(64, ["'m.jpg' does not end in .png"], "run", "mandelbrot", "--size", "9x9", "--max-iter", "9", "--png", "m.jpg")
+        self.imported("i", np.arange(4))
+        self.refused(65, ["cast it with --dtype int64"], "run", "expr", "x * 0.5", "--into", "i")
+
+    def test_negative_numbers_are_no_flags(self):
+        for words, numbers in ((("-.5", ".5", ".25"), np.arange(-0.5, 0.5, 0.25)), (("-1e-1", ".5", ".25"), np.arange(-0.1, 0.5, 0.25)), (("-5", "-2"), np.arange(-5, -2))):
+            self.client("arange", "n", *words)
+            np.testing.assert_array_equal(self.exported("n"), numbers)
+            self.client("rm", "n")
+
+    def test_the_manual_lists_what_expressions_know(self):
+        help = self.client("run", "expr", "--help")
+        manual = (pathlib.Path(__file__).parents[2] / "deploy" / "man" / "parcompute-client.1").read_text()
+        manual = manual[manual.index(".SH EXPRESSIONS") : manual.index(".SH EXIT STATUS")]
+        known = set(re.findall(r"\w+", manual))
+        names = [line.split() for line in help[help.index("\nFunctions:") : help.index("\nOperators:")].splitlines() if line.startswith("  ")]
+        names = [name for line in names for name in line]
+        self.assertGreater(len(names), 130)
+        self.assertEqual([name for name in names if name not in known], [])
+
     def test_commands_that_compute_refuse_what_makes_no_sense(self):
         self.imported("a", np.arange(12.0).reshape(3, 4))
         self.imported("n", np.arange(12).reshape(3, 4))
         self.save("f.npy", np.zeros((3, 4)))
-        self.refused(65, ["'nosuch'"], "run", "expr", "a + nosuch")
+        self.refused(66, ["unknown name 'nosuch' at column 5", "array list"], "run", "expr", "a + nosuch")
         self.refused(66, ["'nosuch'"], "run", "expr", "a + b", "b=nosuch")
         self.refused(66, ["'nosuch'"], "run", "expr", "a + 1", "--into", "nosuch")
         self.refused(65, ["3x4", "4x3"], "run", "expr", "a + b", "b=a.T")

@@ -119,6 +119,12 @@ TEST(CliParse, NegativeNumbersAreValuesNotFlags) {
   invocation("run reduce sum a --axis -1,-2");
   invocation("run random uniform --shape 3 --low -1 --high -.5");
   invocation("run histogram a --range -1,1");
+  for (const char* line : {"array arange n -.5 .5 .25", "array linspace n -inf .5 3", "array linspace --no-endpoint n -1e-3 -.5j --dtype complex64", "array arange n -1+2j -nan",
+                           "array arange n -5 -.5 -- 1"})
+    EXPECT_EQ(invocation(line).command->group, "array") << line;
+  EXPECT_TRUE(invocation("array arange n -.5 .5 --json").flags.json);
+  EXPECT_THAT(refusal("array arange n -.5x 1"), HasSubstr("unknown flag '-.5x'"));
+  EXPECT_THAT(refusal("array info -.5 -inf"), HasSubstr("'-inf' is one word too many"));
 }
 
 TEST(CliParse, AnExpressionMayBeginWithASign) {
@@ -180,6 +186,25 @@ TEST(CliParse, UnknownCommandsNameTheNearest) {
   EXPECT_EQ(refusal("run matmull a b"), "unknown operation 'matmull'; did you mean 'matmul'?");
   EXPECT_EQ(refusal("job frobnicate"),
             "unknown job command 'frobnicate'; there are list, show, wait, cancel");
+}
+
+TEST(CliParse, WordsFromElsewhereLeadToTheirCommands) {
+  EXPECT_EQ(refusal("run sum x"), "unknown operation 'sum'; did you mean 'run reduce sum'?");
+  EXPECT_EQ(refusal("run min x"), "unknown operation 'min'; did you mean 'run reduce min'?");
+  EXPECT_EQ(refusal("run add x y"), "unknown operation 'add'; 'add' is a function of expressions: run expr 'add(...)'");
+  EXPECT_EQ(refusal("run median x"), "unknown operation 'median'; did you mean 'run percentile'?");
+  EXPECT_EQ(refusal("run zeros x"), "unknown operation 'zeros'; did you mean 'array create'?");
+  EXPECT_EQ(refusal("array ls"), "unknown array command 'ls'; did you mean 'array list'?");
+  EXPECT_EQ(refusal("ls"), "unknown command 'ls'; did you mean 'array list'?");
+  EXPECT_THAT(refusal("rename a b"), HasSubstr("'array copy' makes another"));
+  EXPECT_THAT(refusal("run reduce median x"), HasSubstr("did you mean 'run percentile'?"));
+}
+
+TEST(CliTable, HelpOfExpressionsAndReductionsListsWhatTheyTake) {
+  const std::string expr = help_of(*invocation("run expr 1").command), reduce = help_of(*invocation("run reduce sum a").command);
+  for (const char* word : {" sqrt ", " where", " clip ", " nanargmax", " float32 ", " complex128", " pi ", " >> "}) EXPECT_THAT(expr, HasSubstr(word));
+  EXPECT_THAT(expr, HasSubstr("EXPRESSIONS in man parcompute-client"));
+  for (const char* word : {" sum ", " nanstd ", " count_nonzero"}) EXPECT_THAT(reduce, HasSubstr(word));
 }
 
 TEST(CliParse, UnknownFlagsNameTheNearest) {

@@ -93,7 +93,7 @@ TEST(ExpressionSyntax, ErrorsPointAtColumns) {
   EXPECT_EQ(tree("a +"), "the expression ends too early at column 4");
   EXPECT_EQ(tree("a b"), "unexpected 'b' at column 3");
   EXPECT_EQ(tree("a $ b"), "unexpected '$' at column 3");
-  EXPECT_EQ(tree("a + é"), "unexpected 'é' at column 5");
+  EXPECT_EQ(tree("a + é"), "unexpected 'é' (an array whose name holds other letters than a to z is bound: 'x + 1' x=NAME) at column 5");
   EXPECT_EQ(tree("(a"), "a '(' is never closed; it is at column 1");
   EXPECT_EQ(tree("a + sum(b, axis=0"), "a '(' is never closed; it is at column 8");
   EXPECT_EQ(tree("a[1:"), "a '[' is never closed; it is at column 2");
@@ -169,6 +169,30 @@ TEST(Expression, SaysWhichNameIsUnknown) {
   EXPECT_EQ(meaning("pi[0]"), "'pi' is one number, of which there is no '[0]', at column 1");
 }
 
+TEST(Expression, NamesOfOneLetterAreNotGuessed) {
+  EXPECT_EQ(meaning("x + 1"), "unknown name 'x' at column 1");
+  EXPECT_EQ(meaning("1 + ee"), "unknown name 'ee' at column 5");
+  EXPECT_EQ(meaning("q(a)"), "unknown function 'q' at column 1");
+}
+
+TEST(Expression, SuggestionsKnowWhatElseThereIs) {
+  const std::vector<std::string> known{"density", "n1"};
+  const auto error = [&](std::string_view text) { return compile_expression(text, operands(), std::nullopt, known).error(); };
+  EXPECT_EQ(error("denisty * 2").message, "unknown name 'denisty' at column 1, did you mean 'density'?");
+  EXPECT_EQ(error("N1 + 1").message, "unknown name 'N1' at column 1, did you mean 'n1'?");
+  EXPECT_EQ(error("N1 + 1").code, ErrorCode::kNotFound);
+  EXPECT_EQ(error("None + 1").code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error("sum + 1").code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error("sni(a)").code, ErrorCode::kInvalidArgument);
+}
+
+TEST(Expression, BracketsTakeNoMasksAndNoIndices) {
+  EXPECT_THAT(meaning("a[a>0]"), HasSubstr("'a>0' is no index: write a whole number, start:stop:step, ... or None; elements where a mask is true: run compress a MASK, at column 1"));
+  EXPECT_THAT(meaning("a[i]"), HasSubstr("; elements by an array of indices: run take a INDICES, at column 1"));
+  EXPECT_THAT(meaning("2 * b[argmax(b)]"), HasSubstr("; elements by an array of indices: run take b INDICES, at column 5"));
+  EXPECT_THAT(meaning("a[None, 9]"), ::testing::Not(HasSubstr("run take")));
+}
+
 TEST(Expression, SaysWhatCannotBe) {
   EXPECT_EQ(meaning("-t"), "'-' takes no bool (write ~x to negate a truth) at column 1");
   EXPECT_EQ(meaning("t - t"), "'-' takes no two bools (write x ^ y) at column 3");
@@ -176,7 +200,7 @@ TEST(Expression, SaysWhatCannotBe) {
   EXPECT_EQ(meaning("z // 2"), "'//' takes signed integers, unsigned integers, floats, not complex64, at column 3");
   EXPECT_EQ(meaning("floor(z)"), "'floor' takes floats, not complex64, at column 1");
   EXPECT_EQ(meaning("degrees(z)"), "'degrees' takes real numbers, not complex64, at column 1");
-  EXPECT_EQ(meaning("i + 300"), "a whole number does not fit int8 at column 3");
+  EXPECT_EQ(meaning("i + 300"), "300 does not fit int8, which holds -128 to 127, at column 3");
   EXPECT_EQ(meaning("i ** -1"), "integers to negative integer powers have no integer result (write a float exponent) at column 3");
   EXPECT_EQ(meaning("1 / 0"), "a number is divided by zero at column 3");
   EXPECT_EQ(meaning("1 % 0.0"), "a number is divided by zero at column 3");
@@ -274,7 +298,9 @@ TEST(Expression, SaysWhatReductionsTake) {
   EXPECT_EQ(meaning("sum(a, axis=(0, -2))"), "axis -2 is given twice at column 1");
   EXPECT_EQ(meaning("sum(a, axis=a)"), "an axis is a whole number at column 13");
   EXPECT_EQ(meaning("sum(a, axis=0.5)"), "an axis is a whole number at column 13");
-  EXPECT_EQ(meaning("max(a, b)"), "'max' reduces one array over axes that are whole numbers; 'maximum(x, y)' compares two at column 1");
+  EXPECT_EQ(meaning("max(a, b)"), "'max' reduces one array over axes that are whole numbers; 'maximum(a, b)' compares two at column 1");
+  EXPECT_EQ(meaning("min(3, 0)"), "'min' reduces one array over axes that are whole numbers; 'minimum(3, 0)' compares two at column 1");
+  EXPECT_EQ(meaning("max(a * 2, b)"), "'max' reduces one array over axes that are whole numbers; 'maximum(x, b)' compares two at column 1");
   EXPECT_EQ(meaning("sum(a, keepdims=1)"), "keepdims is True or False at column 17");
   EXPECT_EQ(meaning("sum(a, ddof=1)"), "'sum' takes no argument 'ddof' (axis and keepdims are there) at column 13");
   EXPECT_EQ(meaning("var(a, ddof=a)"), "ddof is a number at column 13");
@@ -290,7 +316,7 @@ TEST(Expression, SaysWhatReductionsTake) {
 TEST(Expression, NumbersGrowOnlySoFar) {
   EXPECT_EQ(meaning("2 ** 63"), "uint64, ()");
   EXPECT_EQ(meaning("2 ** 64 - 2 ** 63"), "uint64, ()");
-  EXPECT_EQ(meaning("2 ** 64"), "a whole number does not fit uint64 at column 3");
+  EXPECT_EQ(meaning("2 ** 64"), "18446744073709551616 does not fit uint64, which holds 0 to 18446744073709551615, at column 3");
   for (const char* text : {"2 ** 200", "(2 ** 99) ** 2", "(-(2 ** 99)) ** 9223372036854775807", "2 ** 99 * 2 ** 99", "1 << 200", "(2 ** 99) << 60", "9 ** 9 ** 9"})
     EXPECT_THAT(meaning(text), HasSubstr("a whole number grows beyond 64 bits at column")) << text;
   EXPECT_EQ(meaning("1 ** 9223372036854775807 + (-1) ** 9223372036854775807 + 0 ** 18446744073709551615"), "int64, ()");
