@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "common/base/checked.h"
+#include "common/expression/syntax.h"
 #include "common/operation/plans.h"
 
 namespace parcompute {
@@ -105,7 +106,11 @@ Result<EvaluatePlan> make_evaluate_plan(const wire::Evaluate& message, std::span
     if (!dtype) return fail(ErrorCode::kInvalidArgument, fmt::format("{} is no dtype number", message.dtype()));
   }
   auto evaluation = compile_expression(message.expression(), operands, dtype);
-  if (!evaluation) return fail(evaluation.error().code, evaluation.error().message + format_operands(message, inputs));
+  if (!evaluation) {
+    // A text that cannot be read has nothing to do with its operands.
+    const bool is_about_operands = evaluation.error().code == ErrorCode::kInvalidArgument && parse_expression(message.expression());
+    return fail(evaluation.error().code, evaluation.error().message + (is_about_operands ? format_operands(message, inputs) : ""));
+  }
 
   EvaluatePlan plan;
   plan.evaluation = *std::move(evaluation);
