@@ -42,7 +42,7 @@ struct OperationWriter {
   void operator()(const Reduce& reduce) const {
     wire::Evaluate& wanted = *message.mutable_operation()->mutable_evaluate();
     wanted.set_expression(reduce.axis ? fmt::format("{}(a, axis={})", function_of(reduce.op), *reduce.axis) : fmt::format("{}(a)", function_of(reduce.op)));
-    wanted.add_names("a");
+    wanted.add_names()->push_back('a');  // g++ 12 takes add_names("a") for an overflow
     add_input(reduce.a);
   }
   void operator()(const Matmul& matmul) const {
