@@ -61,13 +61,7 @@ Answer expr(const Context& context, const ExprFlags& args) {
   }
   Evaluate evaluate = blaming_the_command_line([&] { return session.evaluate(args.expression, std::move(operands)); });
   evaluate.dtype = args.dtype;
-  try {
-    return run_job(context, session, evaluate, args, plain_ending(args.expression, args));
-  } catch (const Failure& failure) {
-    const bool is_cast = failure.code() == ErrorCode::kInvalidArgument && std::string_view(failure.what()).ends_with("cast it");
-    if (!is_cast || args.into.empty() || args.dtype) throw;
-    throw Failure(failure.code(), fmt::format("{} with --dtype {}", failure.what(), name(operand(session, args.into).dtype())));
-  }
+  return run_job(context, session, evaluate, args, plain_ending(args.expression, args));
 }
 
 // ---- reduce

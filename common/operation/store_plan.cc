@@ -77,7 +77,7 @@ Result<void> redirect(Plan& plan, std::string_view operation, const OperandInfo&
   if (plan.answers_length) return refuse("how long it is shows at the end: let it be a new array");
   auto stretched = broadcast_to(without_leading_ones(*plan.output, into.spec.ndim()), into.spec.shape);
   if (!stretched) return refuse("its shape does not stretch to the other's");
-  if (!casts_within_kind(plan.output->dtype, into.spec.dtype)) return refuse(fmt::format("{} does not become {} without being asked to: cast it", name(plan.output->dtype), name(into.spec.dtype)));
+  if (!casts_within_kind(plan.output->dtype, into.spec.dtype)) return refuse(fmt::format("{0} does not become {1} without being asked to: cast it, in an expression by {1}(...) or --dtype {1}", name(plan.output->dtype), name(into.spec.dtype)));
   if (may_repeat_elements(into.spec)) return refuse("several elements of the view lie in the same place");
 
   const bool overlaps = std::any_of(inputs.begin(), inputs.end(), [&](const OperandInfo& input) { return may_overlap(input, into); });

@@ -38,8 +38,14 @@ Result<void> check_array_name(std::string_view name) {
   if (name.size() > kMaxNameBytes) return refuse(fmt::format("it has {} bytes, at most {} are allowed", name.size(), kMaxNameBytes));
   if (name.find('/') != name.npos || name.ends_with(".npy")) return refuse("a '/' or a final '.npy' mean a file");
   if (std::any_of(name.begin(), name.end(), is_control)) return refuse("it holds control characters");
+  return {};
+}
+
+Result<void> check_new_array_name(std::string_view name) {
+  if (auto ok = check_array_name(name); !ok) return ok;
   if (const NameAndView parts = split_view(name); !parts.view.empty())
-    return refuse(fmt::format("it reads as a view of '{}'; 'parcompute-client run ... --into' writes to views", parts.name));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("'{}' cannot name an array: it reads as a view of '{}'; 'parcompute-client run ... --into' writes to views", name, parts.name));
   return {};
 }
 

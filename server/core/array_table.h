@@ -74,9 +74,10 @@ struct MemoryAccount {
   }
 };
 
-// Names are 1 to kMaxNameBytes bytes without '/', control characters and a '.npy' at the end: those are files. None reads as a
-// view ("a[0]", "a.T"): nobody could ask for it.
+// Names are 1 to kMaxNameBytes bytes without '/', control characters and a '.npy' at the end: those are files.
 Result<void> check_array_name(std::string_view name);
+// Nor may a new one read as a view ("a[0]", "a.T"), which nobody could ask for. Arrays that have such a name keep it.
+Result<void> check_new_array_name(std::string_view name);
 
 class ArrayTable {
  public:

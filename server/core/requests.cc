@@ -232,7 +232,7 @@ Result<void> Requests::attach_array(const Call& call) {
     return fail(ErrorCode::kBadData, fmt::format("'{}' cannot be attached writable: its data begin at byte {}, which is not aligned for {}; import it instead, which copies them",
                                                  path, attach.data_offset(), name(spec->dtype)));
   if (!attach.name().empty()) {
-    if (auto ok = check_array_name(attach.name()); !ok) return ok;
+    if (auto ok = check_new_array_name(attach.name()); !ok) return ok;
     if (auto ok = state_.arrays.check_free(attach.name()); !ok) return ok;
   }
   // Jobs take turns by array: two arrays over one file, of which one may be written, would know nothing of each other.

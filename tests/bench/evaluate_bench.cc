@@ -59,65 +59,53 @@ void set_rate(benchmark::State& state, double bytes) {
   state.counters["GB/s"] = benchmark::Counter(bytes * static_cast<double>(state.iterations()) / 1e9, benchmark::Counter::kIsRate);
 }
 
+// A job of operands a and, of two, b, with the memory that it needs.
+struct Job {
+  Job(std::string_view expression, const ArraySpec& spec, int count) {
+    operation.mutable_evaluate()->set_expression(std::string(expression));
+    for (int i = 0; i < count; ++i) {
+      const std::string name(1, static_cast<char>('a' + i));
+      operation.mutable_evaluate()->add_names(name);
+      inputs.push_back({spec, name, bytes_of(i).data(), -1, 0});
+      operands.push_back({spec, name});
+    }
+    plan = *plan_operation(operation, operands);
+    output = Buffer(byte_count(*plan.output));
+    scratch = Buffer(plan.scratch_bytes);
+  }
+  void run(benchmark::State& state) {
+    const auto kernel = testing::kernel_row(operation.kind_case())
+                            .make(KernelJob{operation, plan, inputs, {{*plan.output, "out", output.data(), -1, 0}}, {scratch.data(), scratch.size()}});
+    ScalarBytes scalar{};
+    for (std::size_t phase = 0; phase < plan.phases.size(); ++phase)
+      if (const auto ok = kernel->run(phase, {0, plan.phases[phase].blocks}, scalar); !ok) state.SkipWithError(ok.error().message.c_str());
+  }
+
+  wire::Operation operation;
+  std::vector<View> inputs;
+  std::vector<OperandInfo> operands;
+  Plan plan;
+  Buffer output, scratch;
+};
+
 void run(benchmark::State& state, const Case& wanted) {
   fill(wanted.dtype);
-  wire::Operation operation;
-  operation.mutable_evaluate()->set_expression(wanted.expression);
   const ArraySpec spec = *make_spec(wanted.dtype, wanted.shape);
-  std::vector<View> inputs;
-  for (int i = 0; i < wanted.operands; ++i) {
-    operation.mutable_evaluate()->add_names(i == 0 ? "a" : "b");
-    inputs.push_back({spec, i == 0 ? "a" : "b", bytes_of(i).data(), -1, 0});
-  }
-  std::vector<OperandInfo> operands;
-  for (const View& input : inputs) operands.push_back({input.spec, input.label});
-  const Plan plan = *plan_operation(operation, operands);
-  Buffer output(byte_count(*plan.output)), scratch(plan.scratch_bytes);
-  const std::vector<View> outputs{{*plan.output, "out", output.data(), -1, 0}};
-  for (auto _ : state) {
-    const auto kernel = testing::kernel_row(operation.kind_case()).make(KernelJob{operation, plan, inputs, outputs, {scratch.data(), scratch.size()}});
-    ScalarBytes scalar{};
-    for (std::size_t phase = 0; phase < plan.phases.size(); ++phase) {
-      const auto ok = kernel->run(phase, {0, plan.phases[phase].blocks}, scalar);
-      if (!ok) state.SkipWithError(ok.error().message.c_str());
-    }
-  }
-  set_rate(state, static_cast<double>(plan.bytes_read + (element_count(*plan.output) > 1'000'000 ? plan.bytes_written : 0)));
+  Job job(wanted.expression, spec, wanted.operands);
+  for (auto _ : state) job.run(state);
+  set_rate(state, static_cast<double>(job.plan.bytes_read + (element_count(*job.plan.output) > 1'000'000 ? job.plan.bytes_written : 0)));
   const double elements = static_cast<double>(element_count(spec));
   state.counters["ns/element"] = benchmark::Counter(elements * static_cast<double>(state.iterations()) / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 // What an expression costs before it computes: the plan, which the coordinator and each worker make; the kernel.
 void plan_alone(benchmark::State& state, const std::string& expression) {
-  wire::Operation operation;
-  operation.mutable_evaluate()->set_expression(expression);
-  std::vector<OperandInfo> operands;
-  for (const char* name : {"a", "b"}) {
-    operation.mutable_evaluate()->add_names(name);
-    operands.push_back({*make_spec(DType::kFloat64, {8}), name});
-  }
-  for (auto _ : state) benchmark::DoNotOptimize(plan_operation(operation, operands));
+  const Job job(expression, *make_spec(DType::kFloat64, {8}), 2);
+  for (auto _ : state) benchmark::DoNotOptimize(plan_operation(job.operation, job.operands));
 }
-
 void kernel_alone(benchmark::State& state, const std::string& expression) {
-  wire::Operation operation;
-  operation.mutable_evaluate()->set_expression(expression);
-  const ArraySpec spec = *make_spec(DType::kFloat64, {8});
-  std::vector<View> inputs;
-  std::vector<OperandInfo> operands;
-  for (const char* name : {"a", "b"}) {
-    operation.mutable_evaluate()->add_names(name);
-    inputs.push_back({spec, name, bytes_of(0).data(), -1, 0});
-    operands.push_back({spec, name});
-  }
-  const Plan plan = *plan_operation(operation, operands);
-  Buffer output(byte_count(*plan.output)), scratch(plan.scratch_bytes);
-  const std::vector<View> outputs{{*plan.output, "out", output.data(), -1, 0}};
-  for (auto _ : state) {
-    const auto kernel = testing::kernel_row(operation.kind_case()).make(KernelJob{operation, plan, inputs, outputs, {scratch.data(), scratch.size()}});
-    ScalarBytes scalar{};
-    for (std::size_t phase = 0; phase < plan.phases.size(); ++phase) (void)kernel->run(phase, {0, plan.phases[phase].blocks}, scalar);
-  }
+  Job job(expression, *make_spec(DType::kFloat64, {8}), 2);
+  for (auto _ : state) job.run(state);
 }
 
 [[gnu::target("avx2")]] std::uint64_t read_all(const std::uint64_t* words, std::size_t count) {

@@ -2,9 +2,12 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstring>
+#include <span>
 
 #include <gmock/gmock.h>
 
+#include "common/shm/segment_header.h"
 #include "tests/support/npy_bytes.h"
 #include "tests/support/reference.h"
 #include "tests/support/server_fixture.h"
@@ -188,6 +191,24 @@ TEST_F(ServerDeath, WithAForeignOrBrokenSegmentAmongItsOwnIsSurvivedByTheNext) {
   EXPECT_EQ(session.list().size(), 1u);
   EXPECT_EQ(session.find("a").size(), 5u);
   EXPECT_EQ(segments().size(), 1u);
+}
+
+// Names are taken more strictly than they once were: what has one keeps it.
+TEST_F(ServerDeath, LeavesArraysWhoseNamesNoNewOneMayHave) {
+  connect().create_arange("a", DType::kInt64, {5});
+  kill_server();
+  ASSERT_EQ(segments().size(), 1u);
+  const std::string path = "/dev/shm/" + segments().front();
+  std::string bytes = read_file(path);
+  auto header = *decode_segment_header(std::as_bytes(std::span(bytes).first(kSegmentHeaderBytes)), path, bytes.size());
+  header.name = "x[1]";
+  const SegmentHeaderPage page = encode_segment_header(header);
+  std::memcpy(bytes.data(), page.data(), page.size());
+  write_file(path, bytes);
+  start_lasting();
+  auto session = connect();
+  EXPECT_EQ(session.find("x[1]").view<const std::int64_t>()[4], 4);
+  expect_failure([&] { session.create("y[1]", DType::kInt64, {5}); }, ErrorCode::kInvalidArgument, {"reads as a view of 'y'"});
 }
 
 TEST_F(ServerDeath, EndsAttachedArraysButNotTheirFiles) {

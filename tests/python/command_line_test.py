@@ -434,7 +434,7 @@ class CommandLine(unittest.TestCase):
         self.assertIn(", 'm.png': ", self.run_client("run", "mandelbrot", "--size", "9x9", "--max-iter", "9", "--out", "c", "--png", "m.png").stderr)
         self.refused(64, ["'m.jpg' does not end in .png"], "run", "mandelbrot", "--size", "9x9", "--max-iter", "9", "--png", "m.jpg")
         self.imported("i", np.arange(4))
-        self.refused(65, ["cast it with --dtype int64"], "run", "expr", "x * 0.5", "--into", "i")
+        self.refused(65, ["cast it", "int64(...)", "--dtype int64"], "run", "expr", "x * 0.5", "--into", "i")
 
     def test_negative_numbers_are_no_flags(self):
         for words, numbers in ((("-.5", ".5", ".25"), np.arange(-0.5, 0.5, 0.25)), (("-1e-1", ".5", ".25"), np.arange(-0.1, 0.5, 0.25)), (("-5", "-2"), np.arange(-5, -2))):

@@ -6,8 +6,6 @@
 
 #include <hwy/cache_control.h>
 
-#include "common/base/checked.h"
-#include "common/base/invariant.h"
 #include "common/operation/evaluate_plan.h"
 #include "worker/kernels/evaluator.h"
 #include "worker/kernels/gather.h"

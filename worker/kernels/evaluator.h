@@ -41,7 +41,7 @@ class Evaluator {
   // `first_row` on, row after row.
   Result<const std::byte*> run_tile(std::uint64_t row, std::uint64_t first_row, std::size_t rows, std::uint64_t column, std::size_t columns);
   // The same elements into `to`, around the caches: others see them after hwy::FlushStream(). The inputs' next `ahead` elements
-  // are brought near meanwhile.
+  // are brought near meanwhile, but where one loop reads the inputs itself, in an order that the processor foresees.
   Result<void> stream(std::uint64_t first, std::size_t count, std::byte* to, std::size_t ahead);
 
   // Where the program is an input as it is, or (`for_sums`) what a sum makes of inputs while it adds, and they lie dense and
