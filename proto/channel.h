@@ -19,6 +19,7 @@ namespace parcompute {
 enum class Transfer {
   kDone,
   kWouldBlock,  // nothing moved; wait for the socket
+  kNoRoom,      // nothing moved: the kernel is short of memory, or too many descriptors are on their way; try again soon
   kClosed,      // the other side is gone
   kBroken,      // a packet against the rules (received), or one that the kernel refuses (sent): see errno
   kNoFds,       // received: the packet came, its descriptors did not fit into this process's table
@@ -27,6 +28,9 @@ enum class Transfer {
 struct Packet {
   std::span<const std::byte> bytes;  // in the caller's buffer
   std::vector<UniqueFd> fds;
+  // What came against the rules (kBroken) or not as a whole (kNoFds). Closing what is a stranger's may take as long as he likes: it is
+  // left to the caller, or to the next receive().
+  std::vector<UniqueFd> unwanted;
 };
 
 class Channel {
@@ -44,8 +48,15 @@ class Channel {
   Transfer send(std::span<const std::span<const std::byte>> parts, std::span<const int> fds = {});
   Transfer send(std::span<const std::byte> bytes, std::span<const int> fds = {});
 
+  // As send(), for who must not lose the packet and can wait on a socket that blocks: where there is no room it tries again for a
+  // second.
+  Transfer insist(std::span<const std::span<const std::byte>> parts, std::span<const int> fds = {});
+  Transfer insist(std::span<const std::byte> bytes, std::span<const int> fds = {});
+
   // One packet into `buffer`, which is kMaxPacketBytes long. `flags` for recvmsg, MSG_DONTWAIT for instance.
   Transfer receive(std::span<std::byte> buffer, Packet& packet, int flags = 0);
+  // To receive() what insist() is to send().
+  Transfer receive_insisting(std::span<std::byte> buffer, Packet& packet);
 
  private:
   UniqueFd socket_;

@@ -3,13 +3,16 @@
 //
 //   server -> worker   kWork      WorkHeader, ChunkDescriptor[chunk_count], JobDescription (protobuf) or nothing;
 //                                 with the descriptors of the description's new segments
-//                      kForget    WorkHeader, uint64 segment[chunk_count]
+//                      kForget    WorkHeader, uint64 segment[chunk_count]; perhaps with the server's own descriptor of the one
+//                                 segment, which frees its memory when it is closed
 //   worker -> server   kReady     CompletionHeader
 //                      kCompleted CompletionHeader, ChunkCompletion[count]
 //                      kFailed    CompletionHeader, ChunkCompletion[1], text
-//                      kLastWords the same, of the chunk that is ending the worker
+//                      kLastWords the same, of the chunk that is ending the worker and would end the next
+//                      kFault     the same, of one that may have; the text: "at address 0x10", and a line for each frame
+//                      kForgotten CompletionHeader: so many segments of kForget messages, in their order, are let go of
 //
-//   server -> forkserver   ForkWorker, with the worker's end of its socket
+//   server -> forkserver   ForkWorker, with the worker's end of its socket; KillWorker, of one without a pidfd
 //   forkserver -> server   ForkserverReady, WorkerForked (with the worker's pidfd), WorkerExited
 #pragma once
 
@@ -37,7 +40,9 @@ static_assert(sizeof(WorkHeader) == 16);
 // A run of consecutive blocks of one phase, handed out together. Phase 0 reserves the output's pages; phases 1, 2, ...
 // are the plan's.
 struct ChunkDescriptor {
-  std::uint64_t lease;  // unique in the server's life; names the answer
+  // Names the answer. Unique in the server's life and growing, but that a chunk which overwrites its operands keeps its lease's
+  // number when it is handed out again, to the same worker's place.
+  std::uint64_t lease;
   std::uint64_t job;
   std::uint64_t first_block;
   std::uint64_t block_count;
@@ -47,7 +52,7 @@ struct ChunkDescriptor {
 };
 static_assert(sizeof(ChunkDescriptor) == 40);
 
-enum class CompletionKind : std::uint32_t { kReady = 1, kCompleted = 2, kFailed = 3, kLastWords = 4 };
+enum class CompletionKind : std::uint32_t { kReady = 1, kCompleted = 2, kFailed = 3, kLastWords = 4, kFault = 5, kForgotten = 6 };
 
 struct CompletionHeader {
   CompletionKind kind;
@@ -79,20 +84,25 @@ static_assert(sizeof(WorkHeader) + kMaxChunksPerPacket * sizeof(ChunkDescriptor)
 // ---- server and forkserver -----------------------------------------------------------------------------------
 
 // Both sides compare it at the start: a worker binary of another build is refused.
-inline constexpr std::uint32_t kWorkerProtocol = 2;
+inline constexpr std::uint32_t kWorkerProtocol = 4;
 
-enum class ForkKind : std::uint32_t { kForkWorker = 1, kReady = 2, kForked = 3, kExited = 4, kForkFailed = 5 };
+// The forkserver is given memory, zeroed in the beginning, with room of this size for the redo log of each worker's place
+// (worker/kernels/redo_log.h). It outlives forkserver and workers: the server gives the same to the next.
+inline constexpr std::size_t kRedoPlaceBytes = 68 * 1024;
+
+enum class ForkKind : std::uint32_t { kForkWorker = 1, kReady = 2, kForked = 3, kExited = 4, kForkFailed = 5, kKillWorker = 6 };
 
 struct ForkMessage {
   ForkKind kind;
   std::uint32_t worker;    // index
-  std::uint64_t serial;    // of this fork: tells a worker from the one that had its place before
+  std::uint64_t serial;    // of this fork: tells a worker from the one that had its place before; kKillWorker names both
   std::int32_t pid;        // kReady: the forkserver's; kForked, kExited: the worker's
   std::int32_t status;     // kExited: as waitpid's; kForkFailed: errno
   std::int32_t cpu;        // kForkWorker: pin to it, -1: do not
   std::uint32_t protocol;  // kReady
+  std::uint64_t peak_bytes;  // kExited: of its resident memory
 };
-static_assert(sizeof(ForkMessage) == 32);
+static_assert(sizeof(ForkMessage) == 40);
 
 static_assert(std::is_trivially_copyable_v<ChunkDescriptor> && std::is_trivially_copyable_v<ChunkCompletion> &&
               std::is_trivially_copyable_v<ForkMessage>);

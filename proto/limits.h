@@ -59,4 +59,7 @@ inline constexpr std::size_t kMaxErrorText = 4096;
 // Words of a failed chunk.
 inline constexpr std::size_t kMaxFailureText = 480;
 
+// Those of a dying worker, with a backtrace: a few of them fit a reply.
+inline constexpr std::size_t kMaxLastWords = 4096;
+
 }  // namespace parcompute

@@ -8,17 +8,25 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
+#include <limits>
+#include <new>
 
+#include <boost/system/system_error.hpp>
 #include <fmt/format.h>
 
 #include "common/base/log.h"
+#include "common/os/child_process.h"
 #include "common/os/cpu_budget.h"
 #include "common/os/memory_budget.h"
 #include "common/os/socket_path.h"
 #include "common/os/system_error.h"
 #include "common/os/unix_socket.h"
 #include "common/shm/segment.h"
+#include "proto/limits.h"
+#include "server/io/backing.h"
 #include "server/io/coordinator.h"
 #include "server/io/systemd.h"
 #include "server/options.h"
@@ -26,12 +34,24 @@
 namespace parcompute::server {
 namespace {
 
+// For what a dead server left in the way. One that lives is told from it at once.
+constexpr std::chrono::seconds kLockPatience{3};
+
 // An array costs a descriptor, so take as many as there may be.
 void raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// So many arrays that their descriptors leave some for sessions and workers.
+std::size_t max_arrays(unsigned workers) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return std::numeric_limits<std::size_t>::max();
+  const std::size_t all = limit.rlim_cur;
+  const std::size_t others = kMaxSessions + std::size_t{4} * workers + 64;
+  return all - std::min(others, all / 2);
 }
 
 Result<gid_t> group_by_name(const std::string& name) {
@@ -55,32 +75,45 @@ void close_strangers(const Options& options) {
   ::close_range(next, ~0U, 0);
 }
 
+// Why this server cannot have the place.
+std::string describe_other_server(const std::filesystem::path& socket) {
+  const pid_t pid = lock_holder(socket).value_or(0);
+  const std::string who = pid == 0 ? "" : fmt::format(" (pid {})", pid);
+  if (std::error_code ignored; std::filesystem::exists(socket, ignored))
+    return fmt::format("another server{} runs at '{}': use it, or stop it with 'parcompute-client stop'", who, socket.native());
+  return fmt::format("another server{} holds '{}.lock', but '{}' is gone (was it removed by hand?), so that nobody reaches it: end it with 'kill {}', which leaves its named "
+                     "arrays to the next one, and try again",
+                     who, socket.native(), socket.native(), pid == 0 ? "PID" : fmt::format("{}", pid));
+}
+
 // The place where this server listens, locked for as long as it lives.
 struct Place {
   std::filesystem::path socket;
   UniqueFd lock;
   UniqueFd listener;
+  std::vector<StoredDescriptor> stored;  // that systemd kept
   bool is_ours = false;  // not systemd's: taken away at the end
 };
 
 Result<Place> take_place(const Options& options) {
   Place place;
   if (options.systemd) {
-    auto activated = activated_socket();
-    if (!activated) return fail(activated.error());
-    place.socket = activated->path;
-    place.listener = std::move(activated->fd);
+    auto taken = take_from_systemd();
+    if (!taken) return fail(taken.error());
+    place.socket = taken->socket.path;
+    place.listener = std::move(taken->socket.fd);
+    place.stored = std::move(taken->stored);
   } else {
     place.socket = options.socket.empty() ? own_socket_path() : options.socket;
     place.is_ours = true;
     if (auto ok = check_socket_path(place.socket); !ok) return fail(ok.error());
     if (auto made = make_socket_directory(place.socket.parent_path()); !made) return fail(made.error());
   }
-  auto lock = lock_socket(place.socket);
+  auto lock = lock_socket(place.socket, kLockPatience, place.is_ours);
   if (!lock) return fail(lock.error());
   if (!*lock)
     return fail(ErrorCode::kAlreadyExists,
-                fmt::format("another server runs at '{}': use it, or stop it with 'parcompute-client stop'", place.socket.native()));
+                describe_other_server(place.socket));
   place.lock = std::move(**lock);
   if (place.is_ours) {
     auto listener = listen_at(place.socket);
@@ -94,12 +127,17 @@ Result<Place> take_place(const Options& options) {
 Result<CoordinatorOptions> coordinator_options(const Options& options, Place& place) {
   const auto cpus = cpu_budget();
   if (!cpus) return fail(cpus.error());
-  const parcompute::MemoryBudget memory = memory_budget(options.memory_bytes);
+  const BackingWords words = words_of(options.backing);
+  const parcompute::MemoryBudget memory = memory_budget(options.memory_bytes, words.in_dev_shm);
 
   CoordinatorOptions made;
   made.socket = place.socket;
   made.listener = std::move(place.listener);
-  made.segment_prefix = segment_prefix(::geteuid(), instance_of(place.socket.native()));
+  // Only who takes the socket from systemd takes what it keeps.
+  const std::size_t store_room = options.systemd ? descriptor_store_room() : 0;
+  auto backing = make_backing(options.backing, segment_prefix(::geteuid(), instance_of(place.socket.native())), std::move(place.stored), store_room);
+  if (!backing) return fail(backing.error());
+  made.backing = std::move(*backing);
   made.core.identity.pid = ::getpid();
   made.core.identity.uid = ::geteuid();
   made.core.identity.socket = place.socket.native();
@@ -111,11 +149,18 @@ Result<CoordinatorOptions> coordinator_options(const Options& options, Place& pl
   if (options.pin || (cpus->affinity_narrowed && one_each)) made.core.cpus = cpus->cpus;
   made.core.memory_limit_bytes = memory.limit_bytes;
   made.core.spare_limit_bytes = options.spare_bytes;
+  made.core.segments_shrink = options.backing == BackingKind::kNamed;
+  made.core.max_arrays = max_arrays(made.core.workers);
+  made.core.share_limits = options.share_limits;
   made.core.memory_limit_source = memory.sources[memory.decided].name;
+  made.core.memory_place = words.place;
+  made.core.memory_remedy = words.remedy;
   if (!options.admit_group.empty()) {
     const auto group = group_by_name(options.admit_group);
     if (!group) return fail(group.error());
     made.admit_group = *group;
+    if (options.backing == BackingKind::kNamed)
+      log_warning("--backing named with --admit-group: members can write the pages by which the next server finds arrays, and truncate arrays that others use; '--backing sealed' is for them");
   }
   if (options.idle_seconds) made.idle = std::chrono::milliseconds(static_cast<std::int64_t>(*options.idle_seconds * 1000));
   if (options.lifeline_fd >= 0) made.lifeline = UniqueFd(options.lifeline_fd);
@@ -126,7 +171,11 @@ Result<CoordinatorOptions> coordinator_options(const Options& options, Place& pl
 // Tells whoever started this server that it serves, or why it does not. Once.
 void say_ready(UniqueFd& fd, const std::string& words) {
   if (!fd) return;
-  if (::write(fd.get(), words.data(), words.size()) < 0)
+  ssize_t written = 0;
+  do {
+    written = ::write(fd.get(), words.data(), words.size());
+  } while (written < 0 && errno == EINTR);
+  if (written < 0)
     log_warning("{}", system_error("write to", "--ready-fd", errno).message);
   fd.reset();
 }
@@ -161,7 +210,9 @@ Result<void> serve(const Options& options, UniqueFd& ready_fd) {
 }  // namespace
 }  // namespace parcompute::server
 
-int main(int argc, char** argv) {
+namespace {
+
+int run(int argc, char** argv) {
   using namespace parcompute;
   const server::Options options = server::parse_options(argc, argv);
   server::close_strangers(options);
@@ -173,9 +224,35 @@ int main(int argc, char** argv) {
   // A client that goes, a file limit and a closed terminal are told by errno, not by death; somebody who opens a segment
   // while SegmentStore asks for a lease on it, not at all.
   for (const int number : {SIGPIPE, SIGXFSZ, SIGHUP, SIGIO}) ::signal(number, SIG_IGN);
-  const auto served = server::serve(options, ready_fd);
+  // Where whoever started this program ignores it, the kernel would reap our children, and give their numbers away while we use them.
+  ::signal(SIGCHLD, SIG_DFL);
+  const auto served = [&]() -> Result<void> {
+    try {
+      return server::serve(options, ready_fd);
+      // Nothing of our own throws; libraries do where they are refused something. Named arrays stay for the next server.
+    } catch (const boost::system::system_error& refused) {
+      return fail(system_error("run", "the event loop", refused.code().value()));
+    } catch (const std::bad_alloc&) {
+      return fail(ErrorCode::kOverBudget, "the server finds no memory for itself: its limits are 'ulimit -v' and vm.overcommit_memory");
+    } catch (const std::exception& exception) {
+      return fail(ErrorCode::kSystem, fmt::format("the server cannot go on: {}", exception.what()));
+    }
+  }();
   if (served) return EXIT_SUCCESS;
   log_error("{}", served.error().message);
   server::say_ready(ready_fd, fmt::format("{} {}", static_cast<std::uint32_t>(served.error().code), served.error().message));
   return served.error().code == ErrorCode::kInvalidArgument ? 64 : EXIT_FAILURE;  // 64: EX_USAGE
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  parcompute::occupy_standard_streams();
+  try {
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    // Before anybody could be told in another way, or while telling.
+    std::fputs("parcompute-server finds no memory for itself: its limits are 'ulimit -v' and vm.overcommit_memory\n", stderr);
+    return EXIT_FAILURE;
+  }
 }

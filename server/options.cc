@@ -19,6 +19,7 @@ Options parse_options(int argc, char** argv) {
   std::string memory;
   std::string spare;
   std::string socket;
+  std::string backing;
   double idle = 0;
   CLI::App app("parcompute-server owns arrays in shared memory and computes on them with a pool of worker processes.\n"
                "People usually let parcompute-client start it; administrators run it as a systemd service.");
@@ -32,6 +33,13 @@ Options parse_options(int argc, char** argv) {
   auto* idle_option = app.add_option("--idle-timeout", idle, "leave after so many seconds without arrays, jobs and clients")
                           ->check(CLI::Range(0.01, 1e9))->type_name("SECONDS");
   app.add_option("--admit-group", options.admit_group, "admit this group's members, besides the server's own user")->type_name("GROUP");
+  std::string user_memory;
+  auto* user_memory_option = app.add_option("--user-memory", user_memory, "most memory for each of the group's members (default: half of what the others leave)")->type_name("SIZE");
+  auto* user_arrays_option = app.add_option("--user-arrays", options.share_limits.arrays, "most arrays for each of them (default: likewise)")->type_name("N");
+  auto* user_jobs_option = app.add_option("--user-jobs", options.share_limits.jobs, "most jobs waiting or running for each of them (default: likewise)")->type_name("N");
+  auto* user_sessions_option = app.add_option("--user-sessions", options.share_limits.sessions, "most sessions for each of them (default: likewise)")->type_name("N");
+  app.add_option("--backing", backing, "where arrays lie: named (in /dev/shm) or sealed (memory that no client can truncate; default with --admit-group)")
+      ->check(CLI::IsMember({"named", "sealed"}))->type_name("named|sealed");
   app.add_option("--lifeline-fd", options.lifeline_fd, "leave, with all arrays, when the other end of this descriptor closes")->type_name("FD");
   app.add_option("--ready-fd", options.ready_fd, "write 'ready' or what went wrong to this descriptor")->type_name("FD");
   app.add_flag("--systemd", options.systemd, "take the listening socket from systemd");
@@ -45,6 +53,10 @@ Options parse_options(int argc, char** argv) {
       if (fd != -1 && ::fcntl(fd, F_GETFD) < 0) throw CLI::ValidationError(name, fmt::format("{} is no open descriptor", fd));
     if (!options.admit_group.empty() && !options.systemd)
       throw CLI::ValidationError("--admit-group", "only a socket that systemd made (--systemd, SocketGroup=, SocketMode=0660) lets a group in");
+    for (const CLI::Option* option : {user_memory_option, user_arrays_option, user_jobs_option, user_sessions_option})
+      if (option->count() > 0 && options.admit_group.empty()) throw CLI::ValidationError(option->get_name(), "only a server with --admit-group has users besides its own");
+    const bool is_sealed = backing.empty() ? !options.admit_group.empty() : backing == "sealed";
+    options.backing = is_sealed ? BackingKind::kSealed : BackingKind::kNamed;
     const auto size_of = [](const char* option, const std::string& text) {
       const auto bytes = parse_size(text);
       if (!bytes) throw CLI::ValidationError(option, bytes.error().message);
@@ -52,6 +64,7 @@ Options parse_options(int argc, char** argv) {
     };
     if (!memory.empty()) options.memory_bytes = size_of("--memory", memory);
     if (options.memory_bytes == 0) throw CLI::ValidationError("--memory", "arrays need more than 0 bytes");
+    if (!user_memory.empty()) options.share_limits.bytes = size_of("--user-memory", user_memory);
     if (!spare.empty()) options.spare_bytes = size_of("--spare-memory", spare);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) std::exit(app.exit(error));  // --help, --version

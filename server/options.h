@@ -7,6 +7,8 @@
 #include <string>
 
 #include "common/base/error.h"
+#include "server/core/share_limits.h"
+#include "server/io/backing.h"
 
 namespace parcompute::server {
 
@@ -17,6 +19,8 @@ struct Options {
   std::optional<double> idle_seconds;
   std::optional<std::uint64_t> spare_bytes;
   std::string admit_group;
+  ShareLimits share_limits;  // of each of its members
+  BackingKind backing = BackingKind::kNamed;
   int lifeline_fd = -1;
   int ready_fd = -1;
   bool systemd = false;

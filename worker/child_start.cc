@@ -35,9 +35,9 @@ void start_child(ChildStart start) {
   ::prctl(PR_SET_NAME, name.c_str());
   log_start(fmt::format("worker {}", start.index), LogLevel::kWarning);
   if (start.cpu >= 0) pin_to(start.cpu);
-  run_worker(start.index, Channel(std::move(start.socket)));
+  const int status = run_worker(start.index, Channel(std::move(start.socket)), start.redo);
   // No destructors of the forkserver's state, no atexit handlers: the process that owns them is another.
-  ::_exit(EXIT_SUCCESS);
+  ::_exit(status);
 }
 
 }  // namespace parcompute

@@ -1,6 +1,9 @@
 // The first lines of a worker's life, between fork and its loop.
 #pragma once
 
+#include <cstddef>
+#include <span>
+
 #include "common/base/ids.h"
 #include "common/os/unique_fd.h"
 
@@ -10,6 +13,7 @@ struct ChildStart {
   WorkerIndex index = 0;
   int cpu = -1;     // pinned to; -1: floating
   UniqueFd socket;  // to the coordinator
+  std::span<std::byte> redo;  // of this place: for its RedoLog
 };
 
 // Called in the child; never returns. The caller has closed the forkserver's own descriptors.

@@ -4,11 +4,14 @@
 // and tells the coordinator how they ended. When the coordinator's socket ends it ends, and its workers with it.
 #pragma once
 
+#include <cstddef>
+#include <span>
+
 #include "proto/channel.h"
 
 namespace parcompute {
 
-// Serves until the socket ends. Returns in the forkserver alone, never in a worker.
-void run_forkserver(Channel channel);
+// `redo`: kRedoPlaceBytes for each worker's place. Serves until the socket ends. Returns in the forkserver alone, never in a worker.
+void run_forkserver(Channel channel, std::span<std::byte> redo);
 
 }  // namespace parcompute

@@ -1,21 +1,24 @@
 #include "worker/job_slot.h"
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
+#include <filesystem>
+#include <new>
 
 #include <fmt/format.h>
 
 #include "common/base/checked.h"
 #include "common/operation/reserve.h"
+#include "common/os/file_facts.h"
 #include "common/shm/segment.h"
 
 namespace parcompute {
 namespace {
 
-using namespace std::chrono_literals;
-constexpr auto kFreeingPatience = 300ms;
-constexpr auto kFreeingPause = 5ms;
+// Where the file is now, as far as that can be told.
+std::string path_of(int fd) {
+  std::error_code ignored;
+  return std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", fd), ignored).native();
+}
 
 Result<View> view_of(const wire::Operand& operand, SegmentCache& segments) {
   auto spec = from_wire(operand.spec());
@@ -28,25 +31,38 @@ Result<View> view_of(const wire::Operand& operand, SegmentCache& segments) {
 
 }  // namespace
 
-void JobSlot::open(std::span<const std::byte> description, std::vector<UniqueFd> fds, SegmentCache& segments, PlanMemory& plans) {
+Error no_memory() {
+  return {ErrorCode::kOverBudget, "a worker found no memory for its own work ('ulimit -v', vm.overcommit_memory): run fewer workers, or raise its limit", 0};
+}
+
+void JobSlot::open(std::span<const std::byte> description, std::vector<UniqueFd> fds, SegmentCache& segments, PlanMemory& plans,
+                   RedoLog& redo) {
   kernel_.reset();  // before its operation is overwritten
   reserve_ranges_.clear();
   phase_blocks_.clear();
+  files_.clear();
   refused_.reset();
-  Result<void> ready = description_.ParseFromArray(description.data(), static_cast<int>(description.size()))
-                           ? prepare(std::move(fds), segments, plans)
-                           : fail(ErrorCode::kComputationFailed, "the job's description cannot be read by this worker");
-  if (!ready) refused_ = std::move(ready.error());
+  redo_ = nullptr;
+  was_cut_short_ = false;
+  try {
+    Result<void> ready = description_.ParseFromArray(description.data(), static_cast<int>(description.size()))
+                             ? prepare(std::move(fds), segments, plans, redo)
+                             : fail(ErrorCode::kComputationFailed, "the job's description cannot be read by this worker");
+    if (!ready) refused_ = std::move(ready.error());
+  } catch (const std::bad_alloc&) {
+    refused_ = no_memory();
+    was_cut_short_ = true;
+  }
 }
 
-Result<void> JobSlot::prepare(std::vector<UniqueFd> fds, SegmentCache& segments, PlanMemory& plans) {
+Result<void> JobSlot::prepare(std::vector<UniqueFd> fds, SegmentCache& segments, PlanMemory& plans, RedoLog& redo) {
   if (fds.size() != static_cast<std::size_t>(description_.new_segments_size()))
     return fail(ErrorCode::kComputationFailed,
                 fmt::format("the job's description speaks of {} descriptors, {} came", description_.new_segments_size(), fds.size()));
   for (std::size_t i = 0; i < fds.size(); ++i)
     segments.add(SegmentId{description_.new_segments(static_cast<int>(i))}, std::move(fds[i]));
 
-  KernelJob job{description_.operation(), {}, {}, {}, {}};
+  KernelJob job{description_.operation(), {}, {}, {}, {}, &redo};
   // The output first: one that is also an operand is then mapped writable for both.
   std::optional<OperandInfo> into;
   if (description_.outputs_size() > 1) return fail(ErrorCode::kComputationFailed, "the job's description names more than one output");
@@ -54,6 +70,7 @@ Result<void> JobSlot::prepare(std::vector<UniqueFd> fds, SegmentCache& segments,
     const wire::Operand& operand = description_.outputs(0);
     auto view = view_of(operand, segments);
     if (!view) return fail(view.error());
+    if (operand.is_file()) files_.push_back({view->fd, operand.data_offset() + operand.data_bytes(), operand.label()});
     if (description_.output_exists()) into = OperandInfo{view->spec, view->label, operand.segment()};
     job.outputs.push_back(std::move(*view));
   }
@@ -61,6 +78,7 @@ Result<void> JobSlot::prepare(std::vector<UniqueFd> fds, SegmentCache& segments,
   for (const wire::Operand& operand : description_.inputs()) {
     auto view = view_of(operand, segments);
     if (!view) return fail(view.error());
+    if (operand.is_file()) files_.push_back({view->fd, operand.data_offset() + operand.data_bytes(), operand.label()});
     inputs.push_back({view->spec, view->label, operand.segment()});
     job.inputs.push_back(std::move(*view));
   }
@@ -85,6 +103,7 @@ Result<void> JobSlot::prepare(std::vector<UniqueFd> fds, SegmentCache& segments,
 
   plan_reserve(job);
   for (const Phase& phase : job.plan.phases) phase_blocks_.push_back(phase.blocks);
+  redo_ = job.plan.overwrites_operands ? &redo : nullptr;
 
   kernel_ = make_kernel(std::move(job));
   if (kernel_ == nullptr) return fail(ErrorCode::kUnsupported, "this worker has no kernel for the job's operation");
@@ -100,7 +119,23 @@ Result<void> JobSlot::run(const ChunkDescriptor& chunk, ScalarBytes& value) {
     return fail(ErrorCode::kComputationFailed,
                 fmt::format("blocks {} + {} are not among the {} of phase {}", chunk.first_block, chunk.block_count, blocks, chunk.phase));
   const BlockRange range{chunk.first_block, chunk.block_count};
-  return chunk.phase == 0 ? reserve(range) : kernel_->run(chunk.phase - 1, range, value);
+  if (chunk.phase == 0) return reserve(range);
+  const bool overwrites = redo_ != nullptr && chunk.phase + 1u == phase_blocks_.size();
+  // Done by the worker before, which died before it could say so: one that fails ends without beginning another.
+  if (overwrites && !redo_->begin(chunk.lease)) return {};
+  if (files_.empty()) return kernel_->run(chunk.phase - 1, range, value);
+  if (auto whole = check_files(); !whole) return whole;
+  if (auto done = kernel_->run(chunk.phase - 1, range, value); !done) return done;
+  return check_files();
+}
+
+Result<void> JobSlot::check_files() const {
+  for (const FileOperand& file : files_) {
+    const auto facts = file_facts(file.fd, file.label);
+    if (!facts) return fail(facts.error());
+    if (facts->size < file.bytes) return fail(shortened_file(fmt::format("'{}' ({})", file.label, path_of(file.fd)), file.bytes, facts->size));
+  }
+  return {};
 }
 
 void JobSlot::plan_reserve(const KernelJob& job) {
@@ -112,16 +147,6 @@ void JobSlot::plan_reserve(const KernelJob& job) {
   phase_blocks_.push_back(reserve_blocks(output_bytes, job.plan.scratch_bytes));
 }
 
-// What was given up a moment ago may still be on its way: other workers free it.
-Result<void> JobSlot::reserve_soon(const ReserveRange& range, std::uint64_t from, std::uint64_t bytes) {
-  const auto end = std::chrono::steady_clock::now() + kFreeingPatience;
-  while (true) {
-    auto done = reserve_pages(range.fd, range.offset + from, bytes, range.label);
-    if (done || done.error().code != ErrorCode::kOverBudget || std::chrono::steady_clock::now() > end) return done;
-    std::this_thread::sleep_for(kFreeingPause);
-  }
-}
-
 Result<void> JobSlot::reserve(BlockRange blocks) const {
   std::uint64_t range_first = 0;  // block number where the range at hand begins
   for (const ReserveRange& range : reserve_ranges_) {
@@ -131,7 +156,7 @@ Result<void> JobSlot::reserve(BlockRange blocks) const {
     if (first < end) {
       const std::uint64_t from = (first - range_first) * kReserveBlockBytes;
       const std::uint64_t to = std::min(range.bytes, (end - range_first) * kReserveBlockBytes);
-      if (auto done = reserve_soon(range, from, to - from); !done) return done;
+      if (auto done = reserve_pages(range.fd, range.offset + from, to - from, range.label); !done) return done;
     }
     range_first += range_blocks;
   }

@@ -17,19 +17,30 @@
 #include "proto/descriptor.h"
 #include "proto/parcompute.pb.h"
 #include "worker/kernels/kernel.h"
+#include "worker/kernels/redo_log.h"
 #include "worker/segment_cache.h"
 
 namespace parcompute {
 
+// What a chunk fails of where operator new does.
+Error no_memory();
+
 class JobSlot {
  public:
   // `description`: a JobDescription's bytes; `fds`: the descriptors of its new segments, in order.
-  void open(std::span<const std::byte> description, std::vector<UniqueFd> fds, SegmentCache& segments, PlanMemory& plans);
+  void open(std::span<const std::byte> description, std::vector<UniqueFd> fds, SegmentCache& segments, PlanMemory& plans,
+            RedoLog& redo);
 
   JobId job() const { return JobId{description_.job()}; }
 
-  // Runs one chunk of this job.
+  // Runs one chunk of this job. Files are looked at before and after: what lies behind the end of one that was cut short in its last
+  // page reads as zeros, silently, and what is written there is lost. (Beyond that page it is SIGBUS, see last_words.h. A segment is
+  // not looked at: who can truncate it can write zeros as well.)
   Result<void> run(const ChunkDescriptor& chunk, ScalarBytes& value);
+  // Whether a chunk that failed must end this worker: the redo log knows chunks before another as done, so after one that
+  // overwrites its operands and was not done, no other may begin in it. And where opening the job was cut short, segments that
+  // came with it may be missing, which the coordinator will not send again.
+  bool must_end_after_failure() const { return redo_ != nullptr || was_cut_short_ || (refused_ && description_.output_exists()); }
 
  private:
   struct ReserveRange {
@@ -39,16 +50,27 @@ class JobSlot {
     std::string label;
   };
 
-  Result<void> prepare(std::vector<UniqueFd> fds, SegmentCache& segments, PlanMemory& plans);
+  // An operand's bytes in a file that a client attached.
+  struct FileOperand {
+    int fd = -1;
+    std::uint64_t bytes = 0;  // that it had
+    std::string label;
+  };
+
+  Result<void> prepare(std::vector<UniqueFd> fds, SegmentCache& segments, PlanMemory& plans, RedoLog& redo);
   void plan_reserve(const KernelJob& job);
   Result<void> reserve(BlockRange blocks) const;
-  static Result<void> reserve_soon(const ReserveRange& range, std::uint64_t from, std::uint64_t bytes);
+  // Whether the files among the operands are as long as they were when they were attached.
+  Result<void> check_files() const;
 
   wire::JobDescription description_;
   std::optional<Error> refused_;
+  bool was_cut_short_ = false;
   std::vector<std::uint64_t> phase_blocks_;
   std::vector<ReserveRange> reserve_ranges_;  // the blocks of phase 0, in order
+  std::vector<FileOperand> files_;
   int scratch_fd_ = -1;
+  RedoLog* redo_ = nullptr;  // where the last phase overwrites operands
   std::unique_ptr<Kernel> kernel_;
 };
 

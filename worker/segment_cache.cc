@@ -5,7 +5,7 @@
 namespace parcompute {
 
 void SegmentCache::add(SegmentId id, UniqueFd fd) {
-  segments_[id] = Segment{std::move(fd), {}, Access::kRead, 0, 0};
+  segments_[id] = Segment{std::move(fd), {}, Access::kRead, 0, 0, {}};
 }
 
 void SegmentCache::forget(SegmentId id) {
@@ -29,7 +29,17 @@ Result<SegmentCache::Mapped> SegmentCache::map(const wire::Operand& operand) {
     segment.data_offset = operand.data_offset();
     segment.data_bytes = operand.data_bytes();
   }
+  segment.label = fmt::format("'{}'", operand.label());  // its memory may have been another array's when it was mapped
   return Mapped{segment.mapping.data(), segment.fd.get()};
+}
+
+const char* SegmentCache::label_of(const void* address) const {
+  const auto* at = static_cast<const std::byte*>(address);
+  for (const auto& [id, segment] : segments_) {
+    const std::byte* first = segment.mapping.data();
+    if (first != nullptr && first <= at && at < first + segment.data_bytes) return segment.label.c_str();
+  }
+  return nullptr;
 }
 
 }  // namespace parcompute

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <unordered_map>
 
 #include "common/base/error.h"
@@ -29,6 +30,9 @@ class SegmentCache {
   // operand that names a segment names the same one.
   Result<Mapped> map(const wire::Operand& operand);
 
+  // What the memory at an address is called; null where it is no segment's. For signal handlers, too.
+  const char* label_of(const void* address) const;
+
  private:
   struct Segment {
     UniqueFd fd;
@@ -36,6 +40,7 @@ class SegmentCache {
     Access access = Access::kRead;
     std::uint64_t data_offset = 0;
     std::uint64_t data_bytes = 0;
+    std::string label;  // of the operand that it was mapped for
   };
   std::unordered_map<SegmentId, Segment> segments_;
 };

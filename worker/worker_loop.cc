@@ -1,15 +1,17 @@
 #include "worker/worker_loop.h"
 
 #include <sched.h>
-#include <signal.h>
 #include <sys/socket.h>
-#include <unistd.h>
+#include <sysexits.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
+#include <optional>
 
 #include "common/base/invariant.h"
 #include "common/base/log.h"
@@ -17,6 +19,8 @@
 #include "proto/descriptor.h"
 #include "proto/limits.h"
 #include "worker/job_slot.h"
+#include "worker/kernels/redo_log.h"
+#include "worker/last_words.h"
 
 namespace parcompute {
 namespace {
@@ -30,82 +34,54 @@ constexpr std::chrono::milliseconds kFlushAfter{1};
 // would be a third of a tiny job; and a job's next phase, or a client's next job, is often that near.
 constexpr std::chrono::microseconds kLookOut{50};
 
-// What a dying worker still has to say, laid out so that a signal handler can send it: the answers of the chunks that
-// are done, and one for the chunk in hand.
-struct Outbox {
-  int socket = -1;
-  std::size_t count = 0;
-  struct Packet {
-    CompletionHeader header;
-    std::array<ChunkCompletion, kMaxChunksPerPacket> completions;
-  } packet{};
-  std::uint64_t lease_in_hand = 0;
-};
-Outbox outbox;
-
-std::span<const std::byte> outbox_bytes() {
-  return std::as_bytes(std::span(&outbox.packet, 1))
-      .first(sizeof(CompletionHeader) + outbox.count * sizeof(ChunkCompletion));
-}
-
-constexpr std::string_view kVanished =
-    "memory of an operand vanished while the job ran: somebody truncated its file or segment";
-
-// Only async-signal-safe calls. The worker ends: its mappings are not what it believed them to be.
-void on_bus_error(int) {
-  outbox.packet.header = {CompletionKind::kCompleted, static_cast<std::uint32_t>(outbox.count)};
-  if (outbox.count > 0) ::send(outbox.socket, outbox_bytes().data(), outbox_bytes().size(), MSG_NOSIGNAL);
-  if (outbox.lease_in_hand != 0) {
-    struct {
-      CompletionHeader header{CompletionKind::kLastWords, 1};
-      ChunkCompletion completion{};
-      std::array<char, kVanished.size()> text{};
-    } failure;
-    failure.completion.lease = outbox.lease_in_hand;
-    failure.completion.error_code = static_cast<std::uint32_t>(ErrorCode::kComputationFailed);
-    std::memcpy(failure.text.data(), kVanished.data(), kVanished.size());
-    constexpr std::size_t kBytes = sizeof(CompletionHeader) + sizeof(ChunkCompletion) + kVanished.size();
-    static_assert(sizeof(CompletionHeader) + sizeof(ChunkCompletion) == offsetof(decltype(failure), text));
-    ::send(outbox.socket, &failure, kBytes, MSG_NOSIGNAL);
-  }
-  ::_exit(128 + SIGBUS);
-}
-
 class Worker {
  public:
-  Worker(WorkerIndex index, Channel channel) : index_(index), channel_(std::move(channel)) {
+  Worker(WorkerIndex index, Channel channel, std::span<std::byte> redo) : index_(index), channel_(std::move(channel)), redo_(redo) {
     outbox.socket = channel_.fd();
-    struct sigaction action {};
-    action.sa_handler = on_bus_error;
-    ::sigaction(SIGBUS, &action, nullptr);
+    outbox.segments = &segments_;
+    speak_last_words();
   }
 
-  void run() {
+  int run() {
     const CompletionHeader ready{CompletionKind::kReady, 0};
-    if (channel_.send(bytes_of(ready)) != Transfer::kDone) return;
+    tell(bytes_of(ready));
     const auto buffer = std::make_unique<std::array<std::byte, kMaxPacketBytes>>();
     Packet packet;
-    while (true) {
+    while (!exit_status_) {
       const Transfer outcome = receive(*buffer, packet);
-      if (outcome == Transfer::kClosed) return;
+      if (outcome == Transfer::kClosed) return EXIT_SUCCESS;
       if (outcome != Transfer::kDone) {
         // Its chunks are lost with this worker and computed by another.
         log_error("worker {}: a packet from the server could not be received (descriptor table full?); this worker ends", index_);
-        return;
+        return EX_OSERR;
       }
       handle(packet);
     }
+    return *exit_status_;
   }
 
  private:
+  // False, for ever, where the server cannot be told: it would wait for this worker's answers until the worker ends. What was
+  // not answered is then computed by another.
+  bool tell(std::span<const std::span<const std::byte>> parts) {
+    if (exit_status_) return false;
+    const Transfer outcome = channel_.insist(parts);
+    if (outcome == Transfer::kDone) return true;
+    exit_status_ = outcome == Transfer::kClosed ? EXIT_SUCCESS : EX_OSERR;
+    if (outcome != Transfer::kClosed) log_error("worker {}: an answer to the server could not be sent (no memory for it?); this worker ends", index_);
+    return false;
+  }
+  bool tell(std::span<const std::byte> bytes) { return tell(std::span<const std::span<const std::byte>>(&bytes, 1)); }
+
   Transfer receive(std::span<std::byte> buffer, Packet& packet) {
     const Clock::time_point until = Clock::now() + kLookOut;
     do {
       const Transfer outcome = channel_.receive(buffer, packet, MSG_DONTWAIT);
+      if (outcome == Transfer::kNoRoom) break;
       if (outcome != Transfer::kWouldBlock) return outcome;
       ::sched_yield();  // whoever else wants this CPU goes first
     } while (Clock::now() < until);
-    return channel_.receive(buffer, packet);
+    return channel_.receive_insisting(buffer, packet);
   }
 
   void handle(Packet& packet) {
@@ -117,17 +93,18 @@ class Worker {
       forget(body, header.chunk_count);
       // A descriptor that comes along is the last of its segment: closing it here frees the memory, which takes its time.
       packet.fds.clear();
+      tell(bytes_of(CompletionHeader{CompletionKind::kForgotten, header.chunk_count}));
       return;
     }
 
     PARCOMPUTE_INVARIANT(header.kind == WorkKind::kWork && header.slot < kJobSlots);
     const std::size_t chunk_bytes = header.chunk_count * sizeof(ChunkDescriptor);
     PARCOMPUTE_INVARIANT(header.chunk_count <= kMaxChunksPerPacket && body.size() == chunk_bytes + header.description_bytes);
-    if (header.description_bytes > 0) slots_[header.slot].open(body.subspan(chunk_bytes), std::move(packet.fds), segments_, plans_);
+    if (header.description_bytes > 0) slots_[header.slot].open(body.subspan(chunk_bytes), std::move(packet.fds), segments_, plans_, redo_);
 
     Clock::time_point started = Clock::now();
     last_flush_ = started;
-    for (std::uint32_t i = 0; i < header.chunk_count; ++i) {
+    for (std::uint32_t i = 0; i < header.chunk_count && !exit_status_; ++i) {
       ChunkDescriptor chunk;
       std::memcpy(&chunk, body.data() + i * sizeof chunk, sizeof chunk);
       started = compute(chunk, started);
@@ -140,37 +117,44 @@ class Worker {
     PARCOMPUTE_INVARIANT(chunk.slot < kJobSlots);
     ChunkCompletion completion{};
     completion.lease = outbox.lease_in_hand = chunk.lease;
-    const Result<void> outcome = slots_[chunk.slot].run(chunk, completion.value);
+    const Result<void> outcome = run(chunk, completion.value);
     outbox.lease_in_hand = 0;
     const Clock::time_point ended = Clock::now();
     completion.elapsed_ns =
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(ended - started).count());
     if (outcome) {
-      outbox.packet.completions[outbox.count++] = completion;
+      outbox.add(completion);
       if (ended - last_flush_ >= kFlushAfter) flush();
     } else {
       flush();
-      report_failure(completion, outcome.error());
+      const bool must_end = slots_[chunk.slot].must_end_after_failure();
+      report_failure(must_end ? CompletionKind::kLastWords : CompletionKind::kFailed, completion, outcome.error());
+      if (must_end && !exit_status_) exit_status_ = EX_TEMPFAIL;
     }
     return ended;
   }
 
-  void flush() {
-    if (outbox.count > 0) {
-      outbox.packet.header = {CompletionKind::kCompleted, static_cast<std::uint32_t>(outbox.count)};
-      channel_.send(outbox_bytes());  // a server that is gone shows at the next receive
-      outbox.count = 0;
+  // What a block leaves half done when memory ends is nobody's state: it can be computed again, or its job fails.
+  Result<void> run(const ChunkDescriptor& chunk, ScalarBytes& value) {
+    try {
+      return slots_[chunk.slot].run(chunk, value);
+    } catch (const std::bad_alloc&) {
+      return fail(no_memory());
     }
+  }
+
+  void flush() {
+    if (const auto answers = outbox.take(); !answers.empty()) tell(answers);
     last_flush_ = Clock::now();
   }
 
-  void report_failure(ChunkCompletion completion, const Error& error) {
-    const CompletionHeader header{CompletionKind::kFailed, 1};
+  void report_failure(CompletionKind kind, ChunkCompletion completion, const Error& error) {
+    const CompletionHeader header{kind, 1};
     completion.error_code = static_cast<std::uint32_t>(error.code);
     const std::string_view text = clip_utf8(error.message, kMaxFailureText);
     const std::array<std::span<const std::byte>, 3> parts{bytes_of(header), bytes_of(completion),
                                                           std::as_bytes(std::span(text))};
-    channel_.send(parts);
+    tell(parts);
   }
 
   void forget(std::span<const std::byte> body, std::uint32_t count) {
@@ -186,14 +170,16 @@ class Worker {
   Channel channel_;
   SegmentCache segments_;
   PlanMemory plans_;  // of all slots
+  RedoLog redo_;
   std::array<JobSlot, kJobSlots> slots_;
   Clock::time_point last_flush_;
+  std::optional<int> exit_status_;  // this worker ends with it
 };
 
 }  // namespace
 
-void run_worker(WorkerIndex index, Channel channel) {
-  Worker(index, std::move(channel)).run();
+int run_worker(WorkerIndex index, Channel channel, std::span<std::byte> redo) {
+  return Worker(index, std::move(channel), redo).run();
 }
 
 }  // namespace parcompute

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "client/cli/text_width.h"
+
 namespace parcompute::cli {
 
 Session Context::connect(bool start_embedded) const {
@@ -13,7 +15,12 @@ Session Context::connect(bool start_embedded) const {
 }
 
 void Context::note(std::string_view line) const {
-  if (!flags.quiet) fmt::print(stderr, "{}\n", line);
+  if (!flags.quiet) tell(line);
+}
+
+void tell(std::string_view line) {
+  // Where nobody reads it, or its disk is full, the command goes on: what it is for goes to standard output, and ends in its status.
+  std::fputs((harmless(line) + "\n").c_str(), stderr);
 }
 
 std::string Command::full_name() const {

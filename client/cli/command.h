@@ -43,6 +43,9 @@ struct Context {
   void note(std::string_view line) const;
 };
 
+// A line for a person, on standard error. Names in it may be anybody's: what could do something to a terminal is left out.
+void tell(std::string_view line);
+
 struct Answer {
   Value value;  // null: nothing goes to standard output
   Array array;  // whose elements the printer shows

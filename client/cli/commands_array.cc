@@ -1,4 +1,4 @@
-// array create, import, attach, export, list, info, show, rm, image.
+// array create, import, attach, export, list, info, show, rm, accept, chmod, image.
 #include <array>
 
 #include <fmt/format.h>
@@ -8,9 +8,11 @@
 #include "client/cli/describe.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/flags.h"
+#include "client/cli/modes.h"
 #include "client/cli/operand.h"
 #include "client/cli/picture.h"
 #include "client/cli/text.h"
+#include "client/cli/text_width.h"
 #include "client/cli/value_text.h"
 #include "client/cli/wait.h"
 #include "common/array/array_spec.h"
@@ -29,6 +31,12 @@ void note_made(const Context& context, std::string_view verb, const ArrayInfo& a
   context.note(fmt::format("{} {}, {}", verb, array_label(array), format_bytes(array.nbytes())));
 }
 
+Answer note_made(const Context& context, Session& session, std::string_view verb, ArrayInfo array, std::optional<ArrayMode> mode) {
+  apply_mode(session, array, mode);
+  note_made(context, verb, array);
+  return {.value = describe(array), .array = {}};
+}
+
 // ---- create
 
 struct CreateFlags {
@@ -36,6 +44,7 @@ struct CreateFlags {
   std::vector<std::int64_t> shape;
   DType dtype = DType::kFloat64;
   std::string fill = "zeros";
+  std::optional<ArrayMode> mode;
 };
 
 void create_flags(CLI::App& app, CreateFlags& args) {
@@ -44,6 +53,7 @@ void create_flags(CLI::App& app, CreateFlags& args) {
   add_dtype(app, "--dtype", args.dtype, "its element type, such as float64 (default)");
   app.add_option("--fill", args.fill, "zeros (default), ones, arange, or a value for every element")
       ->type_name("zeros|ones|VALUE|arange");
+  add_creation_mode(app, args.mode);
 }
 
 Answer create(const Context& context, const CreateFlags& args) {
@@ -58,8 +68,7 @@ Answer create(const Context& context, const CreateFlags& args) {
     if (value) return session.create_full(args.name, *value, args.shape);
     return args.fill == "arange" ? session.create_arange(args.name, args.dtype, args.shape) : session.create(args.name, args.dtype, args.shape);
   });
-  note_made(context, "created", array.info());
-  return {.value = describe(array.info()), .array = {}};
+  return note_made(context, session, "created", array.info(), args.mode);
 }
 
 // ---- import, attach, export
@@ -68,15 +77,21 @@ struct FileFlags {
   std::string array;
   std::string file;
   bool writable = false;
+  std::optional<ArrayMode> mode;
 };
 
-void import_flags(CLI::App& app, FileFlags& args) {
+void file_flags(CLI::App& app, FileFlags& args) {
   add_array_name(app, args.array);
   app.add_option("FILE", args.file, "a .npy file")->required()->type_name("");
 }
 
+void import_flags(CLI::App& app, FileFlags& args) {
+  file_flags(app, args);
+  add_creation_mode(app, args.mode);
+}
+
 void attach_flags(CLI::App& app, FileFlags& args) {
-  import_flags(app, args);
+  file_flags(app, args);
   app.add_flag("--writable", args.writable, "let programs that find the array write into the file");
 }
 
@@ -104,8 +119,7 @@ Answer import(const Context& context, const FileFlags& args) {
     last.blocks_done = last.blocks_total;
     watched.finish(last);
   }
-  note_made(context, "imported", array.info());
-  return {.value = describe(array.info()), .array = {}};
+  return note_made(context, session, "imported", array.info(), args.mode);
 }
 
 Answer attach(const Context& context, const FileFlags& args) {
@@ -137,17 +151,18 @@ Answer list(const Context& context, const NoFlags&) {
 }
 
 std::string place_of(const Value& array) {
-  std::string place = array["path"].is_null() ? "shared memory" : array["path"].get<std::string>();
+  std::string place = array["path"].is_null() ? "shared memory" : one_line(array["path"].get<std::string>());
   if (array["incomplete"].get<bool>()) place += ", incomplete";
   return place;
 }
 
 std::string print_list(const Answer& answer) {
-  std::vector<std::vector<std::string>> rows{{"name", "dtype", "shape", "size", "in"}};
+  std::vector<std::vector<std::string>> rows{{"name", "dtype", "shape", "size", "owner", "mode", "in"}};
   for (const Value& array : answer.value)
     rows.push_back({array["name"].is_null() ? "-" : array["name"].get<std::string>(),
                     array["dtype"].get<std::string>(), format_shape(array["shape"].get<Dims>()),
-                    format_bytes(array["nbytes"].get<std::uint64_t>()), place_of(array)});
+                    format_bytes(array["nbytes"].get<std::uint64_t>()), user_name(array["owner_uid"].get<std::uint32_t>()),
+                    array["mode"].get<std::string>(), place_of(array)});
   return table(rows, {3});
 }
 
@@ -181,7 +196,8 @@ std::string print_info(const Answer& answer) {
                            format_bytes(array["nbytes"].get<std::uint64_t>()))},
       {"in", place_of(array)},
       {"writable", array["writable"].get<bool>() ? "yes" : "no"},
-      {"owner", "uid " + array["owner_uid"].dump()},
+      {"owner", user_name(array["owner_uid"].get<std::uint32_t>())},
+      {"mode", array["mode"].get<std::string>()},
   };
   if (!array["segment"].is_null()) rows.push_back({"segment", array["segment"].get<std::string>()});
   return table(rows);
@@ -207,39 +223,70 @@ std::string print_show(const Answer& answer) {
   return array_text(elements_of(answer.array)) + "\n";
 }
 
-// ---- rm
+// ---- rm, accept, chmod
 
-struct RemoveFlags {
+struct NamesFlags {
   std::vector<std::string> names;
+  std::optional<ArrayMode> mode;
 };
 
-void remove_flags(CLI::App& app, RemoveFlags& args) {
+void names_flags(CLI::App& app, NamesFlags& args) {
   app.add_option("NAME", args.names, "the arrays' names")->required()->type_name("");
 }
 
-// One name that cannot be removed does not keep the others.
-Answer remove(const Context& context, const RemoveFlags& args) {
-  Session session = context.connect_running();
+void chmod_flags(CLI::App& app, NamesFlags& args) {
+  add_mode(app, "MODE", args.mode, "private (600), group-read (640) or group-write (660): what others whom the server admits may do")->required();
+  names_flags(app, args);
+}
+
+// One name that is refused does not keep the others: what could not be done is told in the answer's error.
+template <class Work>
+Answer for_each_name(const NamesFlags& args, Value done, const Work& work) {
   std::optional<ErrorCode> code;
   std::string words;
-  Value removed = Value::array();
   for (const std::string& name : args.names) {
     try {
-      session.remove(name);
-      removed.push_back(name);
-      context.note(fmt::format("removed '{}'", name));
+      work(name, done);
     } catch (const Failure& failure) {
       if (code) words += "; ";
       code = code.value_or(failure.code());
       words += failure.what();
     }
   }
-  Answer answer{.value = {{"removed", removed}}, .array = {}};
+  Answer answer{.value = std::move(done), .array = {}};
   if (!code) return answer;
   answer.exit_code = exit_code(*code);
   answer.error = words;
   answer.value.update(describe_error(error_code_name(*code), words, answer.exit_code));
   return answer;
+}
+
+Answer remove(const Context& context, const NamesFlags& args) {
+  Session session = context.connect_running();
+  return for_each_name(args, {{"removed", Value::array()}}, [&](const std::string& name, Value& done) {
+    session.remove(name);
+    done["removed"].push_back(name);
+    context.note(fmt::format("removed '{}'", name));
+  });
+}
+
+Answer accept(const Context& context, const NamesFlags& args) {
+  Session session = context.connect_running();
+  return for_each_name(args, {{"accepted", Value::array()}, {"whole_already", Value::array()}}, [&](const std::string& name, Value& done) {
+    const bool was_incomplete = session.accept(name);
+    done[was_incomplete ? "accepted" : "whole_already"].push_back(name);
+    context.note(fmt::format("'{}' {}", name, was_incomplete ? "is taken as it is" : "was whole already: nothing changed"));
+  });
+}
+
+Answer change_mode(const Context& context, const NamesFlags& args) {
+  Session session = context.connect_running();
+  const std::string mode(parcompute::name(*args.mode));
+  return for_each_name(args, {{"changed", Value::array()}, {"mode", mode}}, [&](const std::string& name, Value& done) {
+    session.set_mode(name, *args.mode);
+    done["changed"].push_back(name);
+    context.note(fmt::format("'{}' is {}", name, mode));
+  });
 }
 
 // ---- image
@@ -288,8 +335,12 @@ const std::array kCommands{
                         "parcompute-client array info a", array_flags, info_of, print_info),
     command<ArrayFlags>("array", "show", "print an array's elements, those at the edges of a large one",
                         "parcompute-client array show a", array_flags, show, print_show),
-    command<RemoveFlags>("array", "rm", "remove arrays; memory still in use goes with its last user",
-                         "parcompute-client array rm a b", remove_flags, remove, nullptr),
+    command<NamesFlags>("array", "rm", "remove arrays; memory still in use goes with its last user",
+                        "parcompute-client array rm a b", names_flags, remove, nullptr),
+    command<NamesFlags>("array", "accept", "take incomplete arrays as they are",
+                        "parcompute-client array accept a", names_flags, accept, nullptr),
+    command<NamesFlags>("array", "chmod", "say what others than the owner may do with arrays", "parcompute-client array chmod group-read a b",
+                        chmod_flags, change_mode, nullptr),
     command<ImageFlags>("array", "image",
                         "draw a two-dimensional array, smallest value to largest, row 0 on top",
                         "parcompute-client array image a a.png --cmap viridis", image_flags, image, nullptr),

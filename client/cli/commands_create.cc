@@ -7,6 +7,7 @@
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
 #include "client/cli/flags.h"
+#include "client/cli/modes.h"
 #include "client/cli/operand.h"
 #include "client/cli/value_text.h"
 #include "common/array/array_spec.h"
@@ -22,6 +23,7 @@ struct SequenceFlags {
   std::uint64_t count = 50, rows = 0, columns = 0;
   std::optional<int> diagonal;
   bool excludes_stop = false;
+  std::optional<ArrayMode> mode;
 };
 
 // A number as it was typed: whole numbers stay whole.
@@ -56,9 +58,11 @@ DType dtype_of_numbers(std::initializer_list<Number> numbers, DType of_whole) {
   return dtype;
 }
 
-Answer made(const Context& context, const Array& array) {
-  context.note(fmt::format("created {}, {}", array_label(array.info()), format_bytes(array.info().nbytes())));
-  return {.value = describe(array.info()), .array = {}};
+Answer made(const Context& context, Session& session, const Array& array, std::optional<ArrayMode> mode) {
+  ArrayInfo info = array.info();
+  apply_mode(session, info, mode);
+  context.note(fmt::format("created {}, {}", array_label(info), format_bytes(info.nbytes())));
+  return {.value = describe(info), .array = {}};
 }
 
 void arange_flags(CLI::App& app, SequenceFlags& args) {
@@ -67,13 +71,14 @@ void arange_flags(CLI::App& app, SequenceFlags& args) {
   app.add_option("STOP", args.stop, "the end, not included")->required()->type_name("");
   app.add_option("STEP", args.step, "from one number to the next (default: 1)")->type_name("");
   add_optional_dtype(app, "--dtype", args.dtype, "the element type (default: int64, or what the numbers need)");
+  add_creation_mode(app, args.mode);
 }
 
 Answer arange(const Context& context, const SequenceFlags& args) {
   const Number start = number_of("START", args.start), stop = number_of("STOP", args.stop), step = number_of("STEP", args.step);
   const DType dtype = args.dtype.value_or(dtype_of_numbers({start, stop, step}, DType::kInt64));
   Session session = context.connect_or_start();
-  return made(context, blaming_the_command_line([&] { return session.create_arange(args.name, dtype, start, stop, step); }));
+  return made(context, session, blaming_the_command_line([&] { return session.create_arange(args.name, dtype, start, stop, step); }), args.mode);
 }
 
 void linspace_flags(CLI::App& app, SequenceFlags& args) {
@@ -83,13 +88,15 @@ void linspace_flags(CLI::App& app, SequenceFlags& args) {
   add_count(app, "COUNT", args.count, "how many (default: 50)");
   app.add_flag("--no-endpoint", args.excludes_stop, "leave STOP out: the last number is one step before it");
   add_optional_dtype(app, "--dtype", args.dtype, "the element type (default: float64, or complex128)");
+  add_creation_mode(app, args.mode);
 }
 
 Answer linspace(const Context& context, const SequenceFlags& args) {
   const Number start = number_of("START", args.start), stop = number_of("STOP", args.stop);
   const DType dtype = args.dtype.value_or(dtype_of_numbers({start, stop}, DType::kFloat64));
   Session session = context.connect_or_start();
-  return made(context, blaming_the_command_line([&] { return session.create_linspace(args.name, dtype, start, stop, args.count, !args.excludes_stop); }));
+  return made(context, session, blaming_the_command_line([&] { return session.create_linspace(args.name, dtype, start, stop, args.count, !args.excludes_stop); }),
+              args.mode);
 }
 
 void eye_flags(CLI::App& app, SequenceFlags& args) {
@@ -98,24 +105,28 @@ void eye_flags(CLI::App& app, SequenceFlags& args) {
   add_count(app, "COLUMNS", args.columns, "how many columns (default: as many)");
   add_whole(app, "--diagonal", args.diagonal, "where the ones are: 0 is the main diagonal, 1 the one above it");
   add_optional_dtype(app, "--dtype", args.dtype, "the element type (default: float64)");
+  add_creation_mode(app, args.mode);
 }
 
 Answer eye(const Context& context, const SequenceFlags& args) {
   Session session = context.connect_or_start();
-  return made(context, blaming_the_command_line([&] {
+  const auto eye = [&] {
     return session.create_eye(args.name, args.dtype.value_or(DType::kFloat64), args.rows, args.columns == 0 ? args.rows : args.columns, args.diagonal.value_or(0));
-  }));
+  };
+  return made(context, session, blaming_the_command_line(eye), args.mode);
 }
 
 struct CopyFlags {
   std::string source, name;
   std::optional<DType> dtype;
+  std::optional<ArrayMode> mode;
 };
 
 void copy_flags(CLI::App& app, CopyFlags& args) {
   app.add_option("ARRAY", args.source, "an array's name, a .npy file, or a view of either")->required()->type_name("");
   add_array_name(app, args.name);
   add_optional_dtype(app, "--dtype", args.dtype, "convert to this element type, as numpy's astype");
+  add_creation_mode(app, args.mode);
 }
 
 Answer copy(const Context& context, const CopyFlags& args) {
@@ -123,7 +134,7 @@ Answer copy(const Context& context, const CopyFlags& args) {
   const Evaluate operation{"x", {{"x", operand(session, args.source)}}, args.dtype};
   SubmitOptions options;
   options.output = args.name;
-  return made(context, session.submit(operation, options).wait().output);
+  return made(context, session, session.submit(operation, options).wait().output, args.mode);
 }
 
 const std::array kCommands{

@@ -1,5 +1,6 @@
 // job list, show, wait, cancel.
 #include <array>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -7,11 +8,15 @@
 #include "client/cli/describe.h"
 #include "client/cli/flags.h"
 #include "client/cli/run_answer.h"
+#include "client/cli/text_width.h"
 #include "client/cli/wait.h"
 #include "common/base/units.h"
 
 namespace parcompute::cli {
 namespace {
+
+// Of an expression, in the list's row and alone.
+constexpr std::size_t kListedColumns = 40, kShownColumns = 1000;
 
 struct JobFlags {
   std::uint64_t id = 0;
@@ -36,6 +41,13 @@ std::string done_of(const Value& job) {
                      static_cast<unsigned>(static_cast<double>(done) / static_cast<double>(total) * 100));
 }
 
+// "expr 'x * 2 + y'". What another user wrote may hold anything.
+std::string operation_of(const Value& job, std::size_t columns) {
+  const std::string word = one_line(job["operation"].get<std::string>());
+  if (job["expression"].is_null()) return word;
+  return fmt::format("{} '{}'", word, clipped(one_line(job["expression"].get<std::string>()), columns));
+}
+
 Answer list(const Context& context, const NoFlags&) {
   Value jobs = Value::array();
   for (const JobInfo& job : context.connect_running().jobs()) jobs.push_back(describe(job));
@@ -46,9 +58,9 @@ std::string print_list(const Answer& answer) {
   std::vector<std::vector<std::string>> rows{{"id", "state", "operation", "done", "chunks", "time", ""}};
   for (const Value& job : answer.value) {
     std::string remark;
-    if (!job["waiting_for"].is_null()) remark = "waits for " + job["waiting_for"].get<std::string>();
-    if (!job["error"].is_null()) remark = job["error"]["message"].get<std::string>();
-    rows.push_back({job["id"].dump(), job["state"].get<std::string>(), job["operation"].get<std::string>(),
+    if (!job["waiting_for"].is_null()) remark = "waits for " + one_line(job["waiting_for"].get<std::string>());
+    if (!job["error"].is_null()) remark = one_line(job["error"]["message"].get<std::string>());
+    rows.push_back({job["id"].dump(), job["state"].get<std::string>(), operation_of(job, kListedColumns),
                     done_of(job), job["chunks"].dump(), format_seconds(job["seconds"].get<double>()),
                     remark});
   }
@@ -59,11 +71,29 @@ Answer show(const Context& context, const JobFlags& args) {
   return {.value = describe(context.connect_running().find_job(args.id).info()), .array = {}};
 }
 
+// What became of each worker that tried the chunk: a line, and its stack's frames below.
+std::string print_certificate(const Value& certificate) {
+  const auto first = certificate["first_block"].get<std::uint64_t>(), count = certificate["block_count"].get<std::uint64_t>();
+  std::string text = fmt::format("\nblocks {} to {} of phase {}", first, first + count - 1, certificate["phase"].dump());
+  if (!certificate["slice"].is_null()) text += fmt::format(", {} of the output", one_line(certificate["slice"].get<std::string>()));
+  text += fmt::format(", ended {} workers:\n", certificate["deaths"].size());
+  for (const Value& death : certificate["deaths"]) {
+    const auto peak = death["peak_bytes"].get<std::uint64_t>();
+    text += fmt::format("  worker {} (pid {}) {}", death["worker"].dump(), death["pid"].dump(), one_line(death["how"].get<std::string>()));
+    if (peak > 0) text += fmt::format(", after it had used {} at most", format_bytes(peak));
+    text += "\n";
+    if (death["fault"].is_null()) continue;
+    std::istringstream lines(death["fault"].get<std::string>());
+    for (std::string line; std::getline(lines, line);) text += fmt::format("    {}\n", one_line(line));
+  }
+  return text;
+}
+
 std::string print_show(const Answer& answer) {
   const Value& job = answer.value;
   std::vector<std::vector<std::string>> rows{
       {"job", job["id"].dump()},
-      {"operation", job["operation"].get<std::string>()},
+      {"operation", operation_of(job, kShownColumns)},
       {"state", job["state"].get<std::string>()},
       {"blocks", fmt::format("{} of {}", job["blocks_done"].dump(), job["blocks_total"].dump())},
       {"chunks", job["chunks"].dump()},
@@ -75,9 +105,9 @@ std::string print_show(const Answer& answer) {
       {"owner", "uid " + job["owner_uid"].dump()},
       {"detached", job["detached"].get<bool>() ? "yes" : "no"},
   };
-  if (!job["waiting_for"].is_null()) rows.push_back({"waits for", job["waiting_for"].get<std::string>()});
-  if (!job["error"].is_null()) rows.push_back({"error", job["error"]["message"].get<std::string>()});
-  return table(rows);
+  if (!job["waiting_for"].is_null()) rows.push_back({"waits for", one_line(job["waiting_for"].get<std::string>())});
+  if (!job["error"].is_null()) rows.push_back({"error", one_line(job["error"]["message"].get<std::string>())});
+  return table(rows) + (job["certificate"].is_null() ? "" : print_certificate(job["certificate"]));
 }
 
 Answer wait(const Context& context, const JobFlags& args) {

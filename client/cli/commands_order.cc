@@ -9,10 +9,34 @@
 #include "client/cli/operand.h"
 #include "client/cli/run_answer.h"
 #include "client/cli/run_common.h"
+#include "client/cli/wait.h"
 #include "common/array/array_spec.h"
 
 namespace parcompute::cli {
 namespace {
+
+// ---- a second array: the counts of unique, the edges of a histogram
+
+// Where it goes is asked before anything is computed.
+void check_second(Session& session, const std::string& flag, const std::string& to, const RunFlags& args) {
+  if (to.empty()) return;
+  check_name(flag, to);
+  if (args.detach) throw UsageError(fmt::format("--detach makes one array: nobody waits for the result, which {} needs", flag));
+  if (to == args.out) throw UsageError(fmt::format("{} and --out both go to '{}': they are two arrays", flag, to));
+  if (names_file(to)) return;
+  try {
+    session.find(to);
+  } catch (const Failure& failure) {
+    if (failure.code() == ErrorCode::kNotFound) return;
+    throw;
+  }
+  throw Failure(ErrorCode::kAlreadyExists,
+                fmt::format("{0}: array '{1}' exists already: choose another name, or remove it with 'parcompute-client array rm {1}'", flag, to));
+}
+
+void note_second(const Context& context, std::string_view what, const std::string& to, const Array& array) {
+  context.note(fmt::format("{} -> '{}' ({}, {})", what, to, name(array.dtype()), format_shape(array.shape())));
+}
 
 // ---- along one axis
 
@@ -67,9 +91,46 @@ void one_flags(CLI::App& app, AxisFlags& args) {
   add_destination(app, args);
   add_run_flags(app, args);
 }
-Answer unique(const Context& context, const AxisFlags& args) {
+
+struct UniqueFlags : AxisFlags {
+  std::string counts;
+};
+
+void unique_flags(CLI::App& app, UniqueFlags& args) {
+  one_flags(app, args);
+  app.add_option("--counts", args.counts, "make an array, or a file, of how often each occurs, too")->type_name("NAME|FILE.npy");
+}
+
+// How often each distinct element occurs: so far it reaches among the sorted ones.
+void keep_counts(const Context& context, Session& session, const Array& a, const Array& distinct, const UniqueFlags& args) {
+  const auto run = [&](const Operation& operation, const std::string& output) {
+    SubmitOptions options;
+    options.output = output;
+    options.max_workers = args.max_workers;
+    Job job = session.submit(operation, options);
+    return wait_for(context, job, args.timeout, GiveUp::kCancelJob).output;
+  };
+  const Array sorted = run(Sort{a, {}, false}, {});
+  const Array before = run(Searchsorted{sorted, distinct, false}, {}), behind = run(Searchsorted{sorted, distinct, true}, {});
+  const Array counts = run(Evaluate{"behind - before", {{"behind", behind}, {"before", before}}, {}}, names_file(args.counts) ? "" : args.counts);
+  if (names_file(args.counts)) session.export_npy(counts, args.counts);
+  note_second(context, fmt::format("counts of '{}'", args.a), args.counts, counts);
+}
+
+Answer unique(const Context& context, const UniqueFlags& args) {
   Session session = context.connect_or_start();
-  return run_job(context, session, Unique{operand(session, args.a)}, args, plain_ending(fmt::format("unique '{}'", args.a), args));
+  check_second(session, "--counts", args.counts, args);
+  const Array a = operand(session, args.a);
+  Ending ending = plain_ending(fmt::format("unique '{}'", args.a), args);
+  if (!args.counts.empty()) {
+    // All numbers with a NaN are one, wherever they stand in the order.
+    if (info(a.dtype()).kind == Kind::kComplex)
+      throw Failure(ErrorCode::kUnsupported, fmt::format("--counts counts real numbers, and '{}' is {}: leave it away", args.a, name(a.dtype())));
+    ending.finish = [&](JobResult& result) { keep_counts(context, session, a, result.output, args); };
+  }
+  Answer answer = run_job(context, session, Unique{a}, args, ending);
+  if (!args.counts.empty()) answer.value["counts"] = args.counts;
+  return answer;
 }
 
 void search_flags(CLI::App& app, AxisFlags& args) {
@@ -112,7 +173,7 @@ Answer compress(const Context& context, const AxisFlags& args) {
 // ---- counting
 
 struct CountFlags : RunFlags {
-  std::string array, weights, edges, range;
+  std::string array, weights, edges, edges_out, range;
   std::uint64_t bins = 0, least_length = 0;
 };
 
@@ -125,7 +186,7 @@ std::int64_t largest(Session& session, const Array& array) {
 
 void bincount_flags(CLI::App& app, CountFlags& args) {
   add_operand(app, "ARRAY", args.array, "whole numbers from 0");
-  app.add_option("--weights", args.weights, "add these up (float64) instead of counting")->type_name("ARRAY");
+  app.add_option("--weights", args.weights, "add these real numbers up, as float64, instead of counting")->type_name("ARRAY");
   add_count(app, "--minlength", args.least_length, "at least so many counts");
   add_destination(app, args);
   add_run_flags(app, args);
@@ -143,12 +204,30 @@ void histogram_flags(CLI::App& app, CountFlags& args) {
   add_count(app, "--bins", args.bins, "so many bins of equal width (default: 10)");
   app.add_option("--range", args.range, "from the lower to the upper end (default: from the least element to the largest)")->type_name("LOW,HIGH");
   app.add_option("--edges", args.edges, "an array of the bins' edges, instead")->type_name("ARRAY");
-  app.add_option("--weights", args.weights, "add these up (float64) instead of counting")->type_name("ARRAY");
+  app.add_option("--edges-out", args.edges_out, "make an array, or a file, of the edges of bins of equal width, too")->type_name("NAME|FILE.npy");
+  app.add_option("--weights", args.weights, "add these real numbers up, in their dtype, instead of counting")->type_name("ARRAY");
   add_destination(app, args);
   add_run_flags(app, args);
 }
+// Those that the elements were compared with.
+void keep_edges(const Context& context, Session& session, const Histogram& operation, const CountFlags& args) {
+  const auto number = [](double x) {
+    Number real;
+    real.is_integer = false;
+    real.real = x;
+    return real;
+  };
+  const DType dtype = operation.a.dtype() == DType::kFloat32 ? DType::kFloat32 : DType::kFloat64;
+  const bool to_file = names_file(args.edges_out);
+  const Array edges = session.create_linspace(to_file ? "" : args.edges_out, dtype, number(operation.low), number(operation.high), operation.bins + 1);
+  if (to_file) session.export_npy(edges, args.edges_out);
+  note_second(context, fmt::format("edges of '{}'", args.array), args.edges_out, edges);
+}
+
 Answer histogram(const Context& context, const CountFlags& args) {
   Session session = context.connect_or_start();
+  if (!args.edges.empty() && !args.edges_out.empty()) throw UsageError("--edges-out is of bins of equal width: with --edges you have the edges");
+  check_second(session, "--edges-out", args.edges_out, args);
   if (!args.edges.empty() && (args.bins != 0 || !args.range.empty())) throw UsageError("--edges says where the bins are: leave --bins and --range away");
   constexpr std::uint64_t kNumPysBins = 10;
   Histogram operation{operand(session, args.array), args.bins == 0 ? kNumPysBins : args.bins, 0, 1, {}, {}};
@@ -162,16 +241,20 @@ Answer histogram(const Context& context, const CountFlags& args) {
     operation.low = ends[0];
     operation.high = ends[1];
   } else if (operation.a.size() > 0) {
-    // NumPy's: a range of one value is widened by half on either side.
     const auto end = [&](const char* op) { return session.submit(Evaluate{fmt::format("float64({}(x))", op), {{"x", operation.a}}, {}}).wait().scalar->as<double>(); };
     operation.low = end("min");
     operation.high = end("max");
-    if (operation.low == operation.high) {
-      operation.low -= 0.5;
-      operation.high += 0.5;
-    }
   }
-  return run_job(context, session, operation, args, plain_ending(fmt::format("histogram '{}'", args.array), args));
+  // NumPy's: a range of one value is widened by half on either side.
+  if (operation.low == operation.high) {
+    operation.low -= 0.5;
+    operation.high += 0.5;
+  }
+  Ending ending = plain_ending(fmt::format("histogram '{}'", args.array), args);
+  if (!args.edges_out.empty()) ending.finish = [&](JobResult&) { keep_edges(context, session, operation, args); };
+  Answer answer = run_job(context, session, operation, args, ending);
+  if (!args.edges_out.empty()) answer.value["edges"] = args.edges_out;
+  return answer;
 }
 
 struct PercentileFlags : AxisFlags {
@@ -224,7 +307,8 @@ const std::array kCommands{
     command<AxisFlags>("run", "argsort", "the order that sorts, stable, as numpy.argsort", "parcompute-client run argsort a --flat", sort_flags, argsort, print_run),
     command<AxisFlags>("run", "cumsum", "running sums, as numpy.cumsum", "parcompute-client run cumsum a --axis 0 --out sums", scan_flags, cumsum, print_run),
     command<AxisFlags>("run", "cumprod", "running products, as numpy.cumprod", "parcompute-client run cumprod a", scan_flags, cumprod, print_run),
-    command<AxisFlags>("run", "unique", "sorted distinct elements, as numpy.unique", "parcompute-client run unique a", one_flags, unique, print_run),
+    command<UniqueFlags>("run", "unique", "sorted distinct elements, as numpy.unique", "parcompute-client run unique a --out values --counts counts", unique_flags, unique,
+                         print_run),
     command<AxisFlags>("run", "searchsorted", "where values belong in a sorted array, as numpy.searchsorted", "parcompute-client run searchsorted sorted values --right",
                        search_flags, searchsorted, print_run),
     command<AxisFlags>("run", "take", "elements by their indices, as numpy.take", "parcompute-client run take a indices --axis 0", take_flags, take, print_run),

@@ -68,11 +68,18 @@ Answer mandelbrot(const Context& context, const MandelbrotFlags& args) {
         if (!drawn) throw Failure(drawn.error().code, drawn.error().message, drawn.error().system_errno);
       },
       [&](const JobResult& result) {
-        return fmt::format("mandelbrot {} -> {}{}: {}", format_shape(args.size), output_label(result, args), args.png.empty() ? "" : fmt::format(", '{}'", args.png),
+        const bool only_drawn = args.out.empty() && args.into.empty();
+        const std::string kept = only_drawn ? "" : output_label(result, args), drawn = args.png.empty() ? "" : fmt::format("'{}'", args.png);
+        return fmt::format("mandelbrot {} -> {}{}{}: {}", format_shape(args.size), kept, kept.empty() || drawn.empty() ? "" : ", ", drawn,
                            figures(result.info, static_cast<double>(args.size[0]) * static_cast<double>(args.size[1]), "points/s"));
-      }};
-  if (!args.into.empty()) return run_job(context, session, operation, args, ending);
-  return blaming_the_command_line([&] { return run_job(context, session, operation, args, ending); });
+      },
+      !args.png.empty()};
+  const auto run = [&] {
+    Answer answer = run_job(context, session, operation, args, ending);
+    if (!args.png.empty()) answer.value["png"] = args.png;
+    return answer;
+  };
+  return args.into.empty() ? blaming_the_command_line(run) : run();
 }
 
 // ---- nop

@@ -1,4 +1,5 @@
 // start, stop, status, cpus, with-server.
+#include <algorithm>
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -28,6 +29,16 @@ void add_pool_flags(CLI::App& app, PoolFlags& args) {
 
 // ---- start
 
+// "2 workers", "2 workers, 1 of them starting", "2 workers starting".
+std::string workers_of(const Status& status) {
+  const std::size_t all = status.workers.size();
+  const auto starting = static_cast<std::size_t>(
+      std::count_if(status.workers.begin(), status.workers.end(), [](const WorkerInfo& worker) { return worker.state == WorkerInfo::State::kStarting; }));
+  const std::string text = fmt::format("{} worker{}", all, all == 1 ? "" : "s");
+  if (starting == 0) return text;
+  return starting == all ? text + " starting" : fmt::format("{}, {} of them starting", text, starting);
+}
+
 Answer start(const Context& context, const PoolFlags& args) {
   ServerOptions options;
   options.socket = context.flags.socket.empty() ? own_socket_path() : std::filesystem::path(context.flags.socket);
@@ -39,8 +50,7 @@ Answer start(const Context& context, const PoolFlags& args) {
   Context started = context;
   started.flags.socket = options.socket;
   const Status status = started.connect_running().status();
-  context.note(fmt::format("server {} answers on {}: {} worker{}, {} for arrays", status.server_pid, status.socket, status.workers.size(),
-                           status.workers.size() == 1 ? "" : "s", format_bytes(status.memory_limit_bytes)));
+  context.note(fmt::format("server {} answers on {}: {}, {} for arrays", status.server_pid, status.socket, workers_of(status), format_bytes(status.memory_limit_bytes)));
   if (status.memory_used_bytes > status.memory_limit_bytes)
     context.note(fmt::format("arrays of an earlier server take {}, more than that: nothing new fits until some are removed ('parcompute-client array rm')",
                              format_bytes(status.memory_used_bytes)));
@@ -63,16 +73,20 @@ Answer stop(const Context& context, const StopFlags& args) {
   const Status status = session.status();
   std::uint64_t in_memory = 0;
   std::uint64_t attached = 0;
+  bool is_sealed = false;
   for (const ArrayInfo& array : session.list()) {
     if (array.name.empty() || (array.incomplete && array.path.empty())) continue;  // gone with its session, or its job
     ++(array.path.empty() ? in_memory : attached);
+    is_sealed = is_sealed || array.segment_name.starts_with("memfd:");
   }
   const std::uint64_t jobs = status.jobs_running + status.jobs_queued;
   session.stop_server(args.drop_arrays);
   const auto count = [](std::uint64_t n, std::string_view what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); };
   std::string fate;
   if (jobs > 0) fate += fmt::format("; {} cancelled", count(jobs, "job"));
-  if (in_memory > 0) fate += fmt::format("; {} {}", count(in_memory, "array"), args.drop_arrays ? "dropped" : "kept in memory for the next server");
+  if (in_memory > 0) fate += fmt::format("; {} {}", count(in_memory, "array"), args.drop_arrays ? "dropped"
+                                                                      : is_sealed      ? "gone, unless the unit says FileDescriptorStorePreserve=yes"
+                                                                                       : "kept in memory for the next server");
   if (attached > 0) fate += fmt::format("; {} no longer attached", count(attached, "file"));
   context.note(fmt::format("server {} stopped{}", status.server_pid, fate));
   return {.value = {{"stopped", true},
@@ -98,16 +112,21 @@ std::string print_status(const Answer& answer) {
   const Value& jobs = v["jobs"];
   const Value& memory = v["memory"];
   const std::string source = text(memory["limit_source"]);
-  const auto spare = memory["spare_bytes"].get<std::uint64_t>();
+  const auto and_besides = [&](const char* key, const char* words) {
+    const auto bytes = memory[key].get<std::uint64_t>();
+    return bytes == 0 ? "" : fmt::format(", {} {}", format_bytes(bytes), words);
+  };
   std::string out = table({
       {"server", fmt::format("pid {}, {}, up {}", text(v["server_pid"]), text(v["server"]),
                              format_seconds(v["uptime_seconds"].get<double>()))},
       {"forkserver", "pid " + text(v["forkserver_pid"])},
       {"socket", text(v["socket"])},
-      {"memory", fmt::format("{} of {} used{}{}", format_bytes(memory["used_bytes"].get<std::uint64_t>()),
+      {"memory", fmt::format("{} of {} used{}{}{}{}", format_bytes(memory["used_bytes"].get<std::uint64_t>()),
                              format_bytes(memory["limit_bytes"].get<std::uint64_t>()),
                              source.empty() ? "" : fmt::format(" (limit: {})", source),
-                             spare == 0 ? "" : fmt::format(", {} kept for the next arrays", format_bytes(spare)))},
+                             and_besides("spare_bytes", "kept for the next arrays"),
+                             and_besides("held_bytes", "of removed arrays that programs still have open"),
+                             and_besides("freeing_bytes", "being given back"))},
       {"arrays", text(v["arrays"])},
       {"jobs", fmt::format("{} queued, {} running, {} ended", text(jobs["queued"]), text(jobs["running"]),
                            text(jobs["ended"]))},
@@ -166,7 +185,7 @@ Answer with_server(const Context&, const WithServerFlags& args) {
 const std::array kCommands{
     command<PoolFlags>("", "start", "start a server that stays until it is stopped",
                        "parcompute-client start --workers 4 --memory 8GiB", add_pool_flags, start, nullptr),
-    command<StopFlags>("", "stop", "stop the server; named arrays stay in memory for the next one",
+    command<StopFlags>("", "stop", "stop the server; named arrays stay for the next one, but for those of the system's service",
                        "parcompute-client stop --drop-arrays", stop_flags, stop, nullptr),
     command<NoFlags>("", "status", "show the server, its workers and its memory",
                      "parcompute-client status --json", no_flags, status, print_status),

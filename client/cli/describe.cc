@@ -26,6 +26,22 @@ std::string_view state_name(WorkerInfo::State state) {
   return "unknown";
 }
 
+Value describe(const DeathCertificate& certificate) {
+  Value deaths = Value::array();
+  for (const WorkerDeath& death : certificate.deaths)
+    deaths.push_back({{"worker", death.worker},
+                      {"pid", death.pid},
+                      {"how", death.how},
+                      {"fault", text_or_null(death.fault)},
+                      {"peak_bytes", death.peak_bytes},
+                      {"by_oom_killer", death.by_oom_killer}});
+  return {{"phase", certificate.phase},
+          {"first_block", certificate.first_block},
+          {"block_count", certificate.block_count},
+          {"slice", text_or_null(certificate.slice)},
+          {"deaths", deaths}};
+}
+
 }  // namespace
 
 std::string_view state_name(JobState state) {
@@ -44,6 +60,11 @@ std::string_view state_name(JobState state) {
   return "unknown";
 }
 
+std::string_view state_name(const JobInfo& job) {
+  if (!job.ending) return state_name(job.state);
+  return *job.ending == JobState::kCancelled ? "cancelling" : "failing";
+}
+
 Value describe(const ArrayInfo& array) {
   return {
       {"id", array.id},
@@ -58,6 +79,7 @@ Value describe(const ArrayInfo& array) {
       {"writable", array.writable},
       {"incomplete", array.incomplete},
       {"owner_uid", array.owner_uid},
+      {"mode", name(array.mode)},
   };
 }
 
@@ -66,8 +88,9 @@ Value describe(const JobInfo& job) {
   if (job.error_code) error = {{"code", error_code_name(*job.error_code)}, {"message", job.error}};
   return {
       {"id", job.id},
-      {"state", state_name(job.state)},
+      {"state", state_name(job)},
       {"operation", job.operation},
+      {"expression", text_or_null(job.expression)},
       {"blocks_done", job.blocks_done},
       {"blocks_total", job.blocks_total},
       {"chunks", job.chunks_done},
@@ -80,6 +103,7 @@ Value describe(const JobInfo& job) {
       {"detached", job.detached},
       {"waiting_for", text_or_null(job.waiting_for)},
       {"error", error},
+      {"certificate", job.certificate ? describe(*job.certificate) : Value()},
   };
 }
 
@@ -87,7 +111,7 @@ Value describe(const Status& status) {
   Value workers = Value::array();
   for (const WorkerInfo& worker : status.workers)
     workers.push_back({{"id", worker.id},
-                       {"pid", worker.pid},
+                       {"pid", worker.pid != 0 ? Value(worker.pid) : Value()},
                        {"cpu", worker.cpu ? Value(*worker.cpu) : Value()},
                        {"state", state_name(worker.state)},
                        {"chunks", worker.chunks_done},
@@ -104,6 +128,8 @@ Value describe(const Status& status) {
        {{"limit_bytes", status.memory_limit_bytes},
         {"used_bytes", status.memory_used_bytes},
         {"spare_bytes", status.memory_spare_bytes},
+        {"held_bytes", status.memory_held_bytes},
+        {"freeing_bytes", status.memory_freeing_bytes},
         {"limit_source", status.memory_limit_source}}},
       {"arrays", status.arrays},
       {"jobs",

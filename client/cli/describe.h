@@ -18,6 +18,8 @@ Value describe_error(std::string_view code, std::string_view message, int exit_c
 
 // "queued", "running", ...
 std::string_view state_name(JobState state);
+// "cancelling", "failing": it ends when the blocks that workers have in hand are done.
+std::string_view state_name(const JobInfo& job);
 
 // "'a' (float64, 2000x2000)"
 std::string array_label(const ArrayInfo& array);

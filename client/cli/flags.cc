@@ -109,6 +109,14 @@ CLI::Option* add_dtype(CLI::App& app, const std::string& name, DType& out, const
   });
 }
 
+CLI::Option* add_mode(CLI::App& app, const std::string& name, std::optional<ArrayMode>& out, const std::string& help) {
+  return add_text(app, name, "MODE", help, [&out](const std::string& flag, const std::string& text) {
+    const auto mode = parse_array_mode(text);
+    if (!mode) refuse(flag, mode.error().message);
+    out = *mode;
+  });
+}
+
 CLI::Option* add_optional_dtype(CLI::App& app, const std::string& name, std::optional<DType>& out, const std::string& help) {
   return add_text(app, name, "DTYPE", help, [&out](const std::string& flag, const std::string& text) {
     out = dtype_from_name(text);

@@ -14,6 +14,7 @@
 #include <CLI/CLI.hpp>
 
 #include "client/cli/colormap.h"
+#include "common/array/array_mode.h"
 #include "common/array/dtype.h"
 
 namespace parcompute::cli {
@@ -33,6 +34,8 @@ CLI::Option* add_shape(CLI::App& app, const std::string& name, std::vector<std::
                        const std::string& help);
 CLI::Option* add_dtype(CLI::App& app, const std::string& name, DType& out, const std::string& help);
 CLI::Option* add_optional_dtype(CLI::App& app, const std::string& name, std::optional<DType>& out, const std::string& help);
+// --mode: what others than its owner may do with an array that is made.
+CLI::Option* add_mode(CLI::App& app, const std::string& name, std::optional<ArrayMode>& out, const std::string& help);
 // A whole number of 64 bits, 0 included.
 CLI::Option* add_number(CLI::App& app, const std::string& name, std::uint64_t& out, const std::string& help);
 // A whole number, negative ones included.

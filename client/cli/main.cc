@@ -15,6 +15,8 @@
 #include "client/cli/describe.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/parse.h"
+#include "client/cli/text_width.h"
+#include "common/os/child_process.h"
 #include "common/os/system_error.h"
 
 namespace {
@@ -36,7 +38,7 @@ int put(const std::string& text, int status) {
       std::signal(SIGPIPE, SIG_DFL);
       std::raise(SIGPIPE);
     }
-    fmt::print(stderr, "parcompute-client: {}\n", system_error("write to", "standard output", errno).message);
+    tell("parcompute-client: " + system_error("write to", "standard output", errno).message);
     return kExitOutput;
   }
   return status;
@@ -49,7 +51,7 @@ std::string dump(const Value& value) {
 }
 
 int fail_with(bool json, std::string_view code, std::string_view message, int status) {
-  fmt::print(stderr, "parcompute-client: {}\n", message);
+  tell(fmt::format("parcompute-client: {}", message));
   return json ? put(dump(describe_error(code, message, status)), status) : status;
 }
 
@@ -58,10 +60,10 @@ int run(const std::vector<std::string>& words) {
   if (const Shown* shown = std::get_if<Shown>(&parsed)) return put(shown->text, 0);
   const Invocation& invocation = std::get<Invocation>(parsed);
   const Answer answer = invocation.handler(Context{invocation.flags});
-  if (!answer.error.empty()) fmt::print(stderr, "parcompute-client: {}\n", answer.error);
+  if (!answer.error.empty()) tell("parcompute-client: " + answer.error);
   if (answer.value.is_null()) return answer.exit_code;
   if (invocation.flags.json) return put(dump(answer.value), answer.exit_code);
-  return put(invocation.command->print == nullptr ? "" : invocation.command->print(answer), answer.exit_code);
+  return put(invocation.command->print == nullptr ? "" : harmless(invocation.command->print(answer)), answer.exit_code);
 }
 
 // An attached file that someone cuts short while we read it.
@@ -75,6 +77,7 @@ void on_bus_error(int) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  occupy_standard_streams();
   std::setlocale(LC_CTYPE, "");
   // A server that goes away is an error to report, not a signal to die of.
   std::signal(SIGPIPE, SIG_IGN);

@@ -113,8 +113,8 @@ Array whole_operand(Session& session, const std::string& text) {
   Array array = operand(session, text);
   if (array.info().incomplete)
     throw Failure(ErrorCode::kBadData,
-                  fmt::format("array '{}' is incomplete: a job is still writing it (see 'parcompute-client job list'; 'job wait ID' waits for it), or "
-                              "was cut off when its server ended: then remove it and make it again",
+                  fmt::format("array '{0}' is incomplete: a job is writing it (see 'parcompute-client job list'; 'job wait ID' waits for it), or the "
+                              "last one that did was cancelled, failed, or was cut off when its server ended: write all of it anew (run ... --into {0}), take it as it is ('parcompute-client array accept {0}'), or remove it",
                               text));
   return array;
 }

@@ -111,7 +111,7 @@ void ProgressBar::finish(const JobInfo& job) {
 
 void ProgressBar::draw(const JobInfo& job) {
   const BarStyle style{columns(stream_), is_utf8_locale(), wants_color(terminal_)};
-  fmt::print(stream_, "\r{}{}", progress_line(job, style), terminal_ ? "\x1b[K" : "");
+  std::fputs(fmt::format("\r{}{}", progress_line(job, style), terminal_ ? "\x1b[K" : "").c_str(), stream_);
   std::fflush(stream_);
   drawn_ = true;
 }

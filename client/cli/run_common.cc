@@ -8,6 +8,7 @@
 #include "client/cli/array_text.h"
 #include "client/cli/describe.h"
 #include "client/cli/flags.h"
+#include "client/cli/modes.h"
 #include "client/cli/operand.h"
 #include "client/cli/run_answer.h"
 #include "client/cli/wait.h"
@@ -26,7 +27,9 @@ void add_run_flags(CLI::App& app, RunFlags& args) {
 }
 
 CLI::Option* add_out(CLI::App& app, RunFlags& args, const std::string& help) {
-  return app.add_option("--out", args.out, help)->type_name("NAME|FILE.npy");
+  CLI::Option* out = app.add_option("--out", args.out, help)->type_name("NAME|FILE.npy");
+  add_creation_mode(app, args.mode)->needs(out);
+  return out;
 }
 
 void add_destination(CLI::App& app, RunFlags& args) {
@@ -47,9 +50,15 @@ constexpr std::array<std::string_view, 12> kFileEndings{".txt", ".csv", ".tsv", 
 
 }  // namespace
 
+void check_name(const std::string& flag, const std::string& name) {
+  if (!names_file(name) && std::any_of(kFileEndings.begin(), kFileEndings.end(), [&](std::string_view ending) { return name.ends_with(ending); }))
+    throw UsageError(fmt::format("{0}: '{1}' names no file here: write '{1}.npy', or './{1}' for a .npy file of that very name", flag, name));
+}
+
 void check(const RunFlags& args) {
-  if (!names_file(args.out) && std::any_of(kFileEndings.begin(), kFileEndings.end(), [&](std::string_view ending) { return args.out.ends_with(ending); }))
-    throw UsageError(fmt::format("--out: '{0}' names no file here: write '{0}.npy', or './{0}' for a .npy file of that very name", args.out));
+  check_name("--out", args.out);
+  if (args.mode && names_file(args.out))
+    throw UsageError(fmt::format("--mode is an array's, and --out '{}' is a file: 'chmod' changes its mode", args.out));
   if (args.detach && names_file(args.out))
     throw UsageError(fmt::format(
         "--detach cannot write '{}': nobody waits for the result; give --out an array's name and export "
@@ -88,17 +97,20 @@ Answer run_job(const Context& context, Session& session, const Operation& operat
   check(args);
   Job job = session.submit(operation, submit_options(session, args));
   if (args.detach) {
+    if (args.mode) session.set_mode(args.out, *args.mode);
     Value value{{"job", job.id()}};
     return {.value = std::move(value), .array = {}};
   }
   JobResult result = wait_for(context, job, args.timeout, GiveUp::kCancelJob);
   if (names_file(args.out)) write_file(session, result, args.out);
+  if (args.mode) session.set_mode(args.out, *args.mode);
   if (ending.finish) ending.finish(result);
   Value value = describe_result(result);
+  if (args.mode && value.contains("result")) value["result"]["mode"] = name(*args.mode);
   if (names_file(args.out)) (result.output ? value["result"] : value)["path"] = args.out;
   if (!args.into.empty()) value["into"] = args.into;
   context.note(ending.summary(result));
-  const bool is_shown = args.out.empty() && args.into.empty() && result.output && !result.scalar;
+  const bool is_shown = !ending.is_kept && args.out.empty() && args.into.empty() && result.output && !result.scalar;
   if (is_shown && context.flags.json && result.output.size() <= kMaxJsonElements) value["data"] = array_json(elements_of(result.output));
   return {.value = std::move(value), .array = is_shown ? result.output : Array()};
 }

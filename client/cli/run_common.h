@@ -15,6 +15,7 @@ struct RunFlags {
   std::optional<double> timeout;
   bool detach = false;
   std::string out;   // a name, a file, or empty
+  std::optional<ArrayMode> mode;  // of the array of that name
   std::string into;  // an array that exists, or a view of one; or empty
 };
 
@@ -26,12 +27,15 @@ void add_destination(CLI::App& app, RunFlags& args);
 CLI::Option* add_operand(CLI::App& app, const std::string& flag, std::string& out, const std::string& help);
 
 void check(const RunFlags& args);
+// That what a flag calls an array does not look like a file of another kind.
+void check_name(const std::string& flag, const std::string& name);
 SubmitOptions submit_options(Session& session, const RunFlags& args);
 
 // What is left to do, and to say, when the job is done.
 struct Ending {
   std::function<void(JobResult&)> finish;  // may be empty
   std::function<std::string(const JobResult&)> summary;
+  bool is_kept = false;  // `finish` has put the result where it was wanted: it is not printed
 };
 
 // A result that has no destination is the answer's array, for the printer to show.

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "client/cli/command.h"
 #include "client/cli/exit_code.h"
 #include "common/os/system_error.h"
 
@@ -72,7 +73,7 @@ int run_program(const std::vector<std::string>& program) {
   {
     const BlockedSignals blocked;
     if (const int error = spawn(program, blocked.before(), pid); error != 0) {
-      fmt::print(stderr, "parcompute-client: {}\n", system_error("run", program[0], error).message);
+      tell("parcompute-client: " + system_error("run", program[0], error).message);
       return error == ENOENT ? kExitNoProgram : kExitNotExecutable;
     }
     program_pid = pid;

@@ -6,6 +6,7 @@
 #include "client/cpp/wire.h"
 #include "common/array/view.h"
 #include "common/operation/operation.h"
+#include "common/os/file_facts.h"
 
 namespace parcompute {
 
@@ -25,12 +26,14 @@ Array::State::~State() {
   // Out of this process's hands before the server hears of it: it may give the memory to the next array.
   mapping = {};
   fd.reset();
-  wire::Request request;
-  request.mutable_remove_array()->mutable_array()->set_id(info.id);
   try {
+    wire::Request request;
+    request.mutable_remove_array()->mutable_array()->set_id(info.id);
     connection->send_and_forget(request);
   } catch (const Failure&) {
     // The server has gone, and the array with it.
+  } catch (const std::bad_alloc&) {
+    // The array goes with the session.
   }
 }
 
@@ -89,6 +92,11 @@ std::byte* Array::data() {
   if (array.size() == 0) return nullptr;
   State& memory = state_->base ? *state_->base : *state_;
   if (memory.mapping.data() == nullptr) {
+    // What lies behind the end of a file that was cut short would read as zeros.
+    if (array.segment_name.empty()) {
+      const FileFacts file = value_or_throw(file_facts(memory.fd.get(), array.path));
+      if (const std::uint64_t had = memory.data_offset + memory.data_bytes; file.size < had) throw_failure(shortened_file(fmt::format("'{}'", array.path), had, file.size));
+    }
     const Access access = array.writable ? Access::kReadWrite : Access::kRead;
     memory.mapping = value_or_throw(
         Mapping::map(memory.fd.get(), memory.data_offset, memory.data_bytes, access, array.name.empty() ? array.path : array.name));

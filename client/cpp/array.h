@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "common/array/array_mode.h"
 #include "common/array/dtype.h"
 
 namespace parcompute {
@@ -24,10 +25,11 @@ struct ArrayInfo {
   std::vector<std::int64_t> shape;
   std::vector<std::int64_t> strides;  // bytes
   std::string path;                   // of the file that was attached; empty: a segment
-  std::string segment_name;           // in /dev/shm; empty: a file
-  bool writable = false;
+  std::string segment_name;           // in /dev/shm, or "memfd:INODE" of a server whose segments are sealed; empty: a file
+  bool writable = false;    // by this session
   bool incomplete = false;  // the job that was writing it did not finish
   std::uint32_t owner_uid = 0;
+  ArrayMode mode = ArrayMode::kPrivate;  // what others than the owner may do
 
   std::uint64_t size() const;    // elements
   std::uint64_t nbytes() const;  // size() * itemsize

@@ -3,11 +3,13 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <new>
 
 #include <fmt/format.h>
 
 #include "client/cpp/failure.h"
 #include "client/cpp/wire.h"
+#include "common/os/system_error.h"
 #include "proto/limits.h"
 
 namespace parcompute {
@@ -17,7 +19,17 @@ namespace {
 constexpr std::size_t kMaxUnwanted = 64;
 
 [[noreturn]] void throw_gone() {
-  throw Failure(ErrorCode::kNoServer, "the server has gone: jobs that ran are lost, named arrays stay for the next server on its socket");
+  throw Failure(ErrorCode::kNoServer, "the server has gone: jobs that ran are lost, named arrays stay for the next server on its socket (those of the "
+                                     "system's service over a restart, not over a stop)");
+}
+
+[[noreturn]] void throw_ended() {
+  throw Failure(ErrorCode::kNoServer, "this session ended when an answer of the server's found no memory in this program: connect again");
+}
+
+[[noreturn]] void throw_no_room(std::string_view what, int error_number) {
+  throw Failure(ErrorCode::kOverBudget, fmt::format("{}: the system is short of memory, or too many open files are on their way between processes; try again", what),
+                error_number);
 }
 
 }  // namespace
@@ -25,36 +37,54 @@ constexpr std::size_t kMaxUnwanted = 64;
 Connection::Connection(Channel channel) : channel_(std::move(channel)), buffer_(kMaxPacketBytes) {}
 
 std::uint64_t Connection::send(wire::Request& request, std::optional<int> fd) {
+  if (!channel_) throw_ended();
   request.set_id(++last_id_);
   request.SerializeToString(&bytes_);
   if (bytes_.size() > kMaxPacketBytes)
     throw Failure(ErrorCode::kInvalidArgument,
                   fmt::format("the request has {} bytes; a message holds at most {}", bytes_.size(), kMaxPacketBytes));
   const auto fds = fd ? std::span<const int>(&*fd, 1) : std::span<const int>();
-  switch (channel_.send(std::as_bytes(std::span(bytes_)), fds)) {
+  switch (channel_.insist(std::as_bytes(std::span(bytes_)), fds)) {
     case Transfer::kDone: return last_id_;
     case Transfer::kClosed: break;
-    default: throw Failure(ErrorCode::kSystem, "the request could not be sent to the server: too many open files on their way?", errno);
+    case Transfer::kNoRoom: throw_no_room("the request could not be sent to the server", errno);
+    default: throw_failure(system_error("send a request to", "the server", errno));
   }
   // The server may have said why before it closed: a refusal has request id 0.
   while (true) next_reply(std::nullopt);  // throws that, or that the server has gone
 }
 
 std::optional<Connection::Received> Connection::next_reply(Deadline deadline) {
+  if (!channel_) throw_ended();
   if (deadline) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - std::chrono::steady_clock::now());
     pollfd wait{channel_.fd(), POLLIN, 0};
     if (::poll(&wait, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0))) <= 0) return std::nullopt;
   }
   Packet packet;
-  switch (channel_.receive(buffer_, packet)) {
-    case Transfer::kDone: break;
+  const Transfer outcome = channel_.receive_insisting(buffer_, packet);
+  switch (outcome) {
+    case Transfer::kDone:
+    case Transfer::kNoFds: break;
+    case Transfer::kNoRoom: throw_no_room("the server's answer could not be received", errno);
     case Transfer::kClosed: throw_gone();
-    case Transfer::kNoFds:
-      throw Failure(ErrorCode::kOverBudget, "the server's answer came with a descriptor that this process has no room for: close files, or "
-                                            "raise the limit (ulimit -n)");
     default: throw Failure(ErrorCode::kBadData, "the server's answer is no message of this protocol");
   }
+  return or_end([&] { return take(packet, outcome == Transfer::kNoFds); });
+}
+
+// What was received is in nobody's hands yet. If it were dropped, who asked for it would wait for ever: the session ends instead.
+template <class Body>
+auto Connection::or_end(Body body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    channel_.close();
+    throw;
+  }
+}
+
+std::optional<Connection::Received> Connection::take(Packet& packet, bool lacks_descriptor) {
   std::optional<Received> received(std::in_place);
   if (!received->reply.ParseFromArray(packet.bytes.data(), static_cast<int>(packet.bytes.size())))
     throw Failure(ErrorCode::kBadData, "the server's answer is no message of this protocol");
@@ -64,6 +94,12 @@ std::optional<Connection::Received> Connection::next_reply(Deadline deadline) {
   if (auto unwanted = unwanted_.extract(id); !unwanted.empty()) {
     discard(received->reply, unwanted.mapped());
     received.reset();
+  } else if (lacks_descriptor) {
+    // It may be another request's than the one that is waited for now: whoever asked is told. An output without a name is nobody's.
+    discard(received->reply, true);
+    wire::Failed& failed = *received->reply.mutable_failed();
+    failed.set_code(static_cast<std::uint32_t>(ErrorCode::kOverBudget));
+    failed.set_message("the server's answer came with a descriptor that this process has no room for: close files, or raise the limit (ulimit -n)");
   }
   return received;
 }
@@ -72,7 +108,7 @@ std::optional<Connection::Received> Connection::receive(std::uint64_t id, Deadli
   std::optional<Received> received;
   if (auto node = replies_.extract(id); !node.empty()) received = std::move(node.mapped());
   while (!received || received->reply.request_id() != id) {
-    if (received) replies_[received->reply.request_id()] = std::move(*received);
+    if (received) keep(std::move(*received));
     received = next_reply(deadline);
     if (!received && deadline) return std::nullopt;
   }
@@ -84,6 +120,10 @@ Connection::Received Connection::call(wire::Request& request, std::optional<int>
   return *receive(send(request, fd));
 }
 
+void Connection::keep(Received received) {
+  or_end([&] { replies_[received.reply.request_id()] = std::move(received); });
+}
+
 const wire::Reply* Connection::arrived(std::uint64_t id) const {
   const auto found = replies_.find(id);
   return found == replies_.end() ? nullptr : &found->second.reply;
@@ -92,7 +132,7 @@ const wire::Reply* Connection::arrived(std::uint64_t id) const {
 void Connection::send_and_forget(wire::Request& request) {
   unwanted_[send(request)] = false;
   while (unwanted_.size() > kMaxUnwanted)
-    if (auto wanted = next_reply(std::nullopt)) replies_[wanted->reply.request_id()] = std::move(*wanted);
+    if (auto wanted = next_reply(std::nullopt)) keep(std::move(*wanted));
 }
 
 void Connection::forget(std::uint64_t id, bool owns_output) {

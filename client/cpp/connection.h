@@ -42,6 +42,10 @@ class Connection {
   void wait_for_end();
 
  private:
+  template <class Body>
+  auto or_end(Body body) -> decltype(body());
+  std::optional<Received> take(Packet& packet, bool lacks_descriptor);
+  void keep(Received received);
   // Takes one packet. Nothing where its reply is unwanted, or as for receive().
   std::optional<Received> next_reply(Deadline deadline);
   void discard(const wire::Reply& reply, bool owns_output);

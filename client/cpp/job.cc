@@ -63,7 +63,12 @@ template std::complex<float> Scalar::as<std::complex<float>>() const;
 template std::complex<double> Scalar::as<std::complex<double>>() const;
 
 Job::State::~State() {
-  if (request != 0) server->forget(request, is_submitters);
+  if (request == 0) return;
+  try {
+    server->forget(request, is_submitters);
+  } catch (const std::bad_alloc&) {
+    // The answer is kept until the session ends, and an anonymous output with it.
+  }
 }
 
 void Job::State::refer(wire::JobRef& reference) const {

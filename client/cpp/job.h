@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "client/cpp/array.h"
 #include "client/cpp/failure.h"
@@ -18,10 +19,31 @@ namespace parcompute {
 
 enum class JobState { kQueued = 1, kRunning = 2, kDone = 3, kFailed = 4, kCancelled = 5 };
 
+// A worker that ended with a chunk in hand.
+struct WorkerDeath {
+  std::size_t worker = 0;
+  std::int32_t pid = 0;
+  std::string how;    // "was killed by signal 11 (Segmentation fault)"
+  std::string fault;  // "at address 0x10", then a line for each frame of its stack; empty where it could not say
+  std::uint64_t peak_bytes = 0;  // of its resident memory; 0: unknown
+  bool by_oom_killer = false;
+};
+
+// Why a job failed of a chunk that ended one worker after the other.
+struct DeathCertificate {
+  unsigned phase = 0;  // 0 reserves memory; the operation's own follow
+  std::uint64_t first_block = 0;
+  std::uint64_t block_count = 0;
+  std::string slice;  // "[64:128]": of the job's output, that the blocks make; empty where they make no slice of it
+  std::vector<WorkerDeath> deaths;
+};
+
 struct JobInfo {
   std::uint64_t id = 0;
   JobState state = JobState::kQueued;
+  std::optional<JobState> ending;  // of a running one that begins nothing more: what it will be when the blocks in hand are done
   std::string operation;
+  std::string expression;  // of an evaluation: its text, from find_job() and jobs(); not in a JobResult
   std::uint64_t blocks_done = 0;
   std::uint64_t blocks_total = 0;
   std::uint64_t chunks_done = 0;
@@ -35,6 +57,7 @@ struct JobInfo {
   std::string waiting_for;             // of a queued job
   std::optional<ErrorCode> error_code;  // of a failed or cancelled one
   std::string error;
+  std::optional<DeathCertificate> certificate;  // not of those in a list
 };
 
 struct JobResult {

@@ -110,14 +110,14 @@ struct Searchsorted {
   Array v;
   bool right = false;
 };
-// np.bincount for values from 0 to length - 1; others fail the job. With weights (float64) their sums.
+// np.bincount for values from 0 to length - 1; others fail the job. With weights (real) their sums, as float64.
 struct Bincount {
   Array a;
   std::uint64_t length = 0;
   Array weights;  // may be empty
 };
-// np.histogram's counts (int64), or with weights (float64) their sums: `bins` bins of equal width from low to high, or, where
-// edges are given (float64), between those.
+// np.histogram's counts (int64), or with weights (real) their sums, of the weights' dtype: `bins` bins of equal width from low
+// to high, or, where edges are given (float64), between those.
 struct Histogram {
   Array a;
   std::uint64_t bins = 10;
@@ -125,7 +125,8 @@ struct Histogram {
   Array edges;    // may be empty
   Array weights;  // may be empty
 };
-// np.percentile(a, q, axis), method linear: q from 0 to 100. Several q have an axis of their own, in front.
+// np.percentile(a, q, axis), method linear: q from 0 to 100. Several q have an axis of their own, in front. Float64, but
+// that one q of float32 is float32.
 struct Percentile {
   Array a;
   std::vector<double> q;

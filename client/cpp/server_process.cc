@@ -28,16 +28,27 @@ namespace parcompute {
 namespace {
 
 constexpr int kStartPatienceMs = 30'000;
+constexpr int kEndPatienceMs = 5'000;
+constexpr int kEndPauseMs = 5;
 
 struct Pipe {
   UniqueFd read;
   UniqueFd write;
 };
 
+// A descriptor for another program, which has its own idea of 0, 1 and 2: this one may have some of them closed.
+UniqueFd out_of_the_way(UniqueFd fd) {
+  if (!fd || fd.get() > STDERR_FILENO) return fd;
+  UniqueFd moved(::fcntl(fd.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  if (!moved) throw_failure(system_error("duplicate", "a descriptor", errno));
+  return moved;
+}
+
 Pipe make_pipe() {
   int fds[2];
   if (::pipe2(fds, O_CLOEXEC) != 0) throw_failure(system_error("make", "a pipe", errno));
-  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+  UniqueFd read(fds[0]), write(fds[1]);
+  return {out_of_the_way(std::move(read)), out_of_the_way(std::move(write))};
 }
 
 // What the server writes to its --ready-fd: "ready", or an error's code and words. Nothing where it takes too long.
@@ -54,6 +65,19 @@ std::optional<std::string> read_words(int fd) {
     if (got <= 0) return words;
     words.append(buffer.data(), static_cast<std::size_t>(got));
   }
+}
+
+// Whether a child has ended, or does within so long; it is not reaped.
+bool ends_soon(pid_t pid, int patience_ms) {
+  for (int waited = 0; waited <= patience_ms; waited += kEndPauseMs) {
+    siginfo_t information{};
+    const int outcome = ::waitid(P_PID, static_cast<id_t>(pid), &information, WEXITED | WNOHANG | WNOWAIT);
+    if (outcome == 0 && information.si_pid == pid) return true;
+    // The program ignores SIGCHLD: the kernel has reaped it, and the number may be another process's by now.
+    if (outcome != 0 && errno == ECHILD) return true;
+    ::poll(nullptr, 0, kEndPauseMs);
+  }
+  return false;
 }
 
 std::string last_line(const std::string& path) {
@@ -80,8 +104,8 @@ pid_t start(const ServerOptions& options, const std::filesystem::path& socket, s
   const auto answer = read_words(ready.read.get());
   if (answer == "ready") return pid;
 
-  // It has given up, or has to; do not leave it as a zombie.
-  if (!answer) ::kill(pid, SIGKILL);
+  // It has given up, or has to; do not leave it as a zombie. One that closed its pipe and lives on could not say that it serves.
+  if (!ends_soon(pid, answer ? kEndPatienceMs : 0)) ::kill(pid, SIGKILL);
   while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
   if (!answer)
@@ -102,8 +126,9 @@ void start_server(const ServerOptions& options) {
   value_or_throw(check_socket_path(socket));
   value_or_throw(make_socket_directory(socket.parent_path()));
   const std::string log_path = socket.native() + ".log";
-  const UniqueFd log(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!log) throw_failure(system_error("open the server's log", log_path, errno, ErrorCode::kCannotCreate));
+  UniqueFd opened(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!opened) throw_failure(system_error("open the server's log", log_path, errno, ErrorCode::kCannotCreate));
+  const UniqueFd log = out_of_the_way(std::move(opened));
   SpawnOptions spawn_options;
   spawn_options.error_output = log.get();
   std::vector<std::string> arguments;
@@ -127,6 +152,7 @@ struct PrivateServer::State {
 PrivateServer::PrivateServer(const ServerOptions& options) : state_(std::make_unique<State>()) {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
   const bool has_runtime = runtime != nullptr && *runtime != '\0' && ::access(runtime, W_OK) == 0;
+  // mkdtemp() puts its own letters in place of the six.
   std::string directory = fmt::format("{}/parcompute-XXXXXX", has_runtime ? runtime : "/tmp");
   if (options.socket.empty()) {
     if (::mkdtemp(directory.data()) == nullptr) throw_failure(system_error("make directory", directory, errno, ErrorCode::kCannotCreate));

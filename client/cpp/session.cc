@@ -49,9 +49,14 @@ UniqueFd connect_or_start(const ConnectOptions& options) {
   const auto candidates = options.socket.empty() ? socket_candidates() : std::vector{options.socket};
   if (auto found = find_server(candidates)) return std::move(*found);
   const auto own = options.socket.empty() ? own_socket_path() : options.socket;
-  if (!options.start_embedded)
+  if (!options.start_embedded) {
+    if (const auto pid = lock_holder(own); pid && *pid != 0)
+      throw Failure(ErrorCode::kNoServer, fmt::format("the server with pid {} has no socket at '{}': it is only just starting, or the socket was removed by hand. "
+                                                      "If it stays so, end it with 'kill {}', which leaves its named arrays to the next one",
+                                                      *pid, own.native(), *pid));
     throw Failure(ErrorCode::kNoServer,
                   fmt::format("no server answers at '{}': start one with 'parcompute-client start'", candidates.size() == 1 ? candidates.front().native() : own.native()));
+  }
   try {
     ServerOptions own_server;
     own_server.socket = own;
@@ -312,10 +317,23 @@ std::vector<ArrayInfo> Session::list() {
   return arrays;
 }
 
+void Session::set_mode(std::string_view name, ArrayMode mode) {
+  wire::Request request;
+  request.mutable_set_mode()->mutable_array()->set_name(name_text(name));
+  request.mutable_set_mode()->set_mode(static_cast<wire::ArrayInfo::Mode>(mode));
+  state_->server->call(request);
+}
+
 void Session::remove(std::string_view name) {
   wire::Request request;
   request.mutable_remove_array()->mutable_array()->set_name(name_text(name));
   state_->server->call(request);
+}
+
+bool Session::accept(std::string_view name) {
+  wire::Request request;
+  request.mutable_accept_array()->mutable_array()->set_name(name_text(name));
+  return state_->server->call(request).reply.array_found().was_incomplete();
 }
 
 Job Session::submit(const Operation& operation, const SubmitOptions& options) {
@@ -358,9 +376,17 @@ std::vector<JobInfo> Session::jobs() {
 }
 
 Status Session::status() {
-  wire::Request request;
-  request.mutable_get_status();
-  return status_of(state_->server->call(request).reply.status_reported());
+  Status status;
+  for (bool more = true; more;) {
+    wire::Request request;
+    request.mutable_get_status()->set_first_worker(static_cast<std::uint32_t>(status.workers.size()));
+    const wire::Reply reply = state_->server->call(request).reply;
+    Status part = status_of(reply.status_reported());
+    more = reply.status_reported().more() && !part.workers.empty();
+    part.workers.insert(part.workers.begin(), status.workers.begin(), status.workers.end());
+    status = std::move(part);
+  }
+  return status;
 }
 
 void Session::stop_server(bool drop_arrays) {

@@ -65,6 +65,8 @@ struct Status {
   std::string memory_limit_source;
   std::uint64_t memory_used_bytes = 0;
   std::uint64_t memory_spare_bytes = 0;  // kept for the next arrays, besides what is used
+  std::uint64_t memory_held_bytes = 0;   // of removed arrays that clients still have
+  std::uint64_t memory_freeing_bytes = 0;  // that workers are giving back
   std::uint64_t arrays = 0;
   std::uint64_t jobs_queued = 0, jobs_running = 0, jobs_ended = 0;
   std::uint64_t chunks_done = 0;
@@ -96,8 +98,14 @@ class Session {
   void export_npy(Array array, const std::filesystem::path& file);
   Array find(std::string_view name);
   std::vector<ArrayInfo> list();
+  // What others than its owner may do with it, on a server that admits others. It takes nothing back from who has the array's memory
+  // already. The owner's to say; not of attached files, whose own modes hold.
+  void set_mode(std::string_view name, ArrayMode mode);
   // The name goes at once; memory that is mapped elsewhere or in use by a job goes with its last user.
   void remove(std::string_view name);
+  // Takes an incomplete array as it is: it is whole from now on, whatever its elements are. False where it was whole already; throws
+  // kBadData while a job is writing it.
+  bool accept(std::string_view name);
 
   // ---- jobs
   Job submit(const Operation& operation, const SubmitOptions& options = {});

@@ -173,6 +173,13 @@ struct OperationWriter {
   void operator()(const Nop& nop) const { message.mutable_operation()->mutable_nop()->set_blocks(nop.blocks); }
 };
 
+DeathCertificate death_certificate(const wire::DeathCertificate& message) {
+  DeathCertificate certificate{message.phase(), message.first_block(), message.block_count(), message.slice(), {}};
+  for (const wire::Death& death : message.deaths())
+    certificate.deaths.push_back({death.worker(), death.pid(), death.how(), death.fault(), death.peak_bytes(), death.by_oom_killer()});
+  return certificate;
+}
+
 }  // namespace
 
 void throw_failure(const Error& error) {
@@ -197,6 +204,8 @@ ArrayInfo array_info(const wire::ArrayInfo& message) {
   array.writable = message.writable();
   array.incomplete = message.incomplete();
   array.owner_uid = message.owner_uid();
+  // A mode of a newer server says at least that others may read.
+  array.mode = array_mode_from_number(static_cast<std::uint32_t>(message.mode())).value_or(ArrayMode::kGroupRead);
   return array;
 }
 
@@ -205,6 +214,7 @@ JobInfo job_info(const wire::JobInfo& message) {
   job.id = message.id();
   job.state = static_cast<JobState>(message.state());
   job.operation = message.operation();
+  job.expression = message.expression();
   job.blocks_done = message.blocks_done();
   job.blocks_total = message.blocks_total();
   job.chunks_done = message.chunks_done();
@@ -216,10 +226,12 @@ JobInfo job_info(const wire::JobInfo& message) {
   job.owner_uid = message.owner_uid();
   job.detached = message.detached();
   job.waiting_for = message.waiting_for();
+  if (message.ending() != wire::JobInfo::UNSPECIFIED) job.ending = static_cast<JobState>(message.ending());
   if (message.has_error()) {
     job.error_code = is_known_error_code(message.error().code()) ? static_cast<ErrorCode>(message.error().code()) : ErrorCode::kSystem;
     job.error = message.error().message();
   }
+  if (message.has_certificate()) job.certificate = death_certificate(message.certificate());
   return job;
 }
 
@@ -244,6 +256,8 @@ Status status_of(const wire::StatusReported& message) {
   status.memory_limit_source = message.memory_limit_source();
   status.memory_used_bytes = message.memory_used_bytes();
   status.memory_spare_bytes = message.memory_spare_bytes();
+  status.memory_held_bytes = message.memory_held_bytes();
+  status.memory_freeing_bytes = message.memory_freeing_bytes();
   status.arrays = message.arrays();
   status.jobs_queued = message.jobs_queued();
   status.jobs_running = message.jobs_running();

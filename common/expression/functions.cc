@@ -5,8 +5,8 @@
 namespace parcompute::expression {
 namespace {
 
-constexpr std::array<ElementFunction, 87> kFunctions{{
-    {"negative", Op::kNegative}, {"abs", Op::kAbsolute}, {"absolute", Op::kAbsolute}, {"fabs", Op::kAbsolute}, {"sign", Op::kSign},
+constexpr std::array<ElementFunction, 86> kFunctions{{
+    {"negative", Op::kNegative}, {"abs", Op::kAbsolute}, {"absolute", Op::kAbsolute}, {"sign", Op::kSign},
     {"invert", Op::kInvert}, {"bitwise_not", Op::kInvert}, {"square", Op::kSquare}, {"reciprocal", Op::kReciprocal},
     {"conj", Op::kConjugate}, {"conjugate", Op::kConjugate}, {"real", Op::kReal}, {"imag", Op::kImag},
     {"floor", Op::kFloor}, {"ceil", Op::kCeil}, {"trunc", Op::kTrunc}, {"fix", Op::kTrunc}, {"rint", Op::kRint},

@@ -44,19 +44,18 @@ constexpr std::array<Hint, 7> kWords{{
 
 constexpr std::string_view kViewsBelongToNames = "views belong to arrays' names: write x.T + y.T, not (x + y).T";
 constexpr std::string_view kInfoTells = "'array info' tells it";
+constexpr std::string_view kSizeTells = "the first axis of two has x[:, 0].size elements, all of them x.size";
 
-constexpr std::array<Hint, 7> kAttributes{{
+constexpr std::array<Hint, 5> kAttributes{{
     {"npy", "a file stands for a name that is bound to it: 'f + 1' f=FILE.npy; or attach it first"},
     {"T", kViewsBelongToNames},
     {"mT", kViewsBelongToNames},
-    {"shape", kInfoTells},
-    {"size", kInfoTells},
-    {"ndim", kInfoTells},
+    {"shape", kSizeTells},
     {"dtype", kInfoTells},
 }};
 
 // Behind "unknown function ...".
-constexpr std::array<Hint, 59> kFunctions{{
+constexpr std::array<Hint, 58> kFunctions{{
     {"matmul", "an operation of its own: run matmul"},
     {"dot", "an operation of its own: run dot"},
     {"vdot", "an operation of its own: run vecdot"},
@@ -108,9 +107,8 @@ constexpr std::array<Hint, 59> kFunctions{{
     {"float16", "there is no float16: write float32(...)"},
     {"float128", "the widest float is float64"},
     {"longdouble", "the widest float is float64"},
-    {"len", kInfoTells},
-    {"shape", kInfoTells},
-    {"size", kInfoTells},
+    {"len", kSizeTells},
+    {"shape", kSizeTells},
     {"isclose", "write abs(x - y) <= 1e-8 + 1e-5 * abs(y)"},
     {"allclose", "write all(abs(x - y) <= 1e-8 + 1e-5 * abs(y))"},
     {"isin", "write (x == 1) | (x == 2)"},

@@ -46,7 +46,7 @@ bool is_identity(Op op, Kind kind) {
     case Op::kFloor:
     case Op::kCeil:
     case Op::kTrunc: return whole;
-    case Op::kConjugate:
+    case Op::kConjugate: return real && kind != Kind::kBool;
     case Op::kReal: return real;
     case Op::kAbsolute: return kind == Kind::kBool || kind == Kind::kUnsigned;
     default: return false;
@@ -64,9 +64,16 @@ std::optional<bool> one_answer(Op op, Kind kind) {
   }
 }
 
-// Of whole numbers: the float that holds each of them. int8 beside uint16 is int32, but both fit float32.
+// Of whole numbers: the float that holds each of them. int8 beside uint16 is int32, but both fit float32. A number that is written
+// counts beside truths alone, for it is an int64 there.
 DType float_for_each(const Terms& terms, const std::vector<Value>& values, DType common) {
   std::optional<DType> wanted;
+  if (common == DType::kInt64 && std::any_of(values.begin(), values.end(), [](const Value& value) { return std::holds_alternative<Weak>(value); }) &&
+      std::all_of(values.begin(), values.end(), [&](const Value& value) {
+        const auto* term = std::get_if<TermId>(&value);
+        return term == nullptr || terms[*term].dtype == DType::kBool;
+      }))
+    return promotion::float_for(common);
   for (const Value& value : values)
     if (const auto* term = std::get_if<TermId>(&value)) {
       const DType own = promotion::float_for(terms[*term].dtype);
@@ -211,6 +218,7 @@ Result<TermId> Rules::element(Op op, const std::vector<Value>& values, std::stri
   }
   if (kind == Kind::kBool) {
     if (const auto logical = on_truths(op)) return uniform(*logical, values, dtype);
+    if (op == Op::kConjugate) return as(values[0], DType::kInt8);  // NumPy's: there is no loop for bool
     if (op == Op::kNegative) return refuse("'-' takes no bool (write ~x to negate a truth)");
     if (op == Op::kSubtract) return refuse("'-' takes no two bools (write x ^ y)");
   }

@@ -149,6 +149,9 @@ class Parser {
     return unexpected_here();
   }
 
+  // Functions that are attributes, too.
+  static bool is_attribute(std::string_view word) { return word == "real" || word == "imag" || word == "size" || word == "ndim"; }
+
   // x.sum(axis=0) is sum(x, axis=0); x.real is real(x).
   Parsed methods(Parsed object) {
     for (std::size_t calls = 0; object; ++calls) {
@@ -162,7 +165,7 @@ class Parser {
       at_ += call.text.size();
       if (take('(')) {
         if (auto ok = arguments(call.arguments); !ok) return fail(ok.error());
-      } else if (call.text != "real" && call.text != "imag") {
+      } else if (!is_attribute(call.text)) {
         return unknown_attribute(syntax_.nodes[*object], call);
       }
       object = add(std::move(call));

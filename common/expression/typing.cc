@@ -2,11 +2,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numbers>
+#include <numeric>
 
 #include <fmt/format.h>
 
+#include "common/array/promotion.h"
 #include "common/array/view.h"
 #include "common/base/suggestion.h"
 #include "common/expression/arguments.h"
@@ -151,8 +154,11 @@ class Typer {
       auto folded = fold_unary(at.text, *number);
       return folded ? Result<Value>(Value(*std::move(folded))) : fail_at(at.column, folded.error().message);
     }
-    if (at.text == "+") return x;
     const Rules rules(terms_, at.column);
+    if (at.text == "+") {
+      if (terms_[std::get<TermId>(*x)].dtype == DType::kBool) return fail_at(at.column, "'+' takes no bool (write int64(x) for numbers)");
+      return x;
+    }
     return value_of(rules.element(at.text == "-" ? Op::kNegative : Op::kInvert, {*x}, fmt::format("'{}'", at.text)));
   }
 
@@ -170,7 +176,11 @@ class Typer {
       const bool is_power = row->op == Op::kBitwiseXor;  // in other languages
       return folded ? Result<Value>(Value(*std::move(folded))) : fail_at(at.column, folded.error().message + (is_power ? " (write ** for powers)" : ""));
     }
-    return value_of(Rules(terms_, at.column).element(row->op, {*x, *y}, fmt::format("'{}'", at.text)));
+    const Rules rules(terms_, at.column);
+    // NumPy's operator takes the square, which of bool is int8; its function power gives int64.
+    if (row->op == Op::kPower && a == nullptr && b != nullptr && b->index() == 0 && std::get<Integer>(*b) == 2 && terms_[std::get<TermId>(*x)].dtype == DType::kBool)
+      return value_of(rules.element(Op::kSquare, {*x}, "'**'"));
+    return value_of(rules.element(row->op, {*x, *y}, fmt::format("'{}'", at.text)));
   }
 
   // ---- calls
@@ -274,7 +284,9 @@ class Typer {
     if (!term) return fail(term.error());
     const DType dtype = terms_[*term].dtype;
     const bool whole = info(dtype).kind != Kind::kFloat && info(dtype).kind != Kind::kComplex;
-    if (whole && decimals >= 0) return Value(*term);
+    const bool truths = dtype == DType::kBool;
+    if (truths && decimals != 0) return fail_at(at.column, "'round' takes no bool with decimals (write round(float64(x), decimals))");
+    if (whole && decimals >= 0 && !truths) return Value(*term);
     if (decimals == 0) return value_of(rules.element(Op::kRint, {*term}, "'round'"));
     const Value scale = Weak(std::pow(10.0, static_cast<double>(decimals < 0 ? -decimals : decimals)));
     const auto scaled = rules.element(decimals > 0 ? Op::kMultiply : Op::kDivide, {*term, scale}, "'round'");
@@ -304,9 +316,28 @@ class Typer {
     if (at.text == "angle") {
       const auto values = positional(at, 1, 1);
       if (!values) return fail(values.error());
+      if (const auto common = rules.common_dtype(*values); info(*common).kind != Kind::kComplex)
+        return value_of(rules.element(Op::kArctan2, {Weak(Integer{0}), (*values)[0]}, "'angle'"));
       const auto real = rules.element(Op::kReal, *values, "'angle'"), imag = rules.element(Op::kImag, *values, "'angle'");
       if (!real || !imag) return fail(real ? imag.error() : real.error());
       return value_of(rules.element(Op::kArctan2, {*imag, *real}, "'angle'"));
+    }
+    if (at.text == "size" || at.text == "ndim") {
+      const auto values = positional(at, 1, 1);
+      if (!values) return fail(values.error());
+      const auto x = rules.as_term((*values)[0]);
+      if (!x) return fail(x.error());
+      const Dims& shape = terms_[*x].shape;
+      if (at.text == "ndim") return Value(Weak(Integer{shape.size()}));
+      return Value(Weak(std::accumulate(shape.begin(), shape.end(), Integer{1}, std::multiplies<>())));
+    }
+    if (at.text == "fabs") {
+      const auto values = positional(at, 1, 1);
+      if (!values) return fail(values.error());
+      const auto common = rules.common_dtype(*values);
+      if (info(*common).kind == Kind::kComplex) return fail_at(at.column, fmt::format("'fabs' takes real numbers, not {} (write abs(x)),", name(*common)));
+      const auto x = rules.as((*values)[0], promotion::float_for(*common));
+      return x ? value_of(rules.element(Op::kAbsolute, {*x}, "'fabs'")) : fail(x.error());
     }
     for (const auto& [names, factor] : {std::pair{std::array{"radians", "deg2rad"}, std::numbers::pi / 180}, std::pair{std::array{"degrees", "rad2deg"}, 180 / std::numbers::pi}}) {
       if (at.text != names[0] && at.text != names[1]) continue;
@@ -417,7 +448,7 @@ bool is_reserved_name(std::string_view name) {
 
 std::vector<std::string> function_names() {
   std::vector<std::string> names = element_function_names();
-  for (const char* name : {"clip", "round", "around", "angle", "logical_and", "logical_or", "logical_xor", "logical_not", "degrees", "radians", "deg2rad", "rad2deg",
+  for (const char* name : {"clip", "round", "around", "fabs", "size", "ndim", "angle", "logical_and", "logical_or", "logical_xor", "logical_not", "degrees", "radians", "deg2rad", "rad2deg",
                            "astype"})
     names.emplace_back(name);
   return names;

@@ -10,11 +10,11 @@ namespace {
 
 constexpr std::uint64_t kMostParts = 1024;
 
-Result<Plan> plan_counts(const OperandInfo& a, std::uint64_t bins, bool weighted) {
+Result<Plan> plan_counts(const OperandInfo& a, std::uint64_t bins, DType dtype) {
   if (bins > std::uint64_t{1} << 56)
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("counts of {} in {} bins: so many cannot be addressed", format_operand(a), bins));
-  auto output = make_spec(weighted ? DType::kFloat64 : DType::kInt64, {static_cast<std::int64_t>(bins)});
+  auto output = make_spec(dtype, {static_cast<std::int64_t>(bins)});
   if (!output) return fail(output.error());
   const BinShape shape = shape_bins(element_count(a.spec), bins);
   Plan plan;
@@ -24,7 +24,7 @@ Result<Plan> plan_counts(const OperandInfo& a, std::uint64_t bins, bool weighted
   if (shape.elements == 0 && bins == 0) return plan;
   plan.phases.push_back(
       {shape.parts, 100 + 2 * static_cast<double>(std::min(shape.part, shape.elements)) + static_cast<double>(bins)});
-  if (shape.parts > 1) {
+  if (!counts_into_result(shape, dtype)) {
     plan.scratch_bytes = shape.parts * bins * sizeof(std::uint64_t);
     plan.phases.push_back({shape.sum_blocks, 100 + static_cast<double>(shape.parts * std::min(bins, kBinSumBlock))});
   }
@@ -32,9 +32,9 @@ Result<Plan> plan_counts(const OperandInfo& a, std::uint64_t bins, bool weighted
 }
 
 Result<void> check_weights(std::string_view what, const OperandInfo& a, const OperandInfo& weights) {
-  if (weights.spec.dtype != DType::kFloat64)
+  if (info(weights.spec.dtype).kind == Kind::kComplex)
     return fail(ErrorCode::kUnsupported,
-                fmt::format("{} of {}: weights {} must be float64; cast them with an expression first", what,
+                fmt::format("{} of {}: weights {} must be real; add up real(w) and imag(w), one after the other", what,
                             format_operand(a), format_operand(weights)));
   if (weights.spec.shape != a.spec.shape)
     return fail(ErrorCode::kInvalidArgument, fmt::format("{} of {}: weights {} must have its shape", what,
@@ -62,7 +62,7 @@ Result<Plan> plan_bincount(const wire::Operation& operation, Operands inputs) {
                 fmt::format("bincount of {}: it counts integers; cast with an expression first", format_operand(a)));
   if (inputs.size() == 2)
     if (auto ok = check_weights("bincount", a, inputs[1]); !ok) return fail(ok.error());
-  return plan_counts(a, operation.bincount().length(), inputs.size() == 2);
+  return plan_counts(a, operation.bincount().length(), inputs.size() == 2 ? DType::kFloat64 : DType::kInt64);
 }
 
 Result<Plan> plan_histogram(const wire::Operation& operation, Operands inputs) {
@@ -79,6 +79,8 @@ Result<Plan> plan_histogram(const wire::Operation& operation, Operands inputs) {
                             wanted, inputs.size()));
   if (message.weighted())
     if (auto ok = check_weights("histogram", a, inputs.back()); !ok) return fail(ok.error());
+  // NumPy's: sums have the weights' dtype, and wrap in it.
+  const DType dtype = message.weighted() ? inputs.back().spec.dtype : DType::kInt64;
   if (message.bins() == 0) {
     const OperandInfo& edges = inputs[1];
     if (edges.spec.dtype != DType::kFloat64 || edges.spec.ndim() != 1)
@@ -87,13 +89,13 @@ Result<Plan> plan_histogram(const wire::Operation& operation, Operands inputs) {
           fmt::format("histogram of {}: edges {} must be float64 of 1 dimension; cast them with an expression first",
                       format_operand(a), format_operand(edges)));
     const std::uint64_t count = element_count(edges.spec);
-    return plan_counts(a, count == 0 ? 0 : count - 1, message.weighted());
+    return plan_counts(a, count == 0 ? 0 : count - 1, dtype);
   }
   if (!std::isfinite(message.low()) || !std::isfinite(message.high()) || message.low() > message.high())
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("histogram of {}: the range from {} to {} must be finite and must not decrease",
                             format_operand(a), message.low(), message.high()));
-  return plan_counts(a, message.bins(), message.weighted());
+  return plan_counts(a, message.bins(), dtype);
 }
 
 Result<Plan> plan_searchsorted(const wire::Operation&, Operands inputs) {
@@ -109,7 +111,7 @@ Result<Plan> plan_searchsorted(const wire::Operation&, Operands inputs) {
   const std::uint64_t elements = element_count(values.spec);
   if (elements != 0)
     plan.phases.push_back(
-        {ceil_div(elements, kSearchBlock), 50 * static_cast<double>(std::min(elements, kSearchBlock))});
+        {ceil_div(elements, kSearchBlock), 50 * static_cast<double>(std::min(elements, kSearchBlock)), kSearchBlock});
   plan.output = *std::move(output);
   return plan;
 }

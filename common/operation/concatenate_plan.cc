@@ -96,7 +96,8 @@ Result<Plan> plan_concatenate(const wire::Operation& operation, Operands inputs)
   const std::uint64_t bytes = byte_count(joining->output);
   if (bytes != 0)
     plan.phases.push_back(
-        {ceil_div(bytes, kCopyBlockBytes), static_cast<double>(std::min(bytes, kCopyBlockBytes)) / kJoinBytesPerNs});
+        {ceil_div(bytes, kCopyBlockBytes), static_cast<double>(std::min(bytes, kCopyBlockBytes)) / kJoinBytesPerNs,
+         kCopyBlockBytes / itemsize(joining->output.dtype)});
   for (const OperandInfo& input : inputs) plan.bytes_read += byte_count(input.spec);
   plan.bytes_written = bytes;
   plan.output = std::move(joining->output);

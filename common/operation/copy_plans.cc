@@ -38,6 +38,7 @@ Result<Plan> plan_read_file(const wire::Operation& operation, Operands inputs) {
   Plan plan;
   const std::uint64_t bytes = byte_count(*output);
   if (bytes != 0) plan.phases.push_back(copy_phase(bytes, kReadBytesPerNs));
+  if (bytes != 0 && order == Order::kC) plan.phases.back().elements = kCopyBlockBytes / itemsize(output->dtype);
   plan.bytes_read = byte_count(input.spec);
   plan.bytes_written = bytes;
   plan.output = *std::move(output);

@@ -68,19 +68,23 @@ std::uint64_t product(const Dims& shape, const std::vector<std::size_t>& axes) {
 }
 
 // Whether an element's neighbour in memory is in another row.
-bool reads_across(const Stage& stage) {
-  if (stage.shape.size() < 2) return false;
-  const std::size_t last = stage.shape.size() - 1;
-  if (stage.shape[last] < 4) return false;
-  const auto across = [&](const ProgramInput& input) {
-    const std::int64_t along = std::abs(input.spec.strides[last]);
-    for (std::size_t axis = 0; axis < last; ++axis) {
-      const std::int64_t stride = std::abs(input.spec.strides[axis]);
-      if (stage.shape[axis] >= 4 && stride != 0 && stride < along && along > 64) return true;
-    }
-    return false;
-  };
-  return std::any_of(stage.program.inputs.begin(), stage.program.inputs.end(), across);
+bool reads_across(const ArraySpec& spec) {
+  if (spec.ndim() < 2) return false;
+  const std::size_t last = spec.ndim() - 1;
+  if (spec.shape[last] < 4) return false;
+  const std::int64_t along = std::abs(spec.strides[last]);
+  for (std::size_t axis = 0; axis < last; ++axis) {
+    const std::int64_t stride = std::abs(spec.strides[axis]);
+    if (spec.shape[axis] >= 4 && stride != 0 && stride < along && along > 64) return true;
+  }
+  return false;
+}
+
+// The same elements from the other end of an axis.
+void turn(ArraySpec& spec, std::size_t axis) {
+  const std::int64_t last = (spec.shape[axis] - 1) * spec.strides[axis];
+  spec.offset = static_cast<std::uint64_t>(static_cast<std::int64_t>(spec.offset) + last);
+  spec.strides[axis] = -spec.strides[axis];
 }
 
 // The stage's axes, apart.
@@ -162,7 +166,8 @@ StageLayout lay_out(const Stage& stage) {
     layout.result = stage.result;
     layout.outer = element_count(stage.result);
     layout.elements_per_block = kMapElements;
-    if (reads_across(stage) && stage.shape.back() <= static_cast<std::int64_t>(kLongestTiledRow)) {
+    const bool across = std::any_of(layout.inputs.begin(), layout.inputs.end(), reads_across);
+    if (across && stage.shape.back() <= static_cast<std::int64_t>(kLongestTiledRow)) {
       layout.row = static_cast<std::uint64_t>(stage.shape.back());
       layout.elements_per_block = ceil_div(kMapElements, layout.row * kTileRows) * layout.row * kTileRows;
     }
@@ -195,6 +200,25 @@ StageLayout lay_out(const Stage& stage) {
     layout.rows = layout.reduced;
   }
   layout.results_per_block = std::max<std::uint64_t>(1, kCombinedPartials / layout.segments);
+  return layout;
+}
+
+std::optional<StageLayout> lay_out_along(const Stage& stage, ArraySpec& target) {
+  std::vector<std::size_t> order(target.ndim());
+  std::iota(order.begin(), order.end(), 0);
+  const auto longer = std::stable_partition(order.begin(), order.end(), [&](std::size_t axis) { return target.shape[axis] == 1; });
+  std::stable_sort(longer, order.end(), [&](std::size_t a, std::size_t b) { return std::abs(target.strides[a]) > std::abs(target.strides[b]); });
+  StageLayout layout;
+  layout.outer = element_count(stage.result);
+  layout.elements_per_block = kMapElements;
+  for (const ProgramInput& input : stage.program.inputs) layout.inputs.push_back(permuted(input.spec, order));
+  target = permuted(target, order);
+  for (std::size_t axis = 0; axis < target.ndim(); ++axis) {
+    if (target.strides[axis] >= 0) continue;
+    turn(target, axis);
+    for (ArraySpec& input : layout.inputs) turn(input, axis);
+  }
+  if (std::any_of(layout.inputs.begin(), layout.inputs.end(), reads_across)) return std::nullopt;
   return layout;
 }
 

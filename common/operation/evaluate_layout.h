@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "common/expression/program.h"
@@ -50,6 +51,11 @@ struct StageLayout {
 };
 
 StageLayout lay_out(const Stage& stage);
+
+// Of a stage without a reduction whose results go to the elements of `target`, of its shape, in the order of their memory: axes of
+// `target` and of the inputs alike are put into it, and turned where target's strides are negative. Nothing where an input's
+// neighbours lie in other rows even so.
+std::optional<StageLayout> lay_out_along(const Stage& stage, ArraySpec& target);
 
 inline constexpr std::uint64_t kTileRows = 64, kTileColumns = 32;
 

@@ -147,7 +147,9 @@ Result<Plan> plan_evaluate(const wire::Operation& operation, Operands inputs) {
   for (const auto& steps : stages->phases) {
     double ns = 0;
     for (const EvaluateStep& step : steps) ns += block_ns(*stages, step);
-    plan.phases.push_back({steps.front().blocks, ns});
+    const EvaluateStep& last = steps.back();
+    const bool makes_runs = last.kind == EvaluateStep::Kind::kMap && last.stage + 1 == stages->layouts.size();
+    plan.phases.push_back({steps.front().blocks, ns, makes_runs ? stages->layouts[last.stage].elements_per_block : 0});
   }
   plan.bytes_read = bytes_read(stages->evaluation, inputs);
   plan.bytes_written = byte_count(*plan.output);

@@ -1,11 +1,12 @@
 // evaluate: an expression's stages as the phases of a job. Server and worker both make this plan from the expression's text.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "common/operation/evaluate_layout.h"
-#include "common/operation/operation.h"
+#include "common/operation/plans.h"
 
 namespace parcompute {
 
@@ -32,6 +33,20 @@ struct EvaluatePlan {
 
   const ArraySpec& result() const { return evaluation.stages.back().result; }
 };
+
+// How an expression's results go into a view that exists, piece by piece: the worker computes some tens of KiB in its cache, then
+// stores them, and makes no other copy. That is so where an element of the view is an operand of no result but its own: where
+// the view is an operand of the last stage or overlaps none. What earlier stages read of it is read before.
+struct StoredPieces {
+  StageLayout layout;  // of the last stage, along `target`
+  ArraySpec target;    // the view
+};
+
+// Integers to powers, which fail where one is negative.
+bool has_integer_power(const Program& program);
+
+// Nothing where the results must all be there before the first one is stored.
+std::shared_ptr<const StoredPieces> store_in_pieces(const Plan& plan, const OperandInfo& into, Operands inputs);
 
 Result<EvaluatePlan> make_evaluate_plan(const wire::Evaluate& message, std::span<const OperandInfo> inputs);
 

@@ -148,8 +148,9 @@ Result<Plan> plan_fill(const wire::Operation& operation, Operands) {
   const bool is_computed = fill.how() == wire::Fill::ARANGE || fill.how() == wire::Fill::LINSPACE;
   plan.output_is_zeroed = fill.how() == wire::Fill::ZEROS;
   if (bytes != 0 && !plan.output_is_zeroed)
-    plan.phases.push_back({ceil_div(bytes, kCopyBlockBytes), static_cast<double>(std::min(bytes, kCopyBlockBytes)) /
-                                                                 (is_computed ? kCountBytesPerNs : kFillBytesPerNs)});
+    plan.phases.push_back({ceil_div(bytes, kCopyBlockBytes),
+                           static_cast<double>(std::min(bytes, kCopyBlockBytes)) / (is_computed ? kCountBytesPerNs : kFillBytesPerNs),
+                           kCopyBlockBytes / itemsize(spec->dtype)});
   plan.bytes_written = bytes;
   plan.output = *std::move(spec);
   return plan;

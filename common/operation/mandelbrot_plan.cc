@@ -38,7 +38,7 @@ Result<Plan> plan_mandelbrot(const wire::Operation& operation, Operands) {
   if (points == 0) return plan;
   const double steps = std::min(kUsualSteps, static_cast<double>(grid.max_iter()) + 1);
   plan.phases.push_back({ceil_div(points, kMandelbrotBlockPoints),
-                         static_cast<double>(std::min(points, kMandelbrotBlockPoints)) * steps * kNsPerStep});
+                         static_cast<double>(std::min(points, kMandelbrotBlockPoints)) * steps * kNsPerStep, kMandelbrotBlockPoints});
   return plan;
 }
 

@@ -46,9 +46,14 @@ struct Phase {
   std::uint64_t blocks = 0;
   // A first guess of one block's time, in ns, until real ones are measured. Only speed depends on it.
   double block_ns = 0;
+  // Block b makes the output's elements [b, b + 1) * elements, in C order; 0 where blocks are no runs of the output.
+  std::uint64_t elements = 0;
+  // Or a tile of this many rows and columns of an output of two dimensions; tiles are counted in C order. 0: it does not.
+  std::uint64_t tile_rows = 0, tile_columns = 0;
 };
 
 struct EvaluatePlan;
+struct StoredPieces;
 
 struct Plan {
   std::optional<ArraySpec> output;      // absent where the operation makes none; dense, unless it existed before
@@ -61,6 +66,10 @@ struct Plan {
   std::uint64_t scratch_bytes = 0;      // shared by all blocks of the job, not zeroed, gone with the job
   std::optional<StoredResult> stored;   // the last phase stores it
   std::shared_ptr<const EvaluatePlan> evaluate;  // of an expression: what it was compiled to, for its kernel
+  std::shared_ptr<const StoredPieces> pieces;    // of an expression whose last phase stores its results piece by piece
+  // The output overlaps an operand: a block of the last phase that is run again may find its operands overwritten in part, and
+  // needs the redo log (worker/kernels/redo_log.h) of the place that began it.
+  bool overwrites_operands = false;
   std::uint64_t bytes_read = 0;         // of the operands' data, once each
   std::uint64_t bytes_written = 0;
 };
@@ -87,6 +96,10 @@ Result<Plan> plan_operation(const wire::Operation& operation, std::span<const Op
 // Its two steps: the plan for an output of its own, and the output that was asked for.
 Result<Plan> plan_fresh(const wire::Operation& operation, std::span<const OperandInfo> inputs);
 Result<Plan> plan_into(Plan fresh, const wire::Operation& operation, std::span<const OperandInfo> inputs, const OperandInfo* into);
+
+// "[64:128]", "[3, 100:200]": the part of the output that a run of blocks makes. `phase` counts from 1, as in chunk descriptors.
+// Empty where blocks are neither runs nor tiles of the output.
+std::string slice_of_output(const Plan& plan, std::size_t phase, std::uint64_t first_block, std::uint64_t blocks);
 
 // "'a' (float64, 2000x2000)": an operand in an error message.
 std::string format_operand(const OperandInfo& operand);

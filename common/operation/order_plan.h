@@ -86,6 +86,8 @@ UniqueScratch unique_scratch(const SortShape& shape);
 
 // percentile: a block of the last phase answers so many (row, q) pairs of long rows.
 inline constexpr std::uint64_t kPercentilesPerBlock = 4;
+// NumPy 2's: one q is a number without a dtype and leaves float32 as it is; several are an array of float64.
+DType percentile_dtype(const wire::Percentile& message, DType elements);
 
 // ---- scan ----
 
@@ -131,7 +133,7 @@ TakeShape shape_take(const ArraySpec& a, const ArraySpec& indices, std::optional
 inline constexpr std::uint64_t kSearchBlock = 16 * 1024;
 
 // Counts of bins: `parts` of the operand are counted apart, in scratch (phase 0), and added up in order of the parts
-// (phase 1). One part alone counts into the result, in one phase.
+// (phase 1). One part alone counts into the result, in one phase, where that has the 8 bytes of a count.
 struct BinShape {
   std::uint64_t elements = 0, bins = 0;
   std::uint64_t part = 0, parts = 0;
@@ -140,5 +142,8 @@ struct BinShape {
 inline constexpr std::uint64_t kBinPart = 128 * 1024;
 inline constexpr std::uint64_t kBinSumBlock = 16 * 1024;
 BinShape shape_bins(std::uint64_t elements, std::uint64_t bins);
+inline bool counts_into_result(const BinShape& shape, DType result) {
+  return shape.parts == 1 && itemsize(result) == sizeof(std::uint64_t);
+}
 
 }  // namespace parcompute

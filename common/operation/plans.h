@@ -22,8 +22,12 @@ Result<Plan> plan_evaluate(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_random(const wire::Operation& operation, Operands inputs);
 Result<Plan> plan_concatenate(const wire::Operation& operation, Operands inputs);
 
-// Turns a plan for a new output into one for an existing view: directly where it is as a new one would be, else stored.
-Result<void> redirect(Plan& plan, std::string_view operation, const OperandInfo& into, Operands inputs);
+// Whether an element of the one may lie in an element of the other.
+bool may_overlap(const OperandInfo& a, const OperandInfo& b);
+
+// Turns a plan for a new output into one for an existing view: directly where it is as a new one would be, else stored, in
+// pieces where that can be.
+Result<void> redirect(Plan& plan, const wire::Operation& operation, const OperandInfo& into, Operands inputs);
 // The phase that stores a result: block b covers the elements [b, b + 1) * kStoreBlockElements, in C order.
 inline constexpr std::uint64_t kStoreBlockElements = 32 * 1024;
 

@@ -211,6 +211,10 @@ Result<Plan> plan_product(const wire::Operation& operation, Operands inputs) {
   if (elements != 0) {
     const MatmulTiling tiling = tile_contraction(*c, inputs);
     plan.phases.push_back({tiling.blocks(), tiling.block_ns});
+    if (output->ndim() == 2 && tiling.batch == 1 && tiling.slices == 1) {
+      plan.phases.back().tile_rows = static_cast<std::uint64_t>(tiling.tile_m);
+      plan.phases.back().tile_columns = static_cast<std::uint64_t>(tiling.tile_n);
+    }
     if (tiling.slices > 1) {
       const std::uint64_t partial_bytes = itemsize(partial_dtype(*c, tiling.route));
       plan.scratch_bytes = tiling.slices * elements * partial_bytes;

@@ -159,7 +159,8 @@ Result<Plan> plan_random(const wire::Operation& operation, Operands) {
   if (elements != 0)
     plan.phases.push_back(
         {ceil_div(elements, kRandomBlockElements), static_cast<double>(std::min(elements, kRandomBlockElements)) *
-                                                       words_of(random, spec->dtype) / kWordsPerNs});
+                                                       words_of(random, spec->dtype) / kWordsPerNs,
+         kRandomBlockElements});
   plan.bytes_written = byte_count(*spec);
   plan.output = *std::move(spec);
   return plan;

@@ -79,7 +79,7 @@ Result<Plan> plan_fresh(const wire::Operation& operation, std::span<const Operan
 Result<Plan> plan_into(Plan plan, const wire::Operation& operation, std::span<const OperandInfo> inputs, const OperandInfo* into) {
   const std::string_view name = operation_word(operation);
   if (into != nullptr)
-    if (auto ok = redirect(plan, name, *into, inputs); !ok) return fail(ok.error());
+    if (auto ok = redirect(plan, operation, *into, inputs); !ok) return fail(ok.error());
   for (const Phase& phase : plan.phases)
     if (phase.blocks == 0 || phase.blocks > kMaxBlocks)
       return fail(ErrorCode::kInvalidArgument, fmt::format("{} falls into {} blocks here; a phase has 1 to {}", name, phase.blocks, kMaxBlocks));

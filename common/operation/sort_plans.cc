@@ -146,6 +146,10 @@ Result<Plan> plan_unique(const wire::Operation&, Operands inputs) {
   return plan;
 }
 
+DType percentile_dtype(const wire::Percentile& message, DType elements) {
+  return message.drop_q() && elements == DType::kFloat32 ? DType::kFloat32 : DType::kFloat64;
+}
+
 Result<Plan> plan_percentile(const wire::Operation& operation, Operands inputs) {
   const wire::Percentile& message = operation.percentile();
   const OperandInfo& a = inputs[0];
@@ -169,7 +173,7 @@ Result<Plan> plan_percentile(const wire::Operation& operation, Operands inputs) 
   Dims shape;
   if (!message.drop_q()) shape.push_back(message.q_size());
   if (message.has_axis()) shape.insert(shape.end(), rows->spec.shape.begin(), rows->spec.shape.end() - 1);
-  auto output = make_spec(DType::kFloat64, shape);
+  auto output = make_spec(percentile_dtype(message, a.spec.dtype), shape);
   if (!output) return fail(output.error());
   Plan plan;
   plan.bytes_read = byte_count(a.spec);

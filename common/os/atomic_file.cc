@@ -161,10 +161,10 @@ Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
 Result<void> AtomicFile::commit() {
   // linkat never replaces a name, rename does: so a nameless file is named in passing.
   for (int attempt = 0; temporary_.empty(); ++attempt) {
-    const std::string name = random_sibling(target_);
+    std::string name = random_sibling(target_);
     if (::linkat(AT_FDCWD, link_to_descriptor(fd_.get()).c_str(), AT_FDCWD, name.c_str(),
                  AT_SYMLINK_FOLLOW) == 0)
-      temporary_ = name;
+      temporary_ = std::move(name);  // not copied: that might fail, and the name would stay
     else if (errno != EEXIST || attempt == kNameAttempts)
       return cannot("create", path_, errno);
   }

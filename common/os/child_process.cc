@@ -55,6 +55,12 @@ bool is_program(const std::filesystem::path& path) {
 
 }  // namespace
 
+void occupy_standard_streams() {
+  // The lowest free number is given. Where even this fails, there is nobody to be told.
+  for (const auto& [number, flags] : {std::pair{STDIN_FILENO, O_WRONLY}, {STDOUT_FILENO, O_RDONLY}, {STDERR_FILENO, O_RDONLY}})
+    if (::fcntl(number, F_GETFD) < 0 && ::open("/dev/null", flags) != number) return;
+}
+
 Result<pid_t> spawn(const std::filesystem::path& program, const std::vector<std::string>& arguments,
                     const SpawnOptions& options) {
   FileActions actions;

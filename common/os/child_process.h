@@ -13,6 +13,10 @@
 
 namespace parcompute {
 
+// Sees to it that 0, 1 and 2 are taken, by what cannot be read or written where they were closed: a file or socket that came to lie there
+// would get what is meant for them. To be called before anything is opened.
+void occupy_standard_streams();
+
 struct SpawnOptions {
   std::vector<int> inherited;       // descriptors that the program keeps, under the same numbers
   std::optional<int> error_output;  // becomes its standard error

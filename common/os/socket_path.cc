@@ -1,15 +1,21 @@
 #include "common/os/socket_path.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
+#include <string>
 
 #include <fmt/format.h>
 
 #include "common/os/system_error.h"
+#include "common/os/unix_socket.h"
 
 namespace parcompute {
 namespace {
@@ -56,6 +62,22 @@ Result<void> check_directory(const std::filesystem::path& directory, bool roots_
   return {};
 }
 
+constexpr std::chrono::milliseconds kProbePatience{100};
+constexpr int kLockPauseMs = 5;
+
+// Whether the process that listens at the socket lives. What is left of a dead one may listen still.
+bool is_served(const std::filesystem::path& socket) {
+  const auto connected = connect_to(socket, kProbePatience);
+  // Full, or not to be asked: somebody is there.
+  if (!connected) return connected.error().system_errno != ENOENT && connected.error().system_errno != ECONNREFUSED;
+  const auto listener = peer_credentials(connected->get());
+  if (!listener || listener->pid == 0) return true;  // of another pid namespace
+  const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, listener->pid, 0)));
+  if (!pidfd) return errno != ESRCH;
+  pollfd end{pidfd.get(), POLLIN, 0};
+  return ::poll(&end, 1, 0) == 0;
+}
+
 std::string lock_path(const std::filesystem::path& socket) {
   return socket.native() + ".lock";
 }
@@ -89,8 +111,9 @@ Result<void> check_socket_directory(const std::filesystem::path& directory) {
   return check_directory(directory, true);
 }
 
-Result<std::optional<UniqueFd>> lock_socket(const std::filesystem::path& socket) {
+Result<std::optional<UniqueFd>> lock_socket(const std::filesystem::path& socket, std::chrono::milliseconds patience, bool asks) {
   const std::string path = lock_path(socket);
+  const auto end = std::chrono::steady_clock::now() + patience;
   while (true) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) return fail(system_error("open lock", path, errno, ErrorCode::kCannotCreate));
@@ -98,16 +121,35 @@ Result<std::optional<UniqueFd>> lock_socket(const std::filesystem::path& socket)
     whole.l_type = F_WRLCK;
     whole.l_whence = SEEK_SET;
     if (::fcntl(fd.get(), F_OFD_SETLK, &whole) != 0) {
-      if (errno == EAGAIN || errno == EACCES) return std::optional<UniqueFd>();
-      return fail(system_error("lock", path, errno));
+      if (errno != EAGAIN && errno != EACCES) return fail(system_error("lock", path, errno));
+      if (std::chrono::steady_clock::now() >= end || (asks && is_served(socket))) return std::optional<UniqueFd>();
+      ::poll(nullptr, 0, kLockPauseMs);
+      continue;
     }
     // A server that leaves takes the file away: the lock counts only on the one that lies there now.
     struct stat held {};
     struct stat there {};
     if (::fstat(fd.get(), &held) == 0 && ::stat(path.c_str(), &there) == 0 && held.st_ino == there.st_ino &&
-        held.st_dev == there.st_dev)
+        held.st_dev == there.st_dev) {
+      // For people alone: whether it lives, the lock says.
+      const std::string pid = fmt::format("{}\n", ::getpid());
+      if (::ftruncate(fd.get(), 0) == 0) [[maybe_unused]] const auto written = ::write(fd.get(), pid.data(), pid.size());
       return std::optional<UniqueFd>(std::move(fd));
+    }
   }
+}
+
+std::optional<pid_t> lock_holder(const std::filesystem::path& socket) {
+  const UniqueFd fd(::open(lock_path(socket).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (!fd || ::fcntl(fd.get(), F_OFD_GETLK, &whole) != 0 || whole.l_type == F_UNLCK) return std::nullopt;
+  std::array<char, 16> digits{};
+  const ssize_t got = ::read(fd.get(), digits.data(), digits.size());
+  pid_t pid = 0;
+  if (got > 0) std::from_chars(digits.data(), digits.data() + got, pid);
+  return pid;
 }
 
 void unlock_socket(const std::filesystem::path& socket, UniqueFd lock) {

@@ -1,6 +1,9 @@
 // Where a server listens, where a client looks, and the lock that says who owns the place.
 #pragma once
 
+#include <sys/types.h>
+
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <vector>
@@ -29,7 +32,14 @@ Result<void> check_socket_directory(const std::filesystem::path& directory);
 
 // The lock on "<socket>.lock" (an open file description lock): whoever holds it is the server of that socket. Nothing
 // where another process holds it.
-Result<std::optional<UniqueFd>> lock_socket(const std::filesystem::path& socket);
+//
+// A server that is killed may leave a copy of it for a moment: a process that it was just starting has all its descriptors
+// until that one is another program, which on a busy machine takes milliseconds. And one that begins holds the lock before it
+// listens. So the lock is asked for again, for at most `patience`, until a living server listens at the socket. Where systemd
+// listens (`asks` is false), that says nothing of servers, and nobody is asked.
+Result<std::optional<UniqueFd>> lock_socket(const std::filesystem::path& socket, std::chrono::milliseconds patience = {}, bool asks = true);
+// The process that holds the lock of this socket, as it wrote its number there; 0 where it did not. Nothing where nobody holds it.
+std::optional<pid_t> lock_holder(const std::filesystem::path& socket);
 // Takes the lock's file away and lets go of it.
 void unlock_socket(const std::filesystem::path& socket, UniqueFd lock);
 

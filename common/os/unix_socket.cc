@@ -100,6 +100,12 @@ Result<UniqueFd> connect_to(const std::filesystem::path& path, std::chrono::mill
       return fail(Error{ErrorCode::kNoServer,
                         fmt::format("the server at '{}' has accepted nobody for {} ms; is it stopped?", path.native(), patience.count()),
                         errno});
+    case EACCES:
+      return fail(Error{ErrorCode::kNotPermitted,
+                        fmt::format("you may not use the server at '{}': ask who runs it for its group, and log in again, or have a server of your own with a socket in a directory "
+                                    "of yours (--socket, $PARCOMPUTE_SOCKET)",
+                                    path.native()),
+                        errno});
     default: return fail(system_error("connect to", path.native(), errno));
   }
 }

@@ -2,8 +2,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <memory>
@@ -11,6 +14,7 @@
 #include <boost/interprocess/shared_memory_object.hpp>
 #include <fmt/format.h>
 
+#include "common/base/units.h"
 #include "common/os/system_error.h"
 
 namespace parcompute {
@@ -53,7 +57,11 @@ Result<NamedSegment> create_segment(std::string_view prefix, std::uint64_t bytes
     bip::shared_memory_object object(bip::create_only, segment.name.c_str(), bip::read_write, bip::permissions(0600));
     auto fd = own_descriptor(object, segment.name);
     if (fd) {
-      object.truncate(static_cast<bip::offset_t>(bytes));
+      int error_number = 0;
+      do {
+        error_number = ::ftruncate(fd->get(), static_cast<off_t>(bytes)) == 0 ? 0 : errno;
+      } while (error_number == EINTR);
+      if (error_number != 0) throw bip::interprocess_exception(bip::error_info(error_number));
       segment.fd = std::move(*fd);
       return segment;
     }
@@ -77,8 +85,9 @@ Result<UniqueFd> open_segment(const std::string& name) {
   }
 }
 
-void unlink_segment(const std::string& name) {
-  bip::shared_memory_object::remove(name.c_str());
+Result<void> unlink_segment(const std::string& name) {
+  if (::shm_unlink(name.c_str()) == 0 || errno == ENOENT) return {};
+  return fail(system_error("remove shared memory segment", name, errno));
 }
 
 Result<std::vector<std::string>> list_segments(std::string_view prefix) {
@@ -90,6 +99,22 @@ Result<std::vector<std::string>> list_segments(std::string_view prefix) {
   return names;
 }
 
+UniqueFd create_memfd(const char* label, unsigned flags) {
+  // Since Linux 6.3 an administrator may insist on this flag; before, it is unknown.
+  constexpr unsigned kNoExecution = 0x0008;
+  UniqueFd fd(::memfd_create(label, flags | MFD_CLOEXEC | kNoExecution));
+  if (!fd && errno == EINVAL) fd = UniqueFd(::memfd_create(label, flags | MFD_CLOEXEC));
+  return fd;
+}
+
+Result<UniqueFd> create_nameless(const char* label, std::uint64_t bytes) {
+  UniqueFd fd = create_memfd(label, 0);
+  if (!fd) return fail(system_error("create memory for", label, errno, ErrorCode::kCannotCreate));
+  if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return fail(system_error("size memory for", label, errno, ErrorCode::kCannotCreate));
+  if (auto reserved = reserve_pages(fd.get(), 0, bytes, label); !reserved) return fail(reserved.error());
+  return fd;
+}
+
 Result<void> reserve_pages(int fd, std::uint64_t offset, std::uint64_t bytes, std::string_view subject) {
   if (bytes == 0) return {};
   int error_number = 0;
@@ -97,7 +122,19 @@ Result<void> reserve_pages(int fd, std::uint64_t offset, std::uint64_t bytes, st
     error_number = ::fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(bytes)) == 0 ? 0 : errno;
   } while (error_number == EINTR);
   if (error_number == 0) return {};
-  return fail(system_error("reserve shared memory for", subject, error_number));
+  return fail(no_room_error(fd, bytes, subject, error_number));
+}
+
+Error no_room_error(int fd, std::uint64_t bytes, std::string_view subject, int error_number) {
+  struct statfs shm {};
+  // Nameless memory belongs to no file system that a person could look at.
+  if (error_number != ENOSPC || ::fstatfs(fd, &shm) != 0 || shm.f_blocks == 0)
+    return system_error("reserve shared memory for", subject, error_number);
+  return {ErrorCode::kOverBudget,
+          fmt::format("cannot reserve {} of shared memory for '{}': /dev/shm is full, {} are free now; other programs use it too: remove arrays with "
+                      "'parcompute-client array rm', or files in /dev/shm",
+                      format_bytes(bytes), subject, format_bytes(static_cast<std::uint64_t>(shm.f_bavail) * static_cast<std::uint64_t>(shm.f_bsize))),
+          error_number};
 }
 
 }  // namespace parcompute

@@ -12,7 +12,8 @@ namespace parcompute {
 namespace {
 
 constexpr std::array<char, 8> kMagic{'P', 'A', 'R', 'C', 'S', 'E', 'G', '1'};
-constexpr std::uint32_t kHeaderVersion = 1;
+constexpr std::uint32_t kHeaderVersion = 2;
+constexpr std::uint32_t kVersionWithoutMode = 1;
 constexpr std::size_t kNameRoom = 256;
 constexpr std::uint32_t kStateWriting = 1;
 constexpr std::uint32_t kStateComplete = 2;
@@ -32,17 +33,21 @@ struct HeaderLayout {
   std::array<std::int64_t, kMaxDims> shape;
   std::array<std::int64_t, kMaxDims> strides;
   std::array<char, kNameRoom> name;
+  std::uint32_t mode;  // from here on: since version 2
+  std::uint32_t reserved;
+  std::uint64_t inode;
 };
 static_assert(std::endian::native == std::endian::little, "segment headers are little endian");
-static_assert(sizeof(HeaderLayout) == 64 + 2 * 8 * kMaxDims + kNameRoom && sizeof(HeaderLayout) <= kSegmentHeaderBytes);
-static_assert(offsetof(HeaderLayout, shape) == 64);
+static_assert(sizeof(HeaderLayout) == 64 + 2 * 8 * kMaxDims + kNameRoom + 16 && sizeof(HeaderLayout) <= kSegmentHeaderBytes);
+static_assert(offsetof(HeaderLayout, shape) == 64 && offsetof(HeaderLayout, mode) == 64 + 2 * 8 * kMaxDims + kNameRoom);
 
 // FNV-1a, 64 bits (Fowler, Noll, Vo), over the words of the layout: guards against torn and stray writes, not against
 // malice.
 std::uint64_t checksum_of(HeaderLayout layout) {
   layout.checksum = 0;
   std::uint64_t hash = 0xcbf29ce484222325;
-  for (const std::byte byte : std::as_bytes(std::span<const HeaderLayout, 1>(&layout, 1)))
+  const std::size_t length = layout.version == kVersionWithoutMode ? offsetof(HeaderLayout, mode) : sizeof layout;
+  for (const std::byte byte : std::as_bytes(std::span<const HeaderLayout, 1>(&layout, 1)).first(length))
     hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3;
   return hash;
 }
@@ -57,7 +62,9 @@ SegmentHeaderPage encode_segment_header(const SegmentHeader& header) {
   PARCOMPUTE_INVARIANT(header.name.size() < kNameRoom && header.spec.ndim() <= kMaxDims);
   HeaderLayout layout{};
   layout.magic = kMagic;
-  layout.version = kHeaderVersion;
+  // Servers of that version read what says nothing new.
+  const bool is_plain = header.mode == ArrayMode::kPrivate && header.inode == 0;
+  layout.version = is_plain ? kVersionWithoutMode : kHeaderVersion;
   layout.state = header.complete ? kStateComplete : kStateWriting;
   layout.owner_uid = header.owner_uid;
   layout.dtype = static_cast<std::uint32_t>(header.spec.dtype);
@@ -69,6 +76,8 @@ SegmentHeaderPage encode_segment_header(const SegmentHeader& header) {
   std::copy(header.spec.shape.begin(), header.spec.shape.end(), layout.shape.begin());
   std::copy(header.spec.strides.begin(), header.spec.strides.end(), layout.strides.begin());
   std::copy(header.name.begin(), header.name.end(), layout.name.begin());
+  layout.mode = static_cast<std::uint32_t>(header.mode);
+  layout.inode = header.inode;
   layout.checksum = checksum_of(layout);
 
   SegmentHeaderPage page{};
@@ -85,8 +94,11 @@ Result<SegmentHeader> decode_segment_header(std::span<const std::byte> page, std
   HeaderLayout layout;
   std::memcpy(&layout, page.data(), sizeof layout);
   if (layout.magic != kMagic) return refuse("its magic is wrong");
-  if (layout.version != kHeaderVersion) return refuse(fmt::format("its header has version {}", layout.version));
+  if (layout.version != kHeaderVersion && layout.version != kVersionWithoutMode) return refuse(fmt::format("its header has version {}", layout.version));
   if (layout.checksum != checksum_of(layout)) return refuse("its header's check sum is wrong");
+  if (layout.version == kVersionWithoutMode) layout.mode = 0, layout.inode = 0;
+  const auto mode = array_mode_from_number(layout.mode);
+  if (!mode) return refuse(fmt::format("{} is no mode", layout.mode));
   const auto dtype = dtype_from_number(layout.dtype);
   if (!dtype) return refuse(fmt::format("{} is no dtype number", layout.dtype));
   if (layout.ndim > kMaxDims || layout.name_bytes >= kNameRoom) return refuse("its lengths are out of range");
@@ -104,6 +116,8 @@ Result<SegmentHeader> decode_segment_header(std::span<const std::byte> page, std
   header.complete = layout.state == kStateComplete;
   header.data_offset = layout.data_offset;
   header.data_bytes = layout.data_bytes;
+  header.mode = *mode;
+  header.inode = layout.inode;
   if (auto ok = check_spec(header.spec, header.data_bytes); !ok) return refuse(ok.error().message);
   return header;
 }

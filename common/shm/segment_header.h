@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 
+#include "common/array/array_mode.h"
 #include "common/array/array_spec.h"
 #include "common/base/error.h"
 
@@ -29,6 +30,8 @@ struct SegmentHeader {
   bool complete = false;  // false while the job that makes the array runs
   std::uint64_t data_offset = 0;
   std::uint64_t data_bytes = 0;
+  ArrayMode mode = ArrayMode::kPrivate;
+  std::uint64_t inode = 0;  // of the memory, where that lies apart from this page; 0: the page begins it
 };
 
 // Where the data of a segment begin, and how long the segment is in all.
@@ -46,7 +49,7 @@ using SegmentHeaderPage = std::array<std::byte, kSegmentHeaderBytes>;
 
 SegmentHeaderPage encode_segment_header(const SegmentHeader& header);
 
-// `segment_name` for messages, `segment_size` in bytes as fstat tells. Fails with kBadData.
+// `page`: of this version, or of the one before, which knew no modes. `segment_name` for messages, `segment_size` in bytes as fstat tells. Fails with kBadData.
 Result<SegmentHeader> decode_segment_header(std::span<const std::byte> page, std::string_view segment_name,
                                             std::uint64_t segment_size);
 

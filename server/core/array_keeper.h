@@ -1,7 +1,10 @@
 // ArrayKeeper: makes arrays within the memory budget and lets go of them when nobody needs them.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/error.h"
 #include "server/core/effects.h"
@@ -21,7 +24,7 @@ class ArrayKeeper {
     bool zeroed = false;  // only fresh pages will do
   };
   // Admits, makes and describes a segment. Where `reserve_now`, or where it is a spare one, its pages are there; otherwise
-  // they are promised until MemoryAccount::settle().
+  // they are promised until MemoryLedger::settle().
   struct Made {
     Array* array = nullptr;
     bool has_pages = false;
@@ -38,6 +41,10 @@ class ArrayKeeper {
   void mark_whole(Array& array);
   // Its writer has not, or has mended a part alone of one that was incomplete before.
   void mark_incomplete(Array& array);
+  // Somebody takes an incomplete one, which nobody is writing, as it is.
+  void accept(Array& array);
+  // Who else may use it; it takes nothing back from who has its memory already.
+  void set_mode(Array& array, ArrayMode mode);
   // Its first dimension has so many elements, no more than before: the pages behind them were given back.
   void shorten(Array& array, std::uint64_t length);
   // Takes the name away and drops the array with its last user.
@@ -45,28 +52,45 @@ class ArrayKeeper {
   void add_user(Array& array) { ++array.users; }
   void drop_user(Array& array);
 
-  // The spare segments that nobody has asked for since long go, and memory with them; or all of them, now.
-  void drop_old_spares();
+  // The spare segments that nobody has asked for since long go, and what clients no longer have; or all spare ones, now.
+  void tidy();
   void drop_all_spares();
+  // Also what clients have: the server leaves.
+  void drop_everything();
+  // Whether a user may have one array, or scratch area, more.
+  Result<void> check_one_more(uid_t owner_uid);
 
  private:
   // A segment as arrays and scratch areas begin: an old one or a new one.
-  struct Piece {
+  struct MadeSegment {
     CreatedSegment segment;
     bool has_pages = false;
   };
-  Result<Piece> make_segment(const SegmentHeader& header, bool zeroed, bool reserve_now, std::string_view what);
-  Result<void> admit(std::uint64_t bytes, std::string_view what);
+  Result<MadeSegment> make_segment(const SegmentHeader& header, bool zeroed, bool reserve_now, std::string_view what);
+  Result<void> admit(uid_t owner_uid, std::uint64_t bytes, std::string_view what);
   void write_state(const Array& array);
   void erase(Array& array);
-  // Its memory is no longer used: it becomes a spare one, or goes.
-  void retire(CreatedSegment segment, SegmentHeader header);
-  void drop_spare(const SpareSegment& spare) { drop_segment(spare.segment); }
-  // The workers that hold it no longer do; its name and its memory go.
-  void drop_segment(SegmentId segment);
+  // Its memory is no longer used: it becomes a spare one, waits for the clients that have it, or goes.
+  void retire(CreatedSegment segment, SegmentHeader header, bool may_be_spare);
+  void wake_soon();
+  void let_go_of_released();
+  // Something goes that takes what is short. False where there is nothing of the kind.
+  bool drop_for(const Error& shortage);
+  // The check, and where it fails once more when it was looked what clients no longer have.
+  Result<void> with_another_look(const std::function<Result<void>()>& check);
+  void drop_spare(const SpareSegment& spare) { let_go(spare.segment); }
+  // The workers that hold it are told not to. They.
+  std::vector<WorkerIndex> forget(SegmentId segment);
+  // Its name and its memory go.
+  void let_go(SegmentId segment);
+  void drop_file(SegmentId segment);
+  // The one with the least to do.
+  std::optional<WorkerIndex> free_worker() const;
 
   State& state_;
   Effects& effects_;
+  std::optional<Instant> wakes_at_;
+  Instant looked_{};
 };
 
 }  // namespace parcompute::server

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "common/array/view.h"
+#include "common/base/invariant.h"
 #include "common/base/utf8.h"
 #include "common/operation/operation.h"
 #include "proto/limits.h"
@@ -22,6 +23,7 @@ std::string Array::operand_of(const ArraySpec& view) const {
   message.set_data_offset(data_offset);
   message.set_data_bytes(data_bytes);
   message.set_label(std::string(clip_utf8(label(), kMaxLabelBytes)));
+  message.set_is_file(is_file());
   return message.SerializeAsString();
 }
 
@@ -62,6 +64,11 @@ Array& ArrayTable::add(Array array) {
     PARCOMPUTE_INVARIANT(fresh);
   }
   array.operand = array.operand_of(array.spec);
+  owned_.add(array.owner_uid);
+  if (array.is_file()) {
+    files_of_.add(array.owner_uid);
+    ++files_;
+  }
   const ArrayId id = array.id;
   return arrays_.emplace(id, std::move(array)).first->second;
 }
@@ -90,6 +97,11 @@ void ArrayTable::forget_name(Array& array) {
 void ArrayTable::erase(ArrayId id) {
   Array& array = get(id);
   if (!array.removed) forget_name(array);
+  owned_.remove(array.owner_uid);
+  if (array.is_file()) {
+    files_of_.remove(array.owner_uid);
+    --files_;
+  }
   arrays_.erase(id);
 }
 

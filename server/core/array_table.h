@@ -1,9 +1,8 @@
-// ArrayTable: the arrays there are, by id and by name, and the memory that they take.
+// ArrayTable: the arrays there are, by id and by name.
 #pragma once
 
 #include <sys/types.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -12,11 +11,12 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "common/array/array_mode.h"
 #include "common/array/array_spec.h"
 #include "common/base/error.h"
 #include "common/base/ids.h"
-#include "common/base/invariant.h"
 #include "server/core/lifecycle.h"
+#include "server/core/owner_counts.h"
 
 namespace parcompute::server {
 
@@ -39,6 +39,7 @@ struct Array {
   std::uint64_t data_bytes = 0;
   bool writable = true;
   uid_t owner_uid = 0;
+  ArrayMode mode = ArrayMode::kPrivate;  // what others may do; of a file always this
   std::string operand;  // as job descriptions name it (wire::Operand, read-only), encoded once
   SessionId session;    // that an anonymous array goes with
   // The live jobs that write it and that read it; their ids are the order in which they were submitted. The next one that
@@ -47,31 +48,17 @@ struct Array {
   std::set<JobId> readers;
   unsigned users = 0;   // live jobs that read or write it
   bool removed = false; // its name is gone; it goes with its last user
-  bool length_is_open = false;  // the job that makes it says at its end how long it is: nobody can plan with it before
   bool is_shortened = false;    // its segment was made for more
+  // Somebody else than its owner may have had it: its pages may still lie in a pipe of theirs (splice), which the kernel does not
+  // count, so that no other array may ever lie in them.
+  bool was_lent = false;
+  bool length_is_open = false;  // the job that makes it says at its end how long it is: nobody can plan with it before
 
   bool is_file() const { return segment_name.empty(); }
   // How messages call it: its name, its file's path, "anonymous array".
   std::string label() const;
   // A view of it, as job descriptions name operands.
   std::string operand_of(const ArraySpec& view) const;
-};
-
-// How much memory there may be, and how much is taken. Everything is counted before it is made.
-struct MemoryAccount {
-  std::uint64_t limit_bytes = 0;
-  std::string limit_source;         // "the size of /dev/shm", ...
-  std::uint64_t used_bytes = 0;     // by segments, arrays' and scratch
-  std::uint64_t promised_bytes = 0; // of these, not reserved in /dev/shm yet
-  std::uint64_t spare_limit_bytes = 0;  // most that spare segments may take besides
-
-  // So much of what was promised to somebody has pages now, or will never need them.
-  void settle(std::uint64_t& promised, std::uint64_t bytes) {
-    const std::uint64_t settled = std::min(promised, bytes);
-    PARCOMPUTE_INVARIANT(settled <= promised_bytes);
-    promised -= settled;
-    promised_bytes -= settled;
-  }
 };
 
 // Names are 1 to kMaxNameBytes bytes without '/', control characters and a '.npy' at the end: those are files.
@@ -98,10 +85,18 @@ class ArrayTable {
   const std::map<ArrayId, Array>& all() const { return arrays_; }
   std::size_t size() const { return arrays_.size(); }
   std::size_t named() const { return names_.size(); }
+  // Also removed ones.
+  std::size_t owned_by(uid_t uid) const { return owned_.of(uid); }
+  // Of these, attached files.
+  std::size_t files_of(uid_t uid) const { return files_of_.of(uid); }
+  std::size_t files() const { return files_; }
 
  private:
   std::map<ArrayId, Array> arrays_;
   std::unordered_map<std::string, ArrayId> names_;
+  OwnerCounts owned_;
+  OwnerCounts files_of_;
+  std::size_t files_ = 0;
   std::uint64_t last_id_ = 0;
 };
 

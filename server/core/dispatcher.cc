@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "common/operation/operation.h"
 #include "common/operation/reserve.h"
 #include "proto/field_writer.h"
 #include "proto/limits.h"
@@ -22,6 +23,21 @@ constexpr double kNewest = 0.25;
 // A worker with more than this in hand gets no second packet: what lay in it might wait while another worker idles.
 constexpr double kLongInHandNs = 8e6;
 
+// A worker that somebody stopped holds its chunks and memory, and whoever waits for them, until somebody thinks of it.
+constexpr unsigned kStoppedSeconds = 5;
+// One that said it is ending, or was told to, and does not: its last moments (a core dump, say) last as long as the machine likes.
+constexpr unsigned kLeavingSeconds = 10;
+// Freeing memory takes 0.1 s a GiB.
+constexpr unsigned kForgettingSeconds = 60;
+
+// Those of other chunks are forgotten first where a job meets very many.
+constexpr std::size_t kMostDeaths = 64;
+
+void note_death(Death death, Job& job) {
+  if (job.deaths.size() == kMostDeaths) job.deaths.erase(job.deaths.begin());
+  job.deaths.push_back(std::move(death));
+}
+
 ChunkSizing sizing_of(const Job& job, unsigned workers) {
   return {job.phase_blocks[job.phase] - job.next_block, job.block_ns, workers, job.chunk_blocks};
 }
@@ -37,11 +53,41 @@ void Dispatcher::enqueue(Job& job) {
   if (!std::exchange(job.is_listed, true)) state_.runnable.push_back(job.id());
 }
 
+void Dispatcher::wait_for_memory(Job& job) {
+  if (!std::exchange(job.waits_for_memory, true)) state_.waiting_for_memory.push_back(job.id());
+}
+
+void Dispatcher::resume_who_waited_for_memory() {
+  const MemoryLedger& memory = state_.memory;
+  if (state_.waiting_for_memory.empty() || std::exchange(freed_, memory.freed()) == memory.freed()) return;
+  if (!memory.fits() && memory.bytes(MemoryState::kFreeing) > 0) return;
+  for (const JobId id : std::exchange(state_.waiting_for_memory, {})) {
+    Job* job = state_.jobs.find(id);
+    if (job == nullptr) continue;
+    job->waits_for_memory = false;
+    if (job->has_blocks()) enqueue(*job);
+  }
+}
+
+// A chunk found no memory, and there is some on its way, or some has come since it was handed out.
+bool Dispatcher::put_off_for_memory(Job& job, const Lease& lease) {
+  const MemoryLedger& memory = state_.memory;
+  const bool is_coming = memory.bytes(MemoryState::kFreeing) > 0;
+  if (lease.phase != 0 || job.state() != JobState::kRunning || (!is_coming && lease.freed == memory.freed())) return false;
+  job.retries.push_back({lease.blocks, lease.attempt});
+  if (is_coming) wait_for_memory(job);
+  else enqueue(job);
+  return true;
+}
+
 void Dispatcher::feed_all() {
+  resume_who_waited_for_memory();
+  // Others may wait for what a worker has to give back, as for its chunks.
+  if (state_.memory.bytes(MemoryState::kFreeing) > 0) watch();
   // Idle workers first: a chunk is better in their hands than waiting in others'.
   for (const std::size_t packets : {std::size_t{0}, std::size_t{1}}) {
     for (Worker& worker : state_.workers) {
-      if (state_.runnable.empty()) return;
+      if (state_.runnable.empty() && redos_ == 0) return;
       if (!worker.is_up() || worker.packets != packets) continue;
       if (Job* job = choose(worker)) send_packet(worker, *job);
     }
@@ -63,8 +109,26 @@ double Dispatcher::ns_in_hand(const Worker& worker) const {
   return sum;
 }
 
+// Places that will take part in the job when their workers are back.
+unsigned Dispatcher::places_with_redo(const Job& job) const {
+  if (redos_ == 0 || job.max_workers == 0) return 0;
+  return static_cast<unsigned>(std::count_if(state_.workers.begin(), state_.workers.end(), [&](const Worker& worker) {
+    const auto is_of_job = [&](const Lease& lease) { return lease.job == job.id(); };
+    return std::any_of(worker.redo.begin(), worker.redo.end(), is_of_job) && std::none_of(worker.leases.begin(), worker.leases.end(), is_of_job);
+  }));
+}
+
+Job* Dispatcher::next_redo(Worker& worker) {
+  for (; !worker.redo.empty(); worker.redo.pop_front(), --redos_) {
+    Job* job = state_.jobs.find(worker.redo.front().job);
+    if (job != nullptr && job->state() == JobState::kRunning) return job;
+  }
+  return nullptr;
+}
+
 // The next job, in turn, that has blocks for this worker.
-Job* Dispatcher::choose(const Worker& worker) {
+Job* Dispatcher::choose(Worker& worker) {
+  if (Job* job = next_redo(worker)) return job;
   if (worker.packets > 0 && ns_in_hand(worker) > kLongInHandNs) return nullptr;
   auto& runnable = state_.runnable;
   // Where only one job has blocks, its last ones are not prefetched: they go to whoever is done first. With several jobs
@@ -81,7 +145,7 @@ Job* Dispatcher::choose(const Worker& worker) {
     ++looked;
     const auto slot = worker.slot_of(id);
     const bool takes_part = slot && worker.slot_leases[*slot] > 0;
-    if (!takes_part && job->workers >= workers_for(*job)) continue;
+    if (!takes_part && job->workers + places_with_redo(*job) >= workers_for(*job)) continue;
     if (worker.packets > 0 && !has_others) {
       const ChunkSizing sizing = sizing_of(*job, workers_for(*job));
       if (sizing.remaining_blocks == 0 || !shall_prefetch(sizing, chunk_blocks(sizing))) continue;
@@ -112,11 +176,20 @@ void Dispatcher::send_packet(Worker& worker, Job& job) {
   worker.leases.back().last_in_packet = true;
   ++worker.packets;
   kWorkerLife.apply(worker.state, WorkerEvent::kLeased);
+  watch();
   effects_.send_work(worker.index, {*slot, std::span(chunks).first(count), description, std::span(new_segments.data(), new_segments.size())});
   make_room(worker);
 }
 
 std::size_t Dispatcher::take_chunks(Worker& worker, Job& job, std::uint32_t slot, std::span<ChunkDescriptor> chunks) {
+  if (!worker.redo.empty()) {
+    // Alone in its packet, as other suspects are.
+    const Lease again = worker.redo.front();
+    worker.redo.pop_front();
+    --redos_;
+    chunks.front() = lease(worker, job, slot, again.blocks, again.attempt, again.id);
+    return 1;
+  }
   const auto least_tried = std::min_element(job.retries.begin(), job.retries.end(),
                                             [](const Job::Retry& a, const Job::Retry& b) { return a.attempt < b.attempt; });
   const bool has_fresh_blocks = job.next_block < job.phase_blocks[job.phase];
@@ -126,7 +199,7 @@ std::size_t Dispatcher::take_chunks(Worker& worker, Job& job, std::uint32_t slot
     // Alone in its packet: if it ends its worker again, there is no doubt which chunk it was.
     const Job::Retry retry = *least_tried;
     job.retries.erase(least_tried);
-    chunks.front() = lease(worker, job, slot, retry.blocks, retry.attempt);
+    chunks.front() = lease(worker, job, slot, retry.blocks, retry.attempt, state_.next_lease());
     return 1;
   }
   const ChunkSizing sizing = sizing_of(job, workers_for(job));
@@ -135,19 +208,42 @@ std::size_t Dispatcher::take_chunks(Worker& worker, Job& job, std::uint32_t slot
   std::size_t count = 0;
   for (; left > 0 && job.next_block < job.phase_blocks[job.phase]; --left) {
     const std::uint64_t taken = std::min(blocks, job.phase_blocks[job.phase] - job.next_block);
-    chunks[count++] = lease(worker, job, slot, {job.next_block, taken}, 1);
+    chunks[count++] = lease(worker, job, slot, {job.next_block, taken}, 1, state_.next_lease());
     job.next_block += taken;
   }
   return count;
 }
 
-ChunkDescriptor Dispatcher::lease(Worker& worker, Job& job, std::uint32_t slot, BlockRange blocks, std::uint16_t attempt) {
-  const std::uint64_t id = state_.next_lease();
+ChunkDescriptor Dispatcher::lease(Worker& worker, Job& job, std::uint32_t slot, BlockRange blocks, std::uint16_t attempt, std::uint64_t id) {
   const auto phase = static_cast<std::uint16_t>(job.phase);
-  worker.leases.push_back({id, job.id(), blocks, phase, attempt, slot, false, job.block_ns});
+  worker.leases.push_back({id, job.id(), blocks, phase, attempt, slot, false, job.block_ns, state_.memory.freed()});
   if (worker.slot_leases[slot]++ == 0) ++job.workers;
   ++job.leases;
   return {id, job.id().value, blocks.first, blocks.count, slot, phase, attempt};
+}
+
+void Dispatcher::watch() {
+  if (!std::exchange(watching_, true)) effects_.watch(true);
+}
+
+bool Dispatcher::watch_workers() {
+  watching_ = false;
+  for (Worker& worker : state_.workers) {
+    if (worker.leases.empty() && worker.forgetting.empty()) continue;
+    watching_ = true;
+    // Leases and segments have numbers of their own, but what is owed next is one or the other for the whole of a second.
+    const std::uint64_t owed = worker.leases.empty() ? worker.forgetting.front().value : worker.leases.front().id;
+    if (std::exchange(worker.owes, owed) != owed) worker.seconds_in_hand = 0;
+    else ++worker.seconds_in_hand;
+    const bool is_leaving = worker.state == WorkerState::kLeaving && worker.seconds_in_hand >= kLeavingSeconds;
+    const bool is_stopped = worker.is_up() && worker.seconds_in_hand >= kStoppedSeconds && effects_.is_stopped(worker.index);
+    if (is_stopped) worker.ended_for = fmt::format("it had been stopped for {} s with {} in hand", worker.seconds_in_hand, worker.leases.empty() ? "memory to give back" : "a chunk");
+    // It computes nothing, so it waits for a file system, to close an attached file.
+    const bool is_stuck = worker.is_up() && worker.leases.empty() && worker.seconds_in_hand >= kForgettingSeconds;
+    if (is_stuck) worker.ended_for = fmt::format("it had not let go of an array for {} s", worker.seconds_in_hand);
+    if (is_leaving || is_stopped || is_stuck) effects_.kill_worker(worker.index);
+  }
+  return watching_;
 }
 
 void Dispatcher::make_room(Worker& worker) {
@@ -163,7 +259,9 @@ void Dispatcher::make_room(Worker& worker) {
       if (job != nullptr && std::find(job->segments.begin(), job->segments.end(), oldest) != job->segments.end()) slot = {};
     }
   }
-  if (!forgotten.empty()) effects_.send_forget(worker.index, forgotten);
+  if (forgotten.empty()) return;
+  worker.forgetting.insert(worker.forgetting.end(), forgotten.begin(), forgotten.end());
+  effects_.send_forget(worker.index, forgotten);
 }
 
 Job* Dispatcher::take_back(Worker& worker, std::uint64_t lease_id, Lease& lease) {
@@ -199,7 +297,7 @@ bool Dispatcher::on_completions(Worker& worker, std::span<const ChunkCompletion>
     summary.busy_ns += completion.elapsed_ns;
     if (job->phase >= job->counts_from) summary.blocks_done += lease.blocks.count;
     job->phase_blocks_done += lease.blocks.count;
-    // What has pages is missing from /dev/shm's free space already.
+    // What has pages is missing from the free memory already.
     if (job->phase == 0) state_.memory.settle(job->promised_bytes, lease.blocks.count * kReserveBlockBytes);
     const double measured = static_cast<double>(completion.elapsed_ns) / static_cast<double>(lease.blocks.count);
     job->block_ns += kNewest * (measured - job->block_ns);
@@ -215,6 +313,8 @@ bool Dispatcher::on_chunk_failed(Worker& worker, const ChunkCompletion& completi
   Job* job = take_back(worker, completion.lease, lease);
   if (job == nullptr) return false;
   const bool known = is_known_error_code(completion.error_code);
+  // (Not where it ends its worker: what that lacked was memory of its own.)
+  if (worker.is_up() && completion.error_code == static_cast<std::uint32_t>(ErrorCode::kOverBudget) && put_off_for_memory(*job, lease)) return true;
   if (!job->summary.error)
     job->summary.error = Error{known ? static_cast<ErrorCode>(completion.error_code) : ErrorCode::kComputationFailed, std::string(text), 0};
   kJobLife.apply(job->summary.state, JobEvent::kChunkFailed);
@@ -222,21 +322,41 @@ bool Dispatcher::on_chunk_failed(Worker& worker, const ChunkCompletion& completi
   return true;
 }
 
-void Dispatcher::on_worker_lost(Worker& worker, std::string_view how, Settled& settled) {
+void Dispatcher::give_up(Job& job, const Lease& lease) const {
+  DeathCertificate certificate{lease.phase, lease.blocks, slice_of_output(job.plan, lease.phase, lease.blocks.first, lease.blocks.count), {}};
+  for (const Death& death : job.deaths)
+    if (death.phase == lease.phase && death.blocks == lease.blocks) certificate.deaths.push_back(death);
+  const std::string slice = certificate.slice.empty() ? "" : fmt::format(", which make {} of its output", certificate.slice);
+  job.summary.error = Error{ErrorCode::kComputationFailed,
+                            fmt::format("{} workers died computing blocks {} to {} of phase {} of job {} ({}){}; the last one {}; 'parcompute-client job show "
+                                        "{}' tells how each of them ended",
+                                        kMaxAttempts, lease.blocks.first, lease.blocks.first + lease.blocks.count - 1, lease.phase, job.id().value,
+                                        job.summary.operation, slice, job.deaths.back().how, job.id().value),
+                            0};
+  job.summary.certificate = std::make_shared<const DeathCertificate>(std::move(certificate));
+  kJobLife.apply(job.summary.state, JobEvent::kChunkFailed);
+}
+
+void Dispatcher::on_worker_lost(Worker& worker, const LostWorker& lost, Settled& settled) {
+  const bool by_oom_killer = lost.by_oom_killer && worker.ended_for.empty();
+  std::string how = lost.how;
+  if (by_oom_killer) how += " by the kernel, for memory was short";
+  if (!worker.ended_for.empty()) how += fmt::format(" by the server, for {}", worker.ended_for);
   // The first lease is the one that it was computing, where it did not name another; the others only waited.
   bool in_hand = !worker.named_its_chunk;
+  std::vector<Lease> again;
   for (const Lease& lease : worker.leases) {
     Job& job = *state_.jobs.find(lease.job);
     release(worker, lease, job);
     const auto attempt = static_cast<std::uint16_t>(lease.attempt + in_hand);
     if (job.state() == JobState::kRunning) {
+      if (in_hand) note_death({worker.index, worker.pid, how, worker.fault, lost.peak_bytes, by_oom_killer, lease.phase, lease.blocks}, job);
       if (attempt > kMaxAttempts) {
-        job.summary.error = Error{ErrorCode::kComputationFailed,
-                                  fmt::format("{} workers died computing blocks {} to {} of phase {} of job {} ({}); the last one {}", kMaxAttempts,
-                                              lease.blocks.first, lease.blocks.first + lease.blocks.count - 1, lease.phase, job.id().value,
-                                              job.summary.operation, how),
-                                  0};
-        kJobLife.apply(job.summary.state, JobEvent::kChunkFailed);
+        give_up(job, lease);
+      } else if (job.overwrites_operands()) {
+        again.push_back(lease);
+        again.back().attempt = attempt;
+        ++job.summary.retries;
       } else {
         job.retries.push_back({lease.blocks, attempt});
         ++job.summary.retries;
@@ -246,6 +366,10 @@ void Dispatcher::on_worker_lost(Worker& worker, std::string_view how, Settled& s
     in_hand = false;
     settle(job, settled);
   }
+  // Before those that were not handed out again yet, whose numbers are higher.
+  worker.redo.insert(worker.redo.begin(), again.begin(), again.end());
+  redos_ += again.size();
+  for (const SegmentId segment : worker.forgetting) state_.memory.on_answer(segment);  // it has let go of everything
   worker.forget_all();
   kWorkerLife.apply(worker.state, WorkerEvent::kLost);
   ++worker.replaced;

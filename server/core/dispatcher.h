@@ -1,7 +1,8 @@
 // Dispatcher: hands blocks to workers and takes their answers.
 //
 // A worker holds at most two packets of chunks: while it computes one, the next has arrived already. Jobs that have
-// blocks take turns. Whatever a lost worker held is handed out again.
+// blocks take turns. Whatever a lost worker held is handed out again: chunks that overwrite their operands to the next worker of
+// its place, which finds in the place's redo log how far they came, all others to whoever is free.
 #pragma once
 
 #include <span>
@@ -20,9 +21,15 @@ class Dispatcher {
 
   // The job has blocks to hand out (again).
   void enqueue(Job& job);
+  // Its phase waits until memory that is being given back has been.
+  void wait_for_memory(Job& job);
   // Gives workers all that they may hold.
   void feed(Worker& worker);
   void feed_all();
+
+  // Ends workers that stay stopped with a chunk in hand, or memory to give back, or do not end when they should. False where nobody has anything: it need not be called until a
+  // chunk is handed out again, or memory is given up.
+  bool watch_workers();
 
   // Jobs with nothing out, whose phase is done or that have been failing or cancelling: their next step is JobControl's.
   using Settled = Few<JobId>;
@@ -30,24 +37,33 @@ class Dispatcher {
   // An answer to a lease that the worker does not hold is a broken rule: false, and the worker must go.
   bool on_completions(Worker& worker, std::span<const ChunkCompletion> completions, Settled& settled);
   bool on_chunk_failed(Worker& worker, const ChunkCompletion& completion, std::string_view text, Settled& settled);
-  // `how`: "was killed by signal 9 (Killed)", for a job that fails of it.
-  void on_worker_lost(Worker& worker, std::string_view how, Settled& settled);
+  void on_worker_lost(Worker& worker, const LostWorker& lost, Settled& settled);
 
  private:
-  Job* choose(const Worker& worker);
+  void watch();
+  void resume_who_waited_for_memory();
+  bool put_off_for_memory(Job& job, const Lease& lease);
+  Job* choose(Worker& worker);
+  Job* next_redo(Worker& worker);
+  unsigned places_with_redo(const Job& job) const;
   double ns_in_hand(const Worker& worker) const;
   void send_packet(Worker& worker, Job& job);
   std::size_t take_chunks(Worker& worker, Job& job, std::uint32_t slot, std::span<ChunkDescriptor> chunks);
-  ChunkDescriptor lease(Worker& worker, Job& job, std::uint32_t slot, BlockRange blocks, std::uint16_t attempt);
+  ChunkDescriptor lease(Worker& worker, Job& job, std::uint32_t slot, BlockRange blocks, std::uint16_t attempt, std::uint64_t id);
   void make_room(Worker& worker);
   // Takes the worker's next lease back. Null where it is not the one that the worker speaks of.
   Job* take_back(Worker& worker, std::uint64_t lease_id, Lease& lease);
+  // The chunk has ended as many workers as it may: its job fails, with a certificate of what became of each.
+  void give_up(Job& job, const Lease& lease) const;
   void release(Worker& worker, const Lease& lease, Job& job);
   void settle(const Job& job, Settled& settled) const;
   unsigned workers_for(const Job& job) const;
 
   State& state_;
   Effects& effects_;
+  std::size_t redos_ = 0;  // in all workers' lists
+  bool watching_ = false;
+  std::uint64_t freed_ = 0;  // MemoryLedger::freed() when those who wait for memory were last looked at
 };
 
 }  // namespace parcompute::server

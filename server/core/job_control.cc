@@ -9,9 +9,11 @@
 #include "common/base/utf8.h"
 #include "common/operation/operation.h"
 #include "common/operation/reserve.h"
+#include "common/os/file_facts.h"
 #include "proto/field_writer.h"
 #include "proto/limits.h"
 #include "server/core/replies.h"
+#include "server/core/shares.h"
 
 namespace parcompute::server {
 namespace {
@@ -21,27 +23,24 @@ constexpr std::size_t kReplyRoom = 2048;
 
 }  // namespace
 
-bool may_use(const State& state, const Session& session, uid_t owner_uid) {
-  return session.uid == owner_uid || session.uid == 0 || session.uid == state.identity.uid;
-}
-
-Result<Array*> find_array(State& state, const Session& session, const wire::ArrayRef& reference) {
+Result<Array*> find_array(State& state, const Session& session, const wire::ArrayRef& reference, Right right) {
   const bool by_name = reference.which_case() == wire::ArrayRef::kName;
   const auto called = [&] { return by_name ? fmt::format("'{}'", clip_utf8(reference.name(), kMaxNameBytes)) : fmt::format("number {}", reference.id()); };
   Array* array = by_name ? state.arrays.find(reference.name()) : state.arrays.find(ArrayId{reference.id()});
   if (array == nullptr)
     return fail(ErrorCode::kNotFound, fmt::format("there is no array {}: 'parcompute-client array list' shows those there are", called()));
-  if (!may_use(state, session, array->owner_uid))
-    return fail(ErrorCode::kNotPermitted, fmt::format("array {} belongs to uid {}, and you are uid {}", called(), array->owner_uid, session.uid));
+  if (auto ok = check_right(state, session, *array, right); !ok) return fail(ok.error());
+  array->was_lent = array->was_lent || !may_do_all(state, session, array->owner_uid);
   return array;
 }
 
-Result<JobControl::Used> JobControl::find_used(const Session& session, const wire::ArrayRef& reference) {
-  const auto array = find_array(state_, session, reference);
+Result<JobControl::Used> JobControl::find_used(const Session& session, const wire::ArrayRef& reference, Right right) {
+  const auto array = find_array(state_, session, reference, right);
   if (!array) return fail(array.error());
   if ((*array)->length_is_open)
     return fail(ErrorCode::kBadData, fmt::format("array '{}' is being made, and how long it is shows at the end: wait for job {}", (*array)->label(),
                                                  (*array)->writers.begin()->value));
+  if (auto as_attached = check_file(**array); !as_attached) return fail(as_attached.error());
   Used used{*array, (*array)->spec, true};
   if (!reference.has_view()) return used;
   auto view = from_wire(reference.view());
@@ -55,15 +54,25 @@ Result<JobControl::Used> JobControl::find_used(const Session& session, const wir
   return used;
 }
 
+// What lies behind the end of a file that was cut short reads as zeros, up to the end of its last page. Workers look again.
+Result<void> JobControl::check_file(const Array& array) {
+  if (!array.is_file()) return {};
+  const auto size = effects_.file_size(array.segment);
+  if (!size) return fail(size.error());
+  const std::uint64_t needed = array.data_offset + array.data_bytes;
+  if (*size < needed) return fail(shortened_file(array.name.empty() ? fmt::format("'{}'", array.path) : fmt::format("'{}', the file of array '{}',", array.path, array.name), needed, *size));
+  return {};
+}
+
 Result<std::vector<JobControl::Used>> JobControl::find_inputs(const Session& session, const wire::SubmitJob& message) {
   if (message.inputs_size() > static_cast<int>(kMaxInputs))
     return fail(ErrorCode::kInvalidArgument, fmt::format("a job has at most {} operands, not {}", kMaxInputs, message.inputs_size()));
   std::vector<Used> inputs;
   for (const wire::ArrayRef& reference : message.inputs()) {
-    auto used = find_used(session, reference);
+    auto used = find_used(session, reference, Right::kRead);
     if (!used) return fail(used.error());
     if (used->array->state == ArrayState::kIncomplete)
-      return fail(ErrorCode::kBadData, fmt::format("array '{}' is incomplete: the job that was writing it did not end well, or the server ended before it; make it again",
+      return fail(ErrorCode::kBadData, fmt::format("array '{0}' is incomplete: the job that was writing it was cancelled, failed, or was cut off when its server ended; write all of it anew, take it as it is with 'parcompute-client array accept {0}', or remove it",
                                                    used->array->label()));
     inputs.push_back(*std::move(used));
   }
@@ -72,7 +81,7 @@ Result<std::vector<JobControl::Used>> JobControl::find_inputs(const Session& ses
 
 Result<std::optional<JobControl::Used>> JobControl::find_output(const Session& session, const wire::SubmitJob& message) {
   if (message.output_case() != wire::SubmitJob::kExistingOutput) return std::nullopt;
-  auto used = find_used(session, message.existing_output());
+  auto used = find_used(session, message.existing_output(), Right::kWrite);
   if (!used) return fail(used.error());
   if (!used->array->writable)
     return fail(ErrorCode::kNotPermitted, fmt::format("array '{}' is read-only: attach it writable, or choose another output", used->array->label()));
@@ -83,6 +92,7 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
   if (state_.stopping) return fail(ErrorCode::kNoServer, "the server is stopping and takes no new jobs");
   if (state_.jobs.live().size() >= kMaxLiveJobs)
     return fail(ErrorCode::kOverBudget, fmt::format("{} jobs are waiting or running, the most there may be: wait for some to end", kMaxLiveJobs));
+  if (auto ok = check_job_share(state_, session.uid); !ok) return fail(ok.error());
   if (const std::size_t bytes = message.operation().ByteSizeLong(); bytes > kMaxOperationBytes)
     return fail(ErrorCode::kInvalidArgument, fmt::format("the operation's message has {} bytes; at most {} are allowed", bytes, kMaxOperationBytes));
 
@@ -102,6 +112,7 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
   job.chunk_blocks = message.chunk_blocks();
   job.max_workers = message.max_workers();
   job.summary.operation = operation_word(message.operation());
+  if (message.operation().has_evaluate()) job.summary.expression = message.operation().evaluate().expression();
   job.summary.owner_uid = session.uid;
   job.summary.detached = message.detach();
   job.summary.bytes_read = job.plan.bytes_read;
@@ -248,18 +259,21 @@ void JobControl::describe_to_workers(Job& job, const wire::Operation& operation,
 void JobControl::start(Job& job) {
   kJobLife.apply(job.summary.state, JobEvent::kStart);
   job.summary.started = effects_.now();
-  if (job.writes_existing) {
-    Array& output = state_.arrays.get(job.summary.output);
-    job.output_was_whole = output.state == ArrayState::kWhole;
-    job.has_output = true;
-    arrays_.mark_writing(output);
-  }
   enter_phase(job, 0);
+}
+
+void JobControl::begin_writing(Job& job) {
+  if (!job.writes_existing || job.has_begun_writing) return;
+  Array& output = state_.arrays.get(job.summary.output);
+  job.output_was_whole = output.state == ArrayState::kWhole;
+  job.has_begun_writing = true;
+  arrays_.mark_writing(output);
 }
 
 void JobControl::enter_phase(Job& job, std::size_t phase) {
   while (phase < job.phase_blocks.size() && job.phase_blocks[phase] == 0) ++phase;
   if (phase > 0) state_.memory.settle(job.promised_bytes, job.promised_bytes);
+  if (phase >= job.writing_phase()) begin_writing(job);
   if (phase == job.phase_blocks.size()) {
     kJobLife.apply(job.summary.state, JobEvent::kLastPhaseDone);
     return end(job);
@@ -268,6 +282,9 @@ void JobControl::enter_phase(Job& job, std::size_t phase) {
   job.next_block = 0;
   job.phase_blocks_done = 0;
   job.block_ns = phase == 0 ? kReserveBlockNs : job.plan.phases[phase - 1].block_ns;
+  // What takes the place of memory that is still being given back comes after it: both at once are more than there may be.
+  const MemoryLedger& memory = state_.memory;
+  if (phase == 0 && !memory.fits() && memory.bytes(MemoryState::kFreeing) > 0) return dispatcher_.wait_for_memory(job);
   dispatcher_.enqueue(job);
 }
 
@@ -303,6 +320,7 @@ void JobControl::end(Job& job) {
   }
 
   const JobId id = job.id();
+  if (job.waits_for_memory) std::erase(state_.waiting_for_memory, id);
   for (const JobId waiting : job.wanted_by) freed_.push_back({waiting, id, summary.state == JobState::kDone});
   state_.jobs.end(id);
   free_waiting_jobs();
@@ -314,11 +332,14 @@ void JobControl::end_output(Job& job) {
   const bool done = job.summary.state == JobState::kDone;
   if (!job.writes_existing) {
     if (!done) return arrays_.remove(output);
-    if (job.plan.answers_length) arrays_.shorten(output, job.answered_length());
+    if (job.plan.answers_length) {
+      arrays_.shorten(output, job.answered_length());
+      job.summary.bytes_written -= byte_count(*job.plan.output) - output.data_bytes;  // planned at its longest
+    }
     return arrays_.mark_whole(output);
   }
   // It may be another job that is writing it.
-  if (!job.has_output) return;
+  if (!job.has_begun_writing) return;
   const bool whole = done ? job.output_was_whole || job.writes_all : job.output_was_whole && !job.may_have_written();
   whole ? arrays_.mark_whole(output) : arrays_.mark_incomplete(output);
 }
@@ -345,7 +366,7 @@ void JobControl::free_waiting_jobs() {
       cancel(*waiting, fmt::format(": job {}, which was making one of its operands, did not succeed", freed.other.value));
     } else if (waiting->waits_for.empty() && waiting->state() == JobState::kQueued) {
       if (const Array* cut = incomplete_input(*waiting)) {
-        cancel(*waiting, fmt::format(": array '{}' is incomplete still, for a part of it alone was written", cut->label()));
+        cancel(*waiting, fmt::format(": array '{0}' is incomplete still, for a part of it alone was written ('parcompute-client array accept {0}' takes it as it is)", cut->label()));
       } else {
         start(*waiting);
       }
@@ -376,7 +397,8 @@ void JobControl::reply_ended(Waiter waiter, const JobSummary& job) {
   reply.set_request_id(waiter.request);
   wire::JobEnded& ended = *reply.mutable_job_ended();
   describe(job, effects_.now(), *ended.mutable_job());
-  SegmentId descriptor;
+  if (job.certificate) describe(*job.certificate, *ended.mutable_job()->mutable_certificate());
+  HandedSegment handed;  // whoever may ask for a job may do all with what it made
   if (job.state == JobState::kDone) {
     if (job.scalar_dtype) {
       ended.set_scalar(job.scalar.data(), itemsize(*job.scalar_dtype));
@@ -385,10 +407,10 @@ void JobControl::reply_ended(Waiter waiter, const JobSummary& job) {
     // It may be gone again by the time that somebody asks for an ended job.
     if (const Array* output = job.output ? state_.arrays.find(job.output) : nullptr; output != nullptr && !job.output_existed) {
       describe(*output, *ended.mutable_output());
-      descriptor = output->segment;
+      handed = {output->segment, true};
     }
   }
-  effects_.reply(waiter.session, reply, descriptor);
+  effects_.reply(waiter.session, reply, handed);
 }
 
 }  // namespace parcompute::server

@@ -11,6 +11,7 @@
 #include "server/core/array_keeper.h"
 #include "server/core/dispatcher.h"
 #include "server/core/effects.h"
+#include "server/core/rights.h"
 #include "server/core/state.h"
 
 namespace parcompute::server {
@@ -38,7 +39,8 @@ class JobControl {
     bool is_whole = true;  // the array as it is
     OperandInfo operand() const { return {view, array->label(), array->segment.value}; }
   };
-  Result<Used> find_used(const Session& session, const wire::ArrayRef& reference);
+  Result<void> check_file(const Array& array);
+  Result<Used> find_used(const Session& session, const wire::ArrayRef& reference, Right right);
   Result<std::vector<Used>> find_inputs(const Session& session, const wire::SubmitJob& message);
   // Where the message names one.
   Result<std::optional<Used>> find_output(const Session& session, const wire::SubmitJob& message);
@@ -49,6 +51,8 @@ class JobControl {
   void describe_to_workers(Job& job, const wire::Operation& operation, const std::vector<Used>& inputs, const std::optional<Used>& existing);
   void end_output(Job& job);
   void start(Job& job);
+  // Before that, an output that exists is as it was, also for the server's successor.
+  void begin_writing(Job& job);
   void enter_phase(Job& job, std::size_t phase);
   void end(Job& job);
   const Array* incomplete_input(const Job& job) const;
@@ -71,10 +75,7 @@ class JobControl {
   bool freeing_ = false;
 };
 
-// Whether a session may use what belongs to `owner_uid`: its own, or any where it is root's or the server's own user's.
-bool may_use(const State& state, const Session& session, uid_t owner_uid);
-
-// An array by reference, where it is there and the session may use it.
-Result<Array*> find_array(State& state, const Session& session, const wire::ArrayRef& reference);
+// An array by reference, where it is there and the session may use it so.
+Result<Array*> find_array(State& state, const Session& session, const wire::ArrayRef& reference, Right right);
 
 }  // namespace parcompute::server

@@ -9,6 +9,7 @@ namespace parcompute::server {
 Job& JobTable::add(Job job) {
   job.summary.id = JobId{++last_id_};
   const JobId id = job.id();
+  owned_.add(job.summary.owner_uid);
   return *live_.emplace(id, std::make_unique<Job>(std::move(job))).first->second;
 }
 
@@ -18,11 +19,11 @@ std::uint64_t Job::answered_length() const {
   return std::min(length, static_cast<std::uint64_t>(plan.output->shape[0]));
 }
 
-bool Job::may_have_written() const {
-  // Of a result that is stored, the last phase alone touches the output; of another one all but the first, which reserves.
-  const std::size_t storing = plan.stored && element_count(plan.stored->spec) > 0 ? 1 : 0;
-  const std::size_t first = plan.stored ? phase_blocks.size() - storing : 1;
-  return phase > first || (phase == first && next_block > 0);
+std::size_t Job::writing_phase() const {
+  // Of a result that is stored, the last one alone; of another one all but the first, which reserves.
+  if (plan.pieces) return phase_blocks.size() - 1;
+  if (plan.stored) return phase_blocks.size() - (element_count(plan.stored->spec) > 0 ? 1 : 0);
+  return 1;
 }
 
 Job* JobTable::find(JobId id) {
@@ -39,6 +40,7 @@ const JobSummary* JobTable::find_summary(JobId id) const {
 void JobTable::end(JobId id) {
   const auto found = live_.find(id);
   PARCOMPUTE_INVARIANT(found != live_.end() && has_ended(found->second->state()));
+  owned_.remove(found->second->summary.owner_uid);
   ended_.push_back(std::move(found->second->summary));
   live_.erase(found);
   ++ended_count_;

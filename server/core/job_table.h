@@ -20,12 +20,34 @@
 #include "proto/descriptor.h"
 #include "server/core/effects.h"
 #include "server/core/lifecycle.h"
+#include "server/core/owner_counts.h"
 
 namespace parcompute::server {
 
 struct BlockRange {
   std::uint64_t first = 0;
   std::uint64_t count = 0;
+  bool operator==(const BlockRange&) const = default;
+};
+
+// A worker that ended with a chunk in hand.
+struct Death {
+  WorkerIndex worker = 0;
+  pid_t pid = 0;
+  std::string how;    // "was killed by signal 11 (Segmentation fault)"
+  std::string fault;  // "at address 0x10", and a line for each frame of its stack; empty where it could not say
+  std::uint64_t peak_bytes = 0;
+  bool by_oom_killer = false;
+  std::uint16_t phase = 0;
+  BlockRange blocks;
+};
+
+// Why a job failed of a chunk that nobody could compute.
+struct DeathCertificate {
+  std::uint16_t phase = 0;
+  BlockRange blocks;
+  std::string slice;  // of the output, that the blocks make; empty where they make no slice of it
+  std::vector<Death> deaths;  // of that chunk, in order
 };
 
 // A request that is answered when the job ends.
@@ -51,6 +73,7 @@ struct JobSummary {
   JobId id;
   JobState state = JobState::kQueued;
   std::string operation;
+  std::string expression;  // of an evaluation
   uid_t owner_uid = 0;
   bool detached = false;
   std::uint64_t blocks_done = 0;
@@ -63,6 +86,7 @@ struct JobSummary {
   Instant started{};
   Instant ended{};
   std::optional<Error> error;
+  std::shared_ptr<const DeathCertificate> certificate;
   std::optional<DType> scalar_dtype;
   ScalarBytes scalar{};
   ArrayId output;
@@ -84,7 +108,7 @@ struct Job {
   std::set<JobId> makers;      // of these, those that must end well: they make its operands
   bool writes_existing = false;  // its output was there before it
   bool writes_all = false;       // and nothing is left of what it held
-  bool has_output = false;       // it has begun: its output is marked as being written
+  bool has_begun_writing = false;  // and it is marked so
   bool output_was_whole = true;
   std::vector<JobId> wanted_by;
 
@@ -99,6 +123,7 @@ struct Job {
     std::uint16_t attempt = 1;
   };
   std::vector<Retry> retries;           // lost with their worker: one a packet; suspects after all other blocks
+  std::vector<Death> deaths;            // of workers with a chunk of it in hand
   std::uint64_t leases = 0;             // out at this moment
   double block_ns = 0;                  // estimate, from the plan and then from what was measured
 
@@ -106,17 +131,22 @@ struct Job {
   unsigned max_workers = 0;        // 0: all
   unsigned workers = 0;            // that hold leases of it
   bool is_listed = false;          // in State::runnable
+  bool waits_for_memory = false;   // in State::waiting_for_memory
 
   JobId id() const { return summary.id; }
   JobState state() const { return summary.state; }
   bool has_blocks() const {
-    return state() == JobState::kRunning && (!retries.empty() || next_block < phase_blocks[phase]);
+    return state() == JobState::kRunning && !waits_for_memory && (!retries.empty() || next_block < phase_blocks[phase]);
   }
   // Of a job whose plan answers one: its output's first dimension. A worker's word, so held to what there is.
   std::uint64_t answered_length() const;
   bool phase_is_done() const { return phase_blocks_done == phase_blocks[phase]; }
+  // The first phase whose blocks change something in the output.
+  std::size_t writing_phase() const;
   // Whether a block may have changed something in an output that was there before.
-  bool may_have_written() const;
+  bool may_have_written() const { return phase > writing_phase() || (phase == writing_phase() && next_block > 0); }
+  // Whether the phase's blocks overwrite their operands.
+  bool overwrites_operands() const { return plan.overwrites_operands && phase + 1 == phase_blocks.size(); }
 };
 
 class JobTable {
@@ -130,10 +160,12 @@ class JobTable {
   const std::map<JobId, std::unique_ptr<Job>>& live() const { return live_; }
   const std::deque<JobSummary>& ended() const { return ended_; }
   std::uint64_t ended_count() const { return ended_count_; }
+  std::size_t owned_by(uid_t uid) const { return owned_.of(uid); }  // live ones
 
  private:
   std::map<JobId, std::unique_ptr<Job>> live_;
   std::deque<JobSummary> ended_;  // oldest first
+  OwnerCounts owned_;
   std::uint64_t last_id_ = 0;
   std::uint64_t ended_count_ = 0;
 };

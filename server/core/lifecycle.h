@@ -1,4 +1,4 @@
-// The lives of sessions, arrays, workers and jobs: each a table of state x event -> next state.
+// The lives of sessions, arrays, their memory, workers and jobs: each a table of state x event -> next state.
 //
 // An empty cell is a transition that must not happen; asking for it is a bug. Tests walk every cell.
 #pragma once
@@ -45,14 +45,34 @@ enum class ArrayState : std::uint8_t {
   kWhole,       //
   kIncomplete,  // the job that was writing it did not end well, or the server ended before it
 };
-// A job begins to write an array that exists; it has ended well, having written all of it or a part; it has not.
-enum class ArrayEvent : std::uint8_t { kWrite, kMade, kCutOff };
+// A job begins to write an array that exists; it has ended well, having written all of it or a part; it has not. Somebody takes what
+// is there for the whole.
+enum class ArrayEvent : std::uint8_t { kWrite, kMade, kCutOff, kAccept };
 
-inline constexpr Lifecycle<ArrayState, ArrayEvent, 3, 3> kArrayLife{{{
-    /*                 kWrite                kMade               kCutOff                */
-    /* kMaking     */ {{std::nullopt,        ArrayState::kWhole, ArrayState::kIncomplete}},
-    /* kWhole      */ {{ArrayState::kMaking, std::nullopt,       std::nullopt}},
-    /* kIncomplete */ {{ArrayState::kMaking, std::nullopt,       std::nullopt}},
+inline constexpr Lifecycle<ArrayState, ArrayEvent, 3, 4> kArrayLife{{{
+    /*                 kWrite                kMade               kCutOff                  kAccept           */
+    /* kMaking     */ {{std::nullopt,        ArrayState::kWhole, ArrayState::kIncomplete, std::nullopt}},
+    /* kWhole      */ {{ArrayState::kMaking, std::nullopt,       std::nullopt,            std::nullopt}},
+    /* kIncomplete */ {{ArrayState::kMaking, std::nullopt,       std::nullopt,            ArrayState::kWhole}},
+}}};
+
+// ---- a segment's memory --------------------------------------------------------------------------------------
+
+enum class MemoryState : std::uint8_t {
+  kUsed,     // by an array or a scratch area
+  kSpare,    // waits for the owner's next array of its size
+  kHeld,     // of an array that was removed: clients still have it, so it is nobody else's
+  kFreeing,  // given up; workers are letting go of it
+};
+inline constexpr std::size_t kMemoryStates = 4;
+enum class MemoryEvent : std::uint8_t { kPutAway, kTaken, kLeft, kLetGo };
+
+inline constexpr Lifecycle<MemoryState, MemoryEvent, kMemoryStates, 4> kMemoryLife{{{
+    /*              kPutAway              kTaken              kLeft               kLetGo                  */
+    /* kUsed    */ {{MemoryState::kSpare, std::nullopt,       MemoryState::kHeld, MemoryState::kFreeing}},
+    /* kSpare   */ {{std::nullopt,        MemoryState::kUsed, std::nullopt,       MemoryState::kFreeing}},
+    /* kHeld    */ {{std::nullopt,        std::nullopt,       std::nullopt,       MemoryState::kFreeing}},
+    /* kFreeing */ {{std::nullopt,        std::nullopt,       std::nullopt,       std::nullopt}},
 }}};
 
 // ---- worker --------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 #include "server/core/reactor.h"
 
+#include "server/core/shares.h"
+
 #include <fmt/format.h>
 
 namespace parcompute::server {
@@ -17,9 +19,10 @@ Reactor::Reactor(ReactorOptions options, Effects& effects)
       jobs_(state_, effects, arrays_, dispatcher_),
       requests_(state_, effects, arrays_, jobs_) {
   state_.identity = std::move(options.identity);
-  state_.memory.limit_bytes = options.memory_limit_bytes;
-  state_.memory.spare_limit_bytes = options.spare_limit_bytes.value_or(options.memory_limit_bytes / kSpareShare);
-  state_.memory.limit_source = std::move(options.memory_limit_source);
+  state_.memory.set_limits({options.memory_limit_bytes, std::move(options.memory_limit_source), options.memory_place, options.memory_remedy,
+                            options.spare_limit_bytes.value_or(options.memory_limit_bytes / kSpareShare), options.segments_shrink});
+  state_.max_arrays = options.max_arrays;
+  state_.share_limits = options.share_limits;
   state_.workers.resize(options.workers);
   for (WorkerIndex index = 0; index < options.workers; ++index) {
     state_.workers[index].index = index;
@@ -29,7 +32,7 @@ Reactor::Reactor(ReactorOptions options, Effects& effects)
 
 bool Reactor::adopt_array(const SegmentHeader& header, const CreatedSegment& segment) {
   if (state_.arrays.find(header.name) != nullptr) {
-    effects_.drop_segment(segment.id, SegmentName::kUnlink, {});
+    effects_.drop_segment(segment.id, SegmentName::kUnlink, std::nullopt);
     return false;
   }
   Array array;
@@ -41,7 +44,9 @@ bool Reactor::adopt_array(const SegmentHeader& header, const CreatedSegment& seg
   array.data_offset = header.data_offset;
   array.data_bytes = header.data_bytes;
   array.owner_uid = header.owner_uid;
-  state_.memory.used_bytes += segment_memory(array.data_bytes);
+  array.mode = header.mode;
+  array.was_lent = header.mode != ArrayMode::kPrivate;  // to whom the server before may have
+  state_.memory.add(array.segment, array.owner_uid, segment_memory(array.data_bytes));
   state_.arrays.add(std::move(array));
   return true;
 }
@@ -50,12 +55,17 @@ void Reactor::start_workers() {
   for (const Worker& worker : state_.workers) effects_.fork_worker(worker.index);
 }
 
+Result<void> Reactor::check_session(uid_t uid) const {
+  return check_session_share(state_, uid);
+}
+
 void Reactor::on_session_opened(SessionId id, pid_t pid, uid_t uid) {
   Session session;
   session.id = id;
   session.pid = pid;
   session.uid = uid;
   state_.sessions.emplace(id, std::move(session));
+  state_.sessions_of.add(uid);
 }
 
 void Reactor::on_request(SessionId id, const wire::Request& request, std::span<const ReceivedFile> files) {
@@ -68,10 +78,12 @@ void Reactor::on_session_closed(SessionId id) {
   if (found == state_.sessions.end()) return;
   const Session session = std::move(found->second);
   state_.sessions.erase(found);  // from here on nothing is sent to it
+  state_.sessions_of.remove(session.uid);
   for (const JobId job : session.jobs)
     if (Job* live = state_.jobs.find(job)) jobs_.cancel(*live, ": its client has gone");
   for (const ArrayId array : session.arrays)
     if (Array* alive = state_.arrays.find(array)) arrays_.remove(*alive);
+  dispatcher_.feed_all();
 }
 
 void Reactor::on_worker_forked(WorkerIndex index, pid_t pid) {
@@ -109,6 +121,21 @@ void Reactor::on_chunk_failed(WorkerIndex index, const ChunkCompletion& completi
   dispatcher_.feed(worker);
 }
 
+void Reactor::on_forgotten(WorkerIndex index, std::size_t count) {
+  std::deque<SegmentId>& forgetting = state_.workers[index].forgetting;
+  if (count > forgetting.size()) return effects_.kill_worker(index);
+  for (; count > 0; --count) {
+    state_.memory.on_answer(forgetting.front());
+    forgetting.pop_front();
+  }
+  dispatcher_.feed_all();
+}
+
+void Reactor::on_wake() {
+  arrays_.tidy();
+  dispatcher_.feed_all();
+}
+
 void Reactor::on_worker_leaving(WorkerIndex index) {
   kWorkerLife.apply(state_.workers[index].state, WorkerEvent::kLeave);
 }
@@ -119,14 +146,19 @@ void Reactor::on_last_words(WorkerIndex index, const ChunkCompletion& completion
   on_chunk_failed(index, completion, text);
 }
 
+void Reactor::on_fault(WorkerIndex index, std::string_view text) {
+  on_worker_leaving(index);
+  state_.workers[index].fault = text;
+}
+
 void Reactor::on_worker_lost(WorkerIndex index, std::string_view how) {
-  const LostWorker lost{index, std::string(how)};
+  const LostWorker lost{index, std::string(how), 0, false};
   on_workers_lost(std::span(&lost, 1));
 }
 
 void Reactor::on_workers_lost(std::span<const LostWorker> lost) {
   Dispatcher::Settled settled;
-  for (const LostWorker& one : lost) dispatcher_.on_worker_lost(state_.workers[one.index], one.how, settled);
+  for (const LostWorker& one : lost) dispatcher_.on_worker_lost(state_.workers[one.index], one, settled);
   for (const LostWorker& one : lost) effects_.fork_worker(one.index);
   settle(settled);
   dispatcher_.feed_all();
@@ -154,7 +186,7 @@ void Reactor::shut_down(const Error* failure) {
     const bool stays = array != nullptr && !array->name.empty() && !array->is_file() && !state_.drop_arrays;
     if (array != nullptr && !stays) arrays_.remove(*array);
   }
-  arrays_.drop_all_spares();
+  arrays_.drop_everything();
 }
 
 bool Reactor::is_idle() const {

@@ -3,6 +3,7 @@
 // Pure: no sockets, no clock, no globals. tests/core drives it with scripted events and compares the recorded effects.
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,7 +24,12 @@ struct ReactorOptions {
   std::vector<int> cpus;  // to pin workers to, in turn; empty: they float
   std::uint64_t memory_limit_bytes = 0;
   std::string memory_limit_source;
+  std::string_view memory_place = MemoryLimits{}.place;
+  std::string_view memory_remedy = MemoryLimits{}.remedy;
   std::optional<std::uint64_t> spare_limit_bytes;  // default: a quarter of the memory limit
+  bool segments_shrink = true;
+  std::size_t max_arrays = std::numeric_limits<std::size_t>::max();
+  ShareLimits share_limits;
 };
 
 class Reactor {
@@ -38,6 +44,8 @@ class Reactor {
   void start_workers();
 
   // ---- sessions
+  // Whether a user may have one session more.
+  Result<void> check_session(uid_t uid) const;
   void on_session_opened(SessionId id, pid_t pid, uid_t uid);
   void on_request(SessionId id, const wire::Request& request, std::span<const ReceivedFile> files);
   void on_session_closed(SessionId id);
@@ -53,13 +61,21 @@ class Reactor {
   void on_worker_leaving(WorkerIndex index);
   // The chunk that is ending it, said by itself: no other chunk of it is suspected.
   void on_last_words(WorkerIndex index, const ChunkCompletion& completion, std::string_view text);
+  // What it says of the fault that is ending it: an address, a line for each frame of its stack.
+  void on_fault(WorkerIndex index, std::string_view text);
+  // It has let go of so many of the segments that it was told to. One that was told of fewer is ended.
+  void on_forgotten(WorkerIndex index, std::size_t count);
   // `how` it ended: "was killed by signal 9 (Killed)". A new one is asked for.
   void on_worker_lost(WorkerIndex index, std::string_view how);
   // Several at once: what one held goes to none of the others.
   void on_workers_lost(std::span<const LostWorker> lost);
 
   // ---- time: what Effects::wake_at asked for
-  void on_wake() { arrays_.drop_old_spares(); }
+  void on_wake();
+  // What Effects::watch asked for.
+  void on_second() {
+    if (!dispatcher_.watch_workers()) effects_.watch(false);
+  }
 
   // ---- the end: answers everybody who waits (with the failure, where one ends the server), drops what nobody could find again, and
   // all arrays if told so.

@@ -40,12 +40,15 @@ void describe(const Array& array, wire::ArrayInfo& message) {
   message.set_writable(array.writable);
   message.set_incomplete(array.state != ArrayState::kWhole);
   message.set_owner_uid(array.owner_uid);
+  message.set_mode(static_cast<wire::ArrayInfo::Mode>(array.mode));
   message.set_segment_name(array.segment_name);
 }
 
 void describe(const JobSummary& job, Instant now, wire::JobInfo& message) {
   message.set_id(job.id.value);
   message.set_state(wire_state(job.state));
+  if (job.state == JobState::kFailing) message.set_ending(wire::JobInfo::FAILED);
+  if (job.state == JobState::kCancelling) message.set_ending(wire::JobInfo::CANCELLED);
   message.set_operation(job.operation);
   message.set_blocks_done(job.blocks_done);
   message.set_blocks_total(job.blocks_total);
@@ -60,6 +63,27 @@ void describe(const JobSummary& job, Instant now, wire::JobInfo& message) {
   message.set_retries(job.retries);
 }
 
+void describe_with_expression(const JobSummary& job, Instant now, wire::JobInfo& message) {
+  describe(job, now, message);
+  message.set_expression(job.expression);
+}
+
+void describe(const DeathCertificate& certificate, wire::DeathCertificate& message) {
+  message.set_phase(certificate.phase);
+  message.set_first_block(certificate.blocks.first);
+  message.set_block_count(certificate.blocks.count);
+  message.set_slice(certificate.slice);
+  for (const Death& death : certificate.deaths) {
+    wire::Death& row = *message.add_deaths();
+    row.set_worker(death.worker);
+    row.set_pid(death.pid);
+    row.set_how(death.how);
+    row.set_fault(to_utf8(clip_utf8(death.fault, kMaxLastWords)));
+    row.set_peak_bytes(death.peak_bytes);
+    row.set_by_oom_killer(death.by_oom_killer);
+  }
+}
+
 void describe(const Error& error, wire::Failed& message) {
   message.set_code(static_cast<std::uint32_t>(error.code));
   // Names of any length may be quoted in it.
@@ -67,14 +91,16 @@ void describe(const Error& error, wire::Failed& message) {
   message.set_system_errno(error.system_errno);
 }
 
-void describe(const State& state, Instant now, wire::StatusReported& message) {
+void describe(const State& state, Instant now, std::uint32_t first_worker, wire::StatusReported& message) {
   message.set_server_pid(state.identity.pid);
   message.set_forkserver_pid(state.identity.forkserver_pid);
   message.set_socket(state.identity.socket);
   message.set_instance(state.identity.instance);
   message.set_server(fmt::format("parcompute-server {}", kProgramVersion));
   message.set_uptime_seconds(seconds(now - state.identity.started));
+  std::size_t bytes = 0;
   for (const Worker& worker : state.workers) {
+    if (worker.index < first_worker) continue;
     wire::WorkerInfo& row = *message.add_workers();
     row.set_index(worker.index);
     row.set_pid(worker.pid);
@@ -87,11 +113,19 @@ void describe(const State& state, Instant now, wire::StatusReported& message) {
       case WorkerState::kIdle: row.set_state(wire::WorkerInfo::IDLE); break;
       case WorkerState::kBusy: row.set_state(wire::WorkerInfo::BUSY); break;
     }
+    bytes += row.ByteSizeLong() + 4;
+    if (bytes <= kListingBytes) continue;
+    message.mutable_workers()->RemoveLast();
+    message.set_more(true);
+    break;
   }
-  message.set_memory_limit_bytes(state.memory.limit_bytes);
-  message.set_memory_limit_source(state.memory.limit_source);
-  message.set_memory_used_bytes(state.memory.used_bytes);
-  message.set_memory_spare_bytes(state.spares.bytes());
+  const MemoryLedger& memory = state.memory;
+  message.set_memory_limit_bytes(memory.limits().bytes);
+  message.set_memory_limit_source(memory.limits().source);
+  message.set_memory_used_bytes(memory.bytes(MemoryState::kUsed));
+  message.set_memory_spare_bytes(memory.bytes(MemoryState::kSpare));
+  message.set_memory_held_bytes(memory.bytes(MemoryState::kHeld));
+  message.set_memory_freeing_bytes(memory.bytes(MemoryState::kFreeing));
   message.set_arrays(state.arrays.size());
   std::uint64_t queued = 0;
   for (const auto& [id, job] : state.jobs.live()) queued += job->state() == JobState::kQueued;

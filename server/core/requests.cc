@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "common/base/units.h"
 #include "common/base/utf8.h"
 #include "common/operation/operation.h"
 #include "proto/limits.h"
@@ -20,7 +21,7 @@ std::span<const Requests::Row> Requests::table() {
   using R = Requests;
   constexpr auto kNew = SessionState::kNew;
   constexpr auto kGreeted = SessionState::kGreeted;
-  static constexpr std::array<Row, 12> kTable{{
+  static constexpr std::array<Row, 14> kTable{{
       // message            name            session   file   handler
       {B::kHello, "Hello", kNew, false, &R::hello},
       {B::kSubmitJob, "SubmitJob", kGreeted, false, &R::submit_job},
@@ -32,6 +33,8 @@ std::span<const Requests::Row> Requests::table() {
       {B::kListArrays, "ListArrays", kGreeted, false, &R::list_arrays},
       {B::kAttachArray, "AttachArray", kGreeted, true, &R::attach_array},
       {B::kRemoveArray, "RemoveArray", kGreeted, false, &R::remove_array},
+      {B::kAcceptArray, "AcceptArray", kGreeted, false, &R::accept_array},
+      {B::kSetMode, "SetMode", kGreeted, false, &R::set_mode},
       {B::kGetStatus, "GetStatus", kGreeted, false, &R::get_status},
       {B::kStop, "Stop", kGreeted, false, &R::stop},
   }};
@@ -41,7 +44,7 @@ std::span<const Requests::Row> Requests::table() {
 void Requests::serve(Session& session, const wire::Request& request, std::span<const ReceivedFile> files) {
   auto served = dispatch(session, request, files);
   if (served) return;
-  for (const ReceivedFile& file : files) effects_.drop_segment(file.segment, SegmentName::kKeep, {});
+  for (const ReceivedFile& file : files) effects_.drop_segment(file.segment, SegmentName::kKeep, std::nullopt);
   wire::Reply refusal;
   refusal.set_request_id(request.id());
   describe(served.error(), *refusal.mutable_failed());
@@ -64,9 +67,9 @@ Result<void> Requests::dispatch(Session& session, const wire::Request& request, 
   return (this->*row->serve)({session, request, files.empty() ? nullptr : &files.front()});
 }
 
-void Requests::reply(const Call& call, wire::Reply& reply, SegmentId descriptor) {
+void Requests::reply(const Call& call, wire::Reply& reply, HandedSegment handed) {
   reply.set_request_id(call.request.id());
-  effects_.reply(call.session.id, reply, descriptor);
+  effects_.reply(call.session.id, reply, handed);
 }
 
 Result<void> Requests::hello(const Call& call) {
@@ -77,7 +80,7 @@ Result<void> Requests::hello(const Call& call) {
     return fail(ErrorCode::kProtocolVersion,
                 fmt::format("the client ({}) speaks protocol versions {} to {}, this server ({}) {} to {}: upgrade the {}", client,
                             hello.min_version(), hello.max_version(), kProgramVersion, kMinWireVersion, kWireVersion,
-                            client_is_old ? "client" : "server ('parcompute-client stop' ends the old one; its arrays stay)"));
+                            client_is_old ? "client" : "server (then 'parcompute-client stop' for your own one, 'systemctl restart parcompute' for the system's: named arrays stay)"));
   }
   kSessionLife.apply(call.session.state, SessionEvent::kHello);
   call.session.client = clip_utf8(hello.client(), kMaxNameBytes);
@@ -116,7 +119,7 @@ Result<const JobSummary*> Requests::find_job(const Session& session, const wire:
   if (job == nullptr)
     return fail(ErrorCode::kNotFound,
                 fmt::format("there is no job {}: 'parcompute-client job list' shows those there are (the last {} that ended are kept)", called, kMaxEndedJobs));
-  if (!may_use(state_, session, job->owner_uid))
+  if (!may_do_all(state_, session, job->owner_uid))
     return fail(ErrorCode::kNotPermitted, fmt::format("job {} belongs to uid {}, and you are uid {}", called, job->owner_uid, session.uid));
   return job;
 }
@@ -133,9 +136,17 @@ Result<void> Requests::get_job(const Call& call) {
   if (!summary) return fail(summary.error());
   wire::Reply answer;
   wire::JobInfo& info = *answer.mutable_job_described()->mutable_job();
-  describe(**summary, effects_.now(), info);
+  describe_with_expression(**summary, effects_.now(), info);
+  if ((*summary)->certificate) describe(*(*summary)->certificate, *info.mutable_certificate());
   if (const Job* job = state_.jobs.find((*summary)->id); job != nullptr && !job->waits_for.empty())
     info.set_waiting_for(fmt::format("job {}, which {}", job->waits_for.begin()->value, job->makers.contains(*job->waits_for.begin()) ? "is making one of its operands" : "is using what it writes to"));
+  if (const Job* job = state_.jobs.find((*summary)->id); job != nullptr && job->waits_for_memory)
+    info.set_waiting_for(fmt::format("{} of removed arrays that workers are giving back", format_bytes(state_.memory.bytes(MemoryState::kFreeing))));
+  for (const Worker& worker : state_.workers) {
+    const auto is_of_job = [&](const Lease& lease) { return lease.job == (*summary)->id; };
+    if (!worker.is_up() && std::any_of(worker.redo.begin(), worker.redo.end(), is_of_job))
+      info.set_waiting_for(fmt::format("worker {}, which is being started again, for what it was overwriting", worker.index));
+  }
   reply(call, answer);
   return {};
 }
@@ -146,9 +157,9 @@ Result<void> Requests::list_jobs(const Call& call) {
   const Instant now = effects_.now();
   std::size_t bytes = 0;
   const auto add = [&](const JobSummary& job) {
-    if (listed.more() || !may_use(state_, call.session, job.owner_uid)) return;
+    if (listed.more() || !may_do_all(state_, call.session, job.owner_uid)) return;
     wire::JobInfo& info = *listed.add_jobs();
-    describe(job, now, info);
+    describe_with_expression(job, now, info);
     bytes += info.ByteSizeLong() + 4;
     if (bytes <= kListingBytes) return;
     listed.mutable_jobs()->RemoveLast();
@@ -176,17 +187,23 @@ Result<void> Requests::cancel_job(const Call& call) {
   const JobId id = (*summary)->id;
   if (Job* job = state_.jobs.find(id)) jobs_.cancel(*job, "");
   wire::Reply answer;
-  describe(*state_.jobs.find_summary(id), effects_.now(), *answer.mutable_job_described()->mutable_job());
+  describe_with_expression(*state_.jobs.find_summary(id), effects_.now(), *answer.mutable_job_described()->mutable_job());
   reply(call, answer);
   return {};
 }
 
+// As the one who asks may use it.
+void Requests::describe_for(const Session& session, const Array& array, wire::ArrayInfo& message) const {
+  describe(array, message);
+  if (!may_use(state_, session, array, Right::kWrite)) message.set_writable(false);
+}
+
 Result<void> Requests::find_array(const Call& call) {
-  const auto array = server::find_array(state_, call.session, call.request.find_array().array());
+  const auto array = server::find_array(state_, call.session, call.request.find_array().array(), Right::kRead);
   if (!array) return fail(array.error());
   wire::Reply answer;
-  describe(**array, *answer.mutable_array_found()->mutable_array());
-  reply(call, answer, (*array)->segment);
+  describe_for(call.session, **array, *answer.mutable_array_found()->mutable_array());
+  reply(call, answer, {(*array)->segment, may_use(state_, call.session, **array, Right::kWrite)});
   return {};
 }
 
@@ -197,9 +214,9 @@ Result<void> Requests::list_arrays(const Call& call) {
   std::size_t bytes = 0;
   for (auto it = all.upper_bound(ArrayId{call.request.list_arrays().after_id()}); it != all.end(); ++it) {
     const Array& array = it->second;
-    if (array.removed || !may_use(state_, call.session, array.owner_uid)) continue;
+    if (array.removed || !may_use(state_, call.session, array, Right::kRead)) continue;
     wire::ArrayInfo& info = *listed.add_arrays();
-    describe(array, info);
+    describe_for(call.session, array, info);
     bytes += info.ByteSizeLong() + 4;
     if (bytes <= kListingBytes) continue;
     listed.mutable_arrays()->RemoveLast();
@@ -235,9 +252,10 @@ Result<void> Requests::attach_array(const Call& call) {
     if (auto ok = check_new_array_name(attach.name()); !ok) return ok;
     if (auto ok = state_.arrays.check_free(attach.name()); !ok) return ok;
   }
+  if (auto ok = arrays_.check_one_more(call.session.uid); !ok) return ok;
   // Jobs take turns by array: two arrays over one file, of which one may be written, would know nothing of each other.
   for (const auto& [id, other] : state_.arrays.all()) {
-    if (!other.is_file() || other.removed || other.file != file.identity || !(other.writable || attach.writable()) || !may_use(state_, call.session, other.owner_uid)) continue;
+    if (!other.is_file() || other.removed || other.file != file.identity || !(other.writable || attach.writable()) || !may_do_all(state_, call.session, other.owner_uid)) continue;
     return fail(ErrorCode::kAlreadyExists, fmt::format("'{}' is attached already, as array '{}'{}: use that one, or remove it first", path, other.label(),
                                                        other.writable ? ", which may be written to" : ""));
   }
@@ -262,7 +280,7 @@ Result<void> Requests::attach_array(const Call& call) {
 }
 
 Result<void> Requests::remove_array(const Call& call) {
-  const auto array = server::find_array(state_, call.session, call.request.remove_array().array());
+  const auto array = server::find_array(state_, call.session, call.request.remove_array().array(), Right::kOwn);
   if (!array) return fail(array.error());
   arrays_.remove(**array);
   wire::Reply answer;
@@ -271,15 +289,50 @@ Result<void> Requests::remove_array(const Call& call) {
   return {};
 }
 
+Result<void> Requests::accept_array(const Call& call) {
+  const auto found = server::find_array(state_, call.session, call.request.accept_array().array(), Right::kWrite);
+  if (!found) return fail(found.error());
+  Array& array = **found;
+  // What a job is writing, or will be, nobody can judge yet.
+  if (!array.writers.empty()) {
+    const std::uint64_t last = array.writers.rbegin()->value;
+    return fail(ErrorCode::kBadData, fmt::format("array '{0}' cannot be accepted while job {1} is writing it: wait for the job ('parcompute-client job wait {1}'), and accept "
+                                                 "what it leaves if the array is incomplete then", array.label(), last));
+  }
+  wire::Reply answer;
+  wire::ArrayFound& reported = *answer.mutable_array_found();
+  reported.set_was_incomplete(array.state == ArrayState::kIncomplete);
+  if (reported.was_incomplete()) arrays_.accept(array);
+  describe(array, *reported.mutable_array());
+  reply(call, answer);
+  return {};
+}
+
+Result<void> Requests::set_mode(const Call& call) {
+  const wire::SetMode& wanted = call.request.set_mode();
+  const auto mode = array_mode_from_number(static_cast<std::uint32_t>(wanted.mode()));
+  if (!mode) return fail(ErrorCode::kInvalidArgument, fmt::format("{} is no mode of an array to this server: is the client newer than it?", int{wanted.mode()}));
+  const auto array = server::find_array(state_, call.session, wanted.array(), Right::kOwn);
+  if (!array) return fail(array.error());
+  if ((*array)->is_file())
+    return fail(ErrorCode::kUnsupported, fmt::format("array '{}' is the attached file '{}', whose own mode says who may use it: change that, and let others attach it themselves",
+                                                     (*array)->label(), (*array)->path));
+  arrays_.set_mode(**array, *mode);
+  wire::Reply answer;
+  answer.mutable_done();
+  reply(call, answer);
+  return {};
+}
+
 Result<void> Requests::get_status(const Call& call) {
   wire::Reply answer;
-  describe(state_, effects_.now(), *answer.mutable_status_reported());
+  describe(state_, effects_.now(), call.request.get_status().first_worker(), *answer.mutable_status_reported());
   reply(call, answer);
   return {};
 }
 
 Result<void> Requests::stop(const Call& call) {
-  if (!may_use(state_, call.session, state_.identity.uid))
+  if (!may_do_all(state_, call.session, state_.identity.uid))
     return fail(ErrorCode::kNotPermitted, fmt::format("the server belongs to uid {}: only that user or root may stop it", state_.identity.uid));
   state_.stopping = true;
   // A server that leaves no arrays behind in any case was told so when it was started.

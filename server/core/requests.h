@@ -55,12 +55,15 @@ class Requests {
   Result<void> list_arrays(const Call& call);
   Result<void> attach_array(const Call& call);
   Result<void> remove_array(const Call& call);
+  Result<void> accept_array(const Call& call);
+  Result<void> set_mode(const Call& call);
   Result<void> get_status(const Call& call);
   Result<void> stop(const Call& call);
 
   Result<void> dispatch(Session& session, const wire::Request& request, std::span<const ReceivedFile> files);
   Result<const JobSummary*> find_job(const Session& session, const wire::JobRef& reference) const;
-  void reply(const Call& call, wire::Reply& reply, SegmentId descriptor = {});
+  void describe_for(const Session& session, const Array& array, wire::ArrayInfo& message) const;
+  void reply(const Call& call, wire::Reply& reply, HandedSegment handed = {});
 
   State& state_;
   Effects& effects_;

@@ -2,12 +2,9 @@
 
 #include <algorithm>
 
-#include "common/shm/segment_header.h"
-
 namespace parcompute::server {
 
 void SpareSegments::add(SpareSegment spare) {
-  bytes_ += segment_memory(spare.data_bytes);
   spares_.push_back(std::move(spare));
 }
 
@@ -18,7 +15,6 @@ std::optional<SpareSegment> SpareSegments::take(uid_t owner_uid, std::uint64_t d
   if (found == spares_.rend()) return std::nullopt;
   SpareSegment taken = std::move(*found);
   spares_.erase(std::next(found).base());
-  bytes_ -= segment_memory(taken.data_bytes);
   return taken;
 }
 
@@ -26,7 +22,6 @@ std::optional<SpareSegment> SpareSegments::take_oldest() {
   if (spares_.empty()) return std::nullopt;
   SpareSegment taken = std::move(spares_.front());
   spares_.pop_front();
-  bytes_ -= segment_memory(taken.data_bytes);
   return taken;
 }
 

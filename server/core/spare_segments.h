@@ -16,7 +16,7 @@ namespace parcompute::server {
 
 struct SpareSegment {
   SegmentId segment;
-  std::string name;  // in /dev/shm
+  std::string name;  // CreatedSegment::name
   uid_t owner_uid = 0;
   std::uint64_t data_bytes = 0;
   Instant since{};
@@ -30,12 +30,10 @@ class SpareSegments {
   std::optional<SpareSegment> take_oldest();
 
   std::size_t size() const { return spares_.size(); }
-  std::uint64_t bytes() const { return bytes_; }  // of memory, as segment_memory() counts
   Instant oldest() const { return spares_.front().since; }
 
  private:
   std::deque<SpareSegment> spares_;  // oldest first
-  std::uint64_t bytes_ = 0;
 };
 
 }  // namespace parcompute::server

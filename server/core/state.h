@@ -12,7 +12,9 @@
 #include "server/core/array_table.h"
 #include "server/core/effects.h"
 #include "server/core/job_table.h"
+#include "server/core/memory_ledger.h"
 #include "server/core/session.h"
+#include "server/core/share_limits.h"
 #include "server/core/spare_segments.h"
 #include "server/core/worker_table.h"
 
@@ -34,9 +36,13 @@ struct State {
   JobTable jobs;
   std::vector<Worker> workers;
   std::unordered_map<SessionId, Session> sessions;
-  MemoryAccount memory;
+  MemoryLedger memory;
   SpareSegments spares;
+  ShareLimits share_limits;
+  std::size_t max_arrays = 0;  // each costs a descriptor
+  OwnerCounts sessions_of;
   std::deque<JobId> runnable;  // jobs that may have blocks to hand out, next one first
+  std::vector<JobId> waiting_for_memory;  // that is still being given back
   std::uint64_t last_lease = 0;
   std::uint64_t chunks_done = 0;
   bool stopping = false;

@@ -42,12 +42,17 @@ std::uint32_t Worker::free_slot() {
 
 void Worker::forget_all() {
   named_its_chunk = false;
+  fault.clear();
+  ended_for.clear();
+  owes = 0;  // a chunk that is redone keeps its number
+  seconds_in_hand = 0;
   pid = 0;
   leases.clear();
   packets = 0;
   slots.fill(JobId{});
   slot_leases.fill(0);
   segments.clear();
+  forgetting.clear();
 }
 
 }  // namespace parcompute::server

@@ -29,6 +29,7 @@ struct Lease {
   std::uint32_t slot = 0;
   bool last_in_packet = false;
   double block_ns = 0;  // estimate, when it was handed out
+  std::uint64_t freed = 0;  // MemoryLedger::freed() then
 };
 
 // The segments that a worker keeps mapped, longest unused first.
@@ -53,14 +54,22 @@ struct Worker {
   int cpu = -1;
   WorkerState state = WorkerState::kStarting;
   std::deque<Lease> leases;  // in the order they were sent, which is the order of the answers
+  // Lost with the place's last worker, of chunks that overwrite their operands: how far they came stands in the place's redo log,
+  // so its next worker gets them, in the same order and before all others. Those of jobs that end meanwhile mean nothing.
+  std::deque<Lease> redo;
   std::size_t packets = 0;   // of chunks, not answered in full
   std::array<JobId, kJobSlots> slots{};             // whose descriptions it has
   std::array<std::uint32_t, kJobSlots> slot_leases{};  // leases out, by slot
   std::size_t next_slot = 0;
   SegmentSet segments;
+  std::deque<SegmentId> forgetting;  // that it was told to let go of, and has not said it did; in the order of its answers
   std::uint64_t chunks_done = 0;
   std::uint64_t replaced = 0;
+  std::uint64_t owes = 0;  // the chunk, or the segment, that it had in hand when the seconds were last counted
+  unsigned seconds_in_hand = 0;     // full ones
+  std::string ended_for;            // why the server ended it; empty: it did not
 
+  std::string fault;  // what it said of the fault that is ending it
   bool named_its_chunk = false;  // that is ending it: none of its leases is suspected
 
   bool is_up() const { return state == WorkerState::kIdle || state == WorkerState::kBusy; }
@@ -75,6 +84,8 @@ struct Worker {
 struct LostWorker {
   WorkerIndex index = 0;
   std::string how;  // it ended: "was killed by signal 9 (Killed)"
+  std::uint64_t peak_bytes = 0;  // of its resident memory; 0: unknown
+  bool by_oom_killer = false;
 };
 
 }  // namespace parcompute::server

@@ -1,19 +1,21 @@
 #include "server/io/coordinator.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 #include <google/protobuf/arena.h>
+#include <google/protobuf/stubs/logging.h>
 
 #include "common/base/log.h"
-#include "common/os/memory_budget.h"
 #include "common/os/system_error.h"
 #include "proto/limits.h"
+#include "server/core/replies.h"
 #include "server/io/systemd.h"
 
 namespace parcompute::server {
@@ -26,25 +28,51 @@ constexpr auto kAcceptPause = 100ms;
 constexpr int kAcceptsPerTurn = 16;
 // Room for nearly every request; a larger one takes more from the heap.
 constexpr std::size_t kArenaBlockBytes = 8 * 1024;
-// Memory of a dropped segment above this is freed by a worker, not by the loop: it takes 0.1 s a GiB.
-constexpr std::uint64_t kFreeInLoopBytes = 1024 * 1024;
+// Many times what one event takes, with the largest packet there may be.
+constexpr std::size_t kReserveBytes = 4 * 1024 * 1024;
+
+constexpr std::string_view kShortOfMemory = "the server itself is out of memory";
+
+// So many may look and tidy up when memory is short.
+constexpr std::size_t kSessionsWhenShort = 64;
+
+// Whose process it was cannot be told: it has gone already.
+constexpr uid_t kNobody = static_cast<uid_t>(-1);
+
+// Of what the kernel allows this server to have open, which is also what it allows to be on its way.
+std::size_t most_unread_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = 1024;
+  return std::max<std::size_t>(limit.rlim_cur / 8, 16);
+}
+
+// All others leave nothing behind, or take something away.
+bool begins_something(const wire::Request& request) {
+  return request.has_submit_job() || request.has_wait_job() || request.has_attach_array();
+}
 
 }  // namespace
 
 Coordinator::Coordinator(CoordinatorOptions options)
-    : options_(std::move(options)),
+    : reserve_(kReserveBytes),
+      options_(std::move(options)),
       buffer_(kMaxPacketBytes),
       arena_block_(kArenaBlockBytes),
-      segments_(options_.segment_prefix),
-      pool_(loop_, buffer_, options_.core.workers, options_.core.cpus, *this),
+      segments_(std::move(options_.backing)),
+      pool_(loop_, closers_.of(::geteuid()), buffer_, options_.core.workers, options_.core.cpus, *this),
       core_(options_.core, *this),
+      unread_(closers_, most_unread_descriptors()),
       listener_(loop_, options_.listener.release()),
       lifeline_(loop_),
       signals_(loop_),
       accept_timer_(loop_),
       wake_timer_(loop_),
+      second_timer_(loop_),
       idle_timer_(loop_),
-      watchdog_timer_(loop_) {}
+      watchdog_timer_(loop_) {
+  // Of a packet that is no request the log has one line, with its session, not the library's besides.
+  google::protobuf::SetLogHandler(nullptr);
+}
 
 Coordinator::~Coordinator() = default;
 
@@ -80,7 +108,9 @@ void Coordinator::accept_clients() {
         admit(std::move(socket));
         continue;
       }
-      if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+      if (errno == EAGAIN) break;
+      // Of one client, which has gone, or nothing at all; whatever else it is will not pass at once.
+      if (errno != EINTR && errno != ECONNABORTED) {
         log_error("{}; clients have to wait", system_error("accept", "a client", errno).message);
         core_.drop_spares();  // each holds a descriptor
         accept_timer_.expires_after(kAcceptPause);
@@ -89,22 +119,29 @@ void Coordinator::accept_clients() {
         });
         return;
       }
-      if (errno == EAGAIN) break;
     }
     accept_clients();
   });
 }
 
 void Coordinator::admit(UniqueFd socket) {
+  Closer* closer = nullptr;
   const auto refuse = [&](ErrorCode code, std::string message) {
     wire::Reply reply;
     reply.mutable_failed()->set_code(static_cast<std::uint32_t>(code));
     reply.mutable_failed()->set_message(std::move(message));
     reply.SerializeToString(&reply_bytes_);
-    Channel(std::move(socket)).send(std::as_bytes(std::span(reply_bytes_)));
+    Channel channel(std::move(socket));
+    channel.send(std::as_bytes(std::span(reply_bytes_)));
+    ::shutdown(channel.fd(), SHUT_RDWR);
+    closer->close(channel.release());
   };
   const auto peer = peer_credentials(socket.get());
-  if (!peer) return log_error("{}", peer.error().message);
+  if (!peer) {
+    log_error("{}", peer.error().message);
+    return closers_.of(kNobody).close(std::move(socket));
+  }
+  closer = &closers_.of(peer->uid);
   const uid_t own = options_.core.identity.uid;
   const auto is_member = [&](gid_t group) {
     return peer->gid == group || std::find(peer->groups.begin(), peer->groups.end(), group) != peer->groups.end();
@@ -113,28 +150,40 @@ void Coordinator::admit(UniqueFd socket) {
     return refuse(ErrorCode::kNotPermitted,
                   fmt::format("this server serves uid {}{}, and you are uid {}", own, options_.admit_group ? " and a group that you are not in" : " alone",
                               peer->uid));
+  if (is_short_of_memory() && clients_.size() >= kSessionsWhenShort)
+    return refuse(ErrorCode::kOverBudget, std::string(kShortOfMemory) + ": try again later");
   if (clients_.size() >= kMaxSessions)
     return refuse(ErrorCode::kOverBudget, fmt::format("the server has {} sessions, the most there may be: try again later", kMaxSessions));
 
+  if (auto ok = core_.check_session(peer->uid); !ok) return refuse(ok.error().code, ok.error().message);
+
   const SessionId id{++last_session_};
-  core_.on_session_opened(id, peer->pid, peer->uid);
-  clients_[id] = PacketSocket::start(loop_, std::move(socket), buffer_, kMaxQueuedReplies,
+  auto started = PacketSocket::start(loop_, *closer, socket, Peer::kClient, buffer_, kMaxQueuedReplies,
                                      {[this, id](Packet& packet, bool whole) { on_client_packet(id, packet, whole); },
                                       [this, id] { end_session(id); }});
+  if (!started) {
+    log_error("{}; a client is turned away", started.error().message);
+    return refuse(ErrorCode::kOverBudget, started.error().message + ": try again later");
+  }
+  core_.on_session_opened(id, peer->pid, peer->uid);
+  clients_[id] = {peer->uid, *std::move(started)};
 }
 
 void Coordinator::end_session(SessionId id) {
   const auto found = clients_.find(id);
   if (found == clients_.end()) return;
   // The socket may be the one whose handler is running: it goes when that has returned.
-  const auto socket = found->second;
+  const Client client = found->second;
   clients_.erase(found);
-  socket->close();
+  unread_.on_session_ended(client.uid, id, *client.socket);
   core_.on_session_closed(id);
 }
 
 void Coordinator::on_client_packet(SessionId id, Packet& packet, bool whole) {
   if (leaving_) return;
+  segments_.keep_headroom();
+  const uid_t uid = clients_.at(id).uid;
+  const Closer& closer = closers_.of(uid);
   google::protobuf::ArenaOptions arena_options;
   arena_options.initial_block = arena_block_.data();
   arena_options.initial_block_size = arena_block_.size();
@@ -142,35 +191,77 @@ void Coordinator::on_client_packet(SessionId id, Packet& packet, bool whole) {
   wire::Request& request = *google::protobuf::Arena::CreateMessage<wire::Request>(&arena);
   if (!request.ParseFromArray(packet.bytes.data(), static_cast<int>(packet.bytes.size()))) {
     log_warning("session {} sent a packet that is no request; it is closed", id.value);
-    wire::Reply refusal;
-    refusal.mutable_failed()->set_code(static_cast<std::uint32_t>(ErrorCode::kBadData));
-    refusal.mutable_failed()->set_message("the packet is no request of this protocol; the session is closed");
-    reply(id, refusal, {});
+    refuse(id, 0, ErrorCode::kBadData, "the packet is no request of this protocol; the session is closed");
     return end_session(id);
   }
-  if (!whole) {
-    wire::Reply refusal;
-    refusal.set_request_id(request.id());
-    refusal.mutable_failed()->set_code(static_cast<std::uint32_t>(ErrorCode::kOverBudget));
-    refusal.mutable_failed()->set_message(
-        "the descriptors of the request did not arrive: too many, or the server's table of open files is full; remove arrays, or raise its "
-        "limit (LimitNOFILE=, ulimit -n)");
-    return reply(id, refusal, {});
+  if ((!whole || !packet.fds.empty()) && closer.is_behind()) {
+    log_warning("session {} sent a descriptor while {} wait to be closed; it is closed", id.value, closer.waiting());
+    refuse(id, request.id(), ErrorCode::kOverBudget,
+           fmt::format("the server takes no more descriptors: it is closing {} that clients of uid {} sent, and one of them does not end (a socket that lingers, a file "
+                       "whose file system does not answer); attach files later. This session is closed",
+                       closer.waiting(), uid));
+    return end_session(id);
   }
+  if (!whole)
+    return refuse(id, request.id(), ErrorCode::kOverBudget,
+                  "the descriptors of the request did not arrive: too many, or the server's table of open files is full; remove arrays, or raise its "
+                  "limit (LimitNOFILE=, ulimit -n)");
+  if (is_short_of_memory() && begins_something(request))
+    return refuse(id, request.id(), ErrorCode::kOverBudget,
+                  fmt::format("{}: wait for jobs to end, cancel some, or remove arrays; its limits are 'ulimit -v' and vm.overcommit_memory", kShortOfMemory));
   std::vector<ReceivedFile> files;
-  for (UniqueFd& fd : packet.fds) files.push_back(segments_.add_file(std::move(fd)));
+  for (UniqueFd& fd : packet.fds) files.push_back(segments_.add_file(std::move(fd), uid));
   core_.on_request(id, request, files);
 }
 
-void Coordinator::reply(SessionId session, const wire::Reply& reply, SegmentId descriptor) {
+void Coordinator::refuse(SessionId id, std::uint64_t request, ErrorCode code, std::string message) {
+  wire::Reply refusal;
+  refusal.set_request_id(request);
+  refusal.mutable_failed()->set_code(static_cast<std::uint32_t>(code));
+  refusal.mutable_failed()->set_message(std::move(message));
+  reply(id, refusal, {});
+}
+
+// What is under way is finished from the reserve; nothing that lasts is begun until it is whole again.
+bool Coordinator::is_short_of_memory() {
+  if (!reserve_.is_spent()) return false;
+  core_.drop_spares();
+  const bool is_short = !reserve_.refill();
+  if (is_short != std::exchange(was_short_, is_short)) {
+    if (is_short) log_error("{}; new jobs are refused until it has some", kShortOfMemory);
+    else log_info("there is memory for new jobs again");
+  }
+  return is_short;
+}
+
+void Coordinator::reply(SessionId session, const wire::Reply& reply, HandedSegment handed) {
   const auto found = clients_.find(session);
   if (found == clients_.end()) return;
+  const Client client = found->second;
+  const auto refuse_with = [&](const Error& error) {
+    wire::Reply refusal;
+    refusal.set_request_id(reply.request_id());
+    describe(error, *refusal.mutable_failed());
+    Coordinator::reply(session, refusal, {});
+  };
+  UniqueFd own;
+  if (handed.id) {
+    if (!unread_.may_send(client.uid))
+      return refuse_with({ErrorCode::kOverBudget, fmt::format("uid {} has {} descriptors of arrays unread in its connections to the server, the most there may be: read the "
+                                                              "answers, then ask again",
+                                                              client.uid, unread_.of(client.uid))});
+    auto opened = segments_.open_for_client(handed.id, handed.writable);
+    if (!opened) return refuse_with(opened.error());
+    own = std::move(*opened);
+  }
   reply.SerializeToString(&reply_bytes_);
   const std::span<const std::byte> bytes = std::as_bytes(std::span(reply_bytes_));
-  const UniqueFd own = descriptor ? segments_.open_for_client(descriptor) : UniqueFd();
-  const int fd = own || !descriptor ? own.get() : segments_.fd(descriptor);
-  const auto socket = found->second;
-  if (socket->send(std::span(&bytes, 1), descriptor ? std::span(&fd, 1) : std::span<const int>())) return;
+  const int fd = own || !handed.id ? own.get() : segments_.fd(handed.id);
+  if (handed.id) unread_.on_sent(client.uid, session, client.socket);
+  if (client.socket->send(std::span(&bytes, 1), handed.id ? std::span(&fd, 1) : std::span<const int>())) {
+    own.reset();
+    return segments_.keep_headroom();
+  }
   log_warning("session {} does not read its replies; it is closed", session.value);
   // Not from within the core, which is at work.
   boost::asio::post(loop_, [this, session] { end_session(session); });
@@ -184,21 +275,14 @@ Result<CreatedSegment> Coordinator::create_segment(const SegmentHeader& header, 
 
 void Coordinator::rewrite_header(SegmentId segment, const SegmentHeader& header) {
   if (auto written = segments_.write_header(segment, header); !written)
-    log_error("{}; after a crash the array '{}' would be marked incomplete", written.error().message, header.name);
+    log_error("{}; after a crash the array '{}' would be found as it was before, or not at all", written.error().message, header.name);
 }
 
-void Coordinator::drop_segment(SegmentId segment, SegmentName name, std::span<const WorkerIndex> holders) {
-  const UniqueFd fd = segments_.drop(segment, name);
-  const int number = fd.get();
-  for (const WorkerIndex holder : holders) send_forget(holder, std::span(&segment, 1), {});
-  // Whoever closes the last descriptor frees the memory: let it be a worker.
-  struct stat status {};
-  const bool is_large = ::fstat(number, &status) == 0 && static_cast<std::uint64_t>(status.st_blocks) * 512 > kFreeInLoopBytes;
-  if (is_large && !leaving_) send_forget(holders.empty() ? 0 : holders.front(), {}, std::span(&number, 1));
-}
-
-std::uint64_t Coordinator::shm_free_bytes() {
-  return parcompute::shm_free_bytes();
+void Coordinator::drop_segment(SegmentId segment, SegmentName name, std::optional<WorkerIndex> closer) {
+  SegmentStore::Dropped dropped = segments_.drop(segment, name);
+  if (dropped.sender) return closers_.of(*dropped.sender).close(std::move(dropped.fd));
+  const int number = dropped.fd.get();
+  if (closer) send_forget(*closer, std::span(&segment, 1), std::span(&number, 1));
 }
 
 // ---- workers -------------------------------------------------------------------------------------------------
@@ -234,6 +318,19 @@ void Coordinator::wake_at(Instant when) {
   wake_timer_.expires_at(when);
   wake_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error && !leaving_) core_.on_wake();
+  });
+}
+
+void Coordinator::watch(bool on) {
+  second_timer_.cancel();
+  if (!on) return;
+  second_timer_.expires_after(std::chrono::seconds(1));
+  second_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error || leaving_) return;
+    watch(true);
+    pool_.on_second();
+    is_short_of_memory();  // and if it was, perhaps it is no more
+    core_.on_second();
   });
 }
 

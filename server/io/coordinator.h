@@ -1,4 +1,4 @@
-// Coordinator: the server around the core. One thread, one event loop.
+// Coordinator: the server around the core. One thread, one event loop (and Closers, which do nothing but close).
 //
 // It turns what sockets, signals and timers say into the core's events and performs the core's effects. Nothing here
 // decides about arrays or jobs, and nothing here waits for a client or a worker.
@@ -18,13 +18,16 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "common/os/memory_reserve.h"
 #include "common/os/unique_fd.h"
 #include "common/os/unix_socket.h"
 #include "server/core/effects.h"
 #include "server/core/reactor.h"
+#include "server/io/closer.h"
 #include "server/io/packet_socket.h"
 #include "server/io/pool.h"
 #include "server/io/segment_store.h"
+#include "server/io/unread_descriptors.h"
 
 namespace parcompute::server {
 
@@ -32,7 +35,7 @@ struct CoordinatorOptions {
   std::filesystem::path socket;
   UniqueFd listener;  // listening at it
   ReactorOptions core;
-  std::string segment_prefix;
+  std::unique_ptr<Backing> backing;
   std::optional<gid_t> admit_group;                // whose members may connect, besides the server's user and root
   std::optional<std::chrono::milliseconds> idle;   // leave after so long with nothing to lose
   UniqueFd lifeline;                               // leave, with all arrays, when its other end closes
@@ -56,6 +59,8 @@ class Coordinator : private Effects, private PoolEvents {
   void admit(UniqueFd socket);
   void on_client_packet(SessionId id, Packet& packet, bool whole);
   void end_session(SessionId id);
+  void refuse(SessionId id, std::uint64_t request, ErrorCode code, std::string message);
+  bool is_short_of_memory();
   void watch_signals();
   void watch_lifeline();
   void watch_idleness();
@@ -72,6 +77,8 @@ class Coordinator : private Effects, private PoolEvents {
     core_.on_chunk_failed(index, completion, text);
   }
   void on_worker_leaving(WorkerIndex index) override { core_.on_worker_leaving(index); }
+  void on_forgotten(WorkerIndex index, std::size_t count) override { core_.on_forgotten(index, count); }
+  void on_fault(WorkerIndex index, std::string_view text) override { core_.on_fault(index, text); }
   void on_last_words(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) override {
     core_.on_last_words(index, completion, text);
   }
@@ -81,12 +88,16 @@ class Coordinator : private Effects, private PoolEvents {
   // ---- effects out
   Instant now() override { return std::chrono::steady_clock::now(); }
   void wake_at(Instant when) override;
+  void watch(bool on) override;
+  bool is_stopped(WorkerIndex worker) override { return pool_.is_stopped(worker); }
   Result<CreatedSegment> create_segment(const SegmentHeader& header, bool reserve) override;
   void rewrite_header(SegmentId segment, const SegmentHeader& header) override;
-  void drop_segment(SegmentId segment, SegmentName name, std::span<const WorkerIndex> holders) override;
-  bool is_reusable(SegmentId segment) override { return segments_.is_reusable(segment); }
-  std::uint64_t shm_free_bytes() override;
-  void reply(SessionId session, const wire::Reply& reply, SegmentId descriptor) override;
+  void unlink_segment(SegmentId segment) override { segments_.unlink(segment); }
+  void drop_segment(SegmentId segment, SegmentName name, std::optional<WorkerIndex> closer) override;
+  Custody custody(SegmentId segment) override { return segments_.custody(segment); }
+  Result<std::uint64_t> free_bytes() override { return segments_.free_bytes(); }
+  Result<std::uint64_t> file_size(SegmentId file) override { return segments_.file_size(file); }
+  void reply(SessionId session, const wire::Reply& reply, HandedSegment handed) override;
   void send_work(WorkerIndex worker, const WorkPacket& packet) override;
   void send_forget(WorkerIndex worker, std::span<const SegmentId> segments) override;
   void fork_worker(WorkerIndex worker) override { pool_.fork_worker(worker); }
@@ -95,14 +106,22 @@ class Coordinator : private Effects, private PoolEvents {
 
   void send_forget(WorkerIndex worker, std::span<const SegmentId> segments, std::span<const int> fds);
 
+  MemoryReserve reserve_;
+  bool was_short_ = false;
   CoordinatorOptions options_;
   std::vector<std::byte> buffer_;  // what is received, one packet at a time
   std::vector<char> arena_block_;  // where requests are parsed to, one at a time
+  Closers closers_;  // before the loop, which has sockets to give up when it ends
   boost::asio::io_context loop_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE};  // one thread: no locks
   SegmentStore segments_;
   Pool pool_;
   Reactor core_;
-  std::unordered_map<SessionId, std::shared_ptr<PacketSocket>> clients_;
+  struct Client {
+    uid_t uid = 0;
+    std::shared_ptr<PacketSocket> socket;
+  };
+  std::unordered_map<SessionId, Client> clients_;
+  UnreadDescriptors unread_;
   std::uint64_t last_session_ = 0;
   std::string reply_bytes_;
 
@@ -111,6 +130,7 @@ class Coordinator : private Effects, private PoolEvents {
   boost::asio::signal_set signals_;
   boost::asio::steady_timer accept_timer_;
   boost::asio::steady_timer wake_timer_;
+  boost::asio::steady_timer second_timer_;
   boost::asio::steady_timer idle_timer_;
   boost::asio::steady_timer watchdog_timer_;
   Instant idle_since_{};

@@ -3,7 +3,12 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include "common/base/invariant.h"
+#include <cerrno>
+#include <chrono>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "common/os/system_error.h"
 #include "proto/limits.h"
 
 namespace parcompute::server {
@@ -13,58 +18,100 @@ namespace {
 // finding out by a receive that fails, and a busy peer does not keep the others waiting.
 constexpr std::size_t kPacketsPerTurn = 1;
 
+constexpr std::chrono::milliseconds kRoomPause{10};
+
 }  // namespace
 
-std::shared_ptr<PacketSocket> PacketSocket::start(boost::asio::io_context& loop, UniqueFd socket, std::span<std::byte> buffer,
-                                                  std::size_t max_queued, Handlers handlers) {
-  std::shared_ptr<PacketSocket> made(new PacketSocket(loop, std::move(socket), buffer, max_queued, std::move(handlers)));
+Result<std::shared_ptr<PacketSocket>> PacketSocket::start(boost::asio::io_context& loop, Closer& closer, UniqueFd& socket, Peer peer,
+                                                          std::span<std::byte> buffer, std::size_t max_queued, Handlers handlers) {
+  const int flags = ::fcntl(socket.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) != 0) return fail(system_error("set", "a socket to non-blocking", errno));
+  std::shared_ptr<PacketSocket> made(new PacketSocket(loop, closer, std::move(socket), peer, buffer, max_queued, std::move(handlers)));
+  boost::system::error_code error;
+  made->asio_.assign(boost::asio::generic::seq_packet_protocol(AF_UNIX, 0), made->channel_.fd(), error);
+  if (error) {
+    socket = made->channel_.release();
+    return fail(system_error("watch", "one more socket", error.value()));
+  }
   made->wait_readable();
   return made;
 }
 
-PacketSocket::PacketSocket(boost::asio::io_context& loop, UniqueFd socket, std::span<std::byte> buffer, std::size_t max_queued,
-                           Handlers handlers)
-    : channel_(std::move(socket)), asio_(loop), buffer_(buffer), max_queued_(max_queued), handlers_(std::move(handlers)) {
-  const int flags = ::fcntl(channel_.fd(), F_GETFL);
-  PARCOMPUTE_INVARIANT(flags >= 0 && ::fcntl(channel_.fd(), F_SETFL, flags | O_NONBLOCK) == 0);
-  asio_.assign(boost::asio::generic::seq_packet_protocol(AF_UNIX, 0), channel_.fd());
-}
+PacketSocket::PacketSocket(boost::asio::io_context& loop, Closer& closer, UniqueFd socket, Peer peer, std::span<std::byte> buffer,
+                           std::size_t max_queued, Handlers handlers)
+    : closer_(closer), peer_(peer), channel_(std::move(socket)), asio_(loop), buffer_(buffer), max_queued_(max_queued), handlers_(std::move(handlers)) {}
 
 PacketSocket::~PacketSocket() {
   close();
 }
 
 void PacketSocket::close() {
+  UniqueFd fd = part();
+  if (peer_ == Peer::kClient) closer_.close(std::move(fd));
+}
+
+UniqueFd PacketSocket::part() {
+  leave();
+  return channel_.release();
+}
+
+void PacketSocket::leave() {
   if (!open_) return;
   open_ = false;
-  // Asio lets go of the descriptor; the channel closes it.
+  // Asio lets go of the descriptor, which stays the channel's.
   boost::system::error_code ignored;
   asio_.release(ignored);
-  channel_.close();
+  // A client sees its end now, whenever it is closed.
+  if (peer_ == Peer::kClient) ::shutdown(channel_.fd(), SHUT_RDWR);
+  for (Queued& queued : queue_) discard(queued.fds);
   queue_.clear();
+}
+
+// Attached files are sent to workers, too; and closing any one of a file's descriptors may make its file system wait.
+void PacketSocket::discard(std::vector<UniqueFd>& fds) {
+  for (UniqueFd& fd : fds) closer_.close(std::move(fd));
+  fds.clear();
 }
 
 void PacketSocket::end() {
   if (!open_) return;
   const auto ended = handlers_.ended;
-  close();
+  // A client's descriptor stays until close() or part(): in it may lie what the client has not read.
+  peer_ == Peer::kClient ? leave() : close();
   ended();
 }
 
 void PacketSocket::wait_readable() {
   asio_.async_wait(boost::asio::socket_base::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
-    if (error || !self->open_) return;
-    if (self->receive_some(kPacketsPerTurn) && self->open_) self->wait_readable();
+    if (!self->open_) return;
+    error ? self->end() : self->read();
   });
+}
+
+void PacketSocket::wait_for_room(void (PacketSocket::*step)()) {
+  auto timer = std::make_shared<boost::asio::steady_timer>(asio_.get_executor(), kRoomPause);
+  timer->async_wait([self = shared_from_this(), timer, step](const boost::system::error_code& error) {
+    if (!error && self->open_) ((*self).*step)();
+  });
+}
+
+void PacketSocket::read() {
+  if (receive_some(kPacketsPerTurn) && open_) wait_readable();
 }
 
 bool PacketSocket::receive_some(std::size_t limit) {
   for (std::size_t i = 0; i < limit && open_; ++i) {
     Packet packet;
-    switch (channel_.receive(buffer_, packet, MSG_DONTWAIT)) {
-      case Transfer::kDone: handlers_.packet(packet, true); break;
-      case Transfer::kNoFds: handlers_.packet(packet, false); break;
+    const Transfer outcome = channel_.receive(buffer_, packet, MSG_DONTWAIT);
+    discard(packet.unwanted);
+    switch (outcome) {
+      case Transfer::kDone:
+      case Transfer::kNoFds:
+        handlers_.packet(packet, outcome == Transfer::kDone);
+        discard(packet.fds);
+        break;
       case Transfer::kWouldBlock: return true;
+      case Transfer::kNoRoom: wait_for_room(&PacketSocket::read); return false;
       case Transfer::kClosed:
       case Transfer::kBroken: end(); return false;
     }
@@ -75,18 +122,23 @@ bool PacketSocket::receive_some(std::size_t limit) {
 void PacketSocket::drain() {
   while (open_) {
     Packet packet;
-    if (channel_.receive(buffer_, packet, MSG_DONTWAIT) != Transfer::kDone) return;
+    const Transfer outcome = channel_.receive(buffer_, packet, MSG_DONTWAIT);
+    discard(packet.unwanted);
+    if (outcome != Transfer::kDone) return;
     handlers_.packet(packet, true);
+    discard(packet.fds);
   }
 }
 
 bool PacketSocket::send(std::span<const std::span<const std::byte>> parts, std::span<const int> fds) {
   if (!open_) return true;  // its end is on its way to the owner
+  bool has_room = true;
   if (queue_.empty()) {
     switch (channel_.send(parts, fds)) {
       case Transfer::kDone:
       case Transfer::kClosed: return true;  // the end shows at the next read
       case Transfer::kWouldBlock: break;
+      case Transfer::kNoRoom: has_room = false; break;
       case Transfer::kBroken:
       case Transfer::kNoFds: return false;
     }
@@ -100,13 +152,14 @@ bool PacketSocket::send(std::span<const std::span<const std::byte>> parts, std::
   }
   queued_bytes_ += queued.bytes.size();
   queue_.push_back(std::move(queued));
-  if (queue_.size() == 1) wait_writable();
+  if (queue_.size() == 1) has_room ? wait_writable() : wait_for_room(&PacketSocket::flush);
   return true;
 }
 
 void PacketSocket::wait_writable() {
   asio_.async_wait(boost::asio::socket_base::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
-    if (!error && self->open_) self->flush();
+    if (!self->open_) return;
+    error ? self->end() : self->flush();
   });
 }
 
@@ -117,9 +170,11 @@ void PacketSocket::flush() {
     switch (channel_.send(queue_.front().bytes, fds)) {
       case Transfer::kDone:
         queued_bytes_ -= queue_.front().bytes.size();
+        discard(queue_.front().fds);
         queue_.pop_front();
         break;
       case Transfer::kWouldBlock: return wait_writable();
+      case Transfer::kNoRoom: return wait_for_room(&PacketSocket::flush);
       case Transfer::kClosed:
       case Transfer::kBroken:
       case Transfer::kNoFds: return end();

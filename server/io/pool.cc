@@ -3,10 +3,12 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -15,10 +17,14 @@
 
 #include "common/base/invariant.h"
 #include "common/base/log.h"
+#include "common/base/utf8.h"
 #include "common/os/child_process.h"
+#include "common/os/oom_kills.h"
 #include "common/os/system_error.h"
 #include "common/os/unix_socket.h"
+#include "common/shm/segment.h"
 #include "proto/limits.h"
+#include "proto/worker_message.h"
 
 namespace parcompute::server {
 namespace {
@@ -30,6 +36,8 @@ constexpr auto kForkPause = 200ms;
 // So many forkservers lost in so short a time mean that none will stay.
 constexpr std::size_t kMaxRestarts = 5;
 constexpr auto kRestartWindow = 10s;
+// Somebody may stop it for a moment, and go on.
+constexpr unsigned kStoppedSeconds = 5;
 
 // One busy thread per worker: whatever library a kernel uses, its pool is told so before it loads.
 const std::vector<std::string> kOneThread{
@@ -39,13 +47,28 @@ const std::vector<std::string> kOneThread{
 
 std::string describe_exit(int status) {
   if (WIFSIGNALED(status)) return fmt::format("was killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+  if (WEXITSTATUS(status) == EX_OSERR) return "lacked memory, or room for open files, to go on";
   return fmt::format("exited with status {}", WEXITSTATUS(status));
+}
+
+bool is_stopped_process(pid_t pid) {
+  if (pid == 0) return false;
+  const auto text = read_small_file(fmt::format("/proc/{}/stat", pid));
+  // "1234 (a name) T ...": the name may hold anything.
+  const std::size_t name_end = text ? text->rfind(')') : std::string::npos;
+  return name_end != std::string::npos && name_end + 2 < text->size() && (*text)[name_end + 2] == 'T';
 }
 
 }  // namespace
 
-Pool::Pool(boost::asio::io_context& loop, std::span<std::byte> buffer, unsigned workers, std::vector<int> cpus, PoolEvents& events)
-    : loop_(loop), buffer_(buffer), cpus_(std::move(cpus)), events_(events), places_(workers), completions_(kMaxChunksPerPacket) {}
+Pool::Pool(boost::asio::io_context& loop, Closer& closer, std::span<std::byte> buffer, unsigned workers, std::vector<int> cpus, PoolEvents& events)
+    : loop_(loop),
+      closer_(closer),
+      buffer_(buffer),
+      cpus_(std::move(cpus)),
+      events_(events),
+      places_(workers),
+      oom_kills_(oom_kills(read_small_file)) {}
 
 Pool::~Pool() {
   stop();
@@ -54,16 +77,26 @@ Pool::~Pool() {
 Result<void> Pool::start() {
   const auto program = find_program("parcompute-worker", "PARCOMPUTE_WORKER");
   if (!program) return fail(program.error());
+  if (!redo_) {
+    auto made = create_nameless("parcompute-redo", places_.size() * kRedoPlaceBytes);
+    if (!made) return fail(made.error());
+    redo_ = *std::move(made);
+  }
   auto pair = make_socket_pair();
   if (!pair) return fail(pair.error());
   SpawnOptions options;
-  options.inherited = {pair->second.get()};
+  options.inherited = {pair->second.get(), redo_.get()};
   options.environment = kOneThread;
-  const auto pid = spawn(*program, {"--socket-fd", fmt::format("{}", pair->second.get())}, options);
+  const auto pid = spawn(*program, {"--socket-fd", fmt::format("{}", pair->second.get()), "--redo-fd", fmt::format("{}", redo_.get())}, options);
   if (!pid) return fail(pid.error());
   forkserver_pid_ = *pid;
-  forkserver_ = PacketSocket::start(loop_, std::move(pair->first), buffer_, kMaxQueuedReplies,
-                                    {[this](Packet& packet, bool) { on_forkserver_packet(packet); }, [this] { on_forkserver_ended(); }});
+  auto started = PacketSocket::start(loop_, closer_, pair->first, Peer::kOwn, buffer_, kMaxQueuedReplies,
+                                     {[this](Packet& packet, bool) { on_forkserver_packet(packet); }, [this] { on_forkserver_ended(); }});
+  if (!started) {
+    reap_forkserver();
+    return fail(started.error());
+  }
+  forkserver_ = *std::move(started);
   return {};
 }
 
@@ -109,7 +142,8 @@ void Pool::on_forkserver_packet(Packet& packet) {
       log_error("{}", system_error("fork", fmt::format("worker {}", message.worker), message.status).message);
       if (place_of(message) != nullptr) give_up_fork(message.worker);
       return;
-    case ForkKind::kForkWorker: break;
+    case ForkKind::kForkWorker:
+    case ForkKind::kKillWorker: break;
   }
   PARCOMPUTE_INVARIANT(!"a message of the forkserver's");
 }
@@ -136,11 +170,30 @@ void Pool::on_exited(const ForkMessage& message) {
   events_.on_worker_leaving(message.worker);
   // Its last answers may still be in its socket.
   if (place->socket) place->socket->drain();
-  const std::string how = describe_exit(message.status);
-  log_warning("worker {} (pid {}) {}; it is replaced", message.worker, message.pid, how);
-  lose(message.worker, how);
+  LostWorker lost{message.worker, describe_exit(message.status), message.peak_bytes, was_killed_for_memory(message.status)};
+  log_warning("worker {} (pid {}) {}{}; it is replaced", message.worker, message.pid, lost.how, lost.by_oom_killer ? ", as memory ran out" : "");
+  lose(std::move(lost));
   // Others may have ended with it.
   if (lost_.size() == 1) boost::asio::post(loop_, [this] { report_losses(); });
+}
+
+bool Pool::was_killed_for_memory(int status) {
+  if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) return false;
+  // One death for each that was counted: several may end together.
+  const auto counted = oom_kills(read_small_file);
+  if (!oom_kills_ || !counted || *counted <= *oom_kills_) return false;
+  ++*oom_kills_;
+  return true;
+}
+
+void Pool::on_second() {
+  // What was counted so far were others' processes.
+  oom_kills_ = oom_kills(read_small_file);
+  // Nobody would hear of workers that end, or get another.
+  forkserver_seconds_stopped_ = is_stopped_process(forkserver_pid_) ? forkserver_seconds_stopped_ + 1 : 0;
+  if (forkserver_seconds_stopped_ < kStoppedSeconds) return;
+  log_error("the forkserver (pid {}) has been stopped for {} s: it is ended, and started again", forkserver_pid_, forkserver_seconds_stopped_);
+  ::kill(forkserver_pid_, SIGKILL);  // our child, and not reaped: the number is its own
 }
 
 void Pool::report_losses() {
@@ -152,24 +205,50 @@ void Pool::report_losses() {
 void Pool::on_forkserver_ended() {
   if (stopped_) return;
   reap_forkserver();
+  forkserver_seconds_stopped_ = 0;
+  log_error("the forkserver ended; it is started again, with all workers");
+  hear_all_out();
   const Instant now = std::chrono::steady_clock::now();
   std::erase_if(restarts_, [&](Instant at) { return now - at > kRestartWindow; });
-  restarts_.push_back(now);
+  // The first time at once. After that its cause may be there still, and pass.
+  start_again_after(restarts_.empty() ? 0ms : kForkPause * (1 << restarts_.size()) / 2);
+}
+
+// Workers end with their forkserver: they get nothing more, and what they still said counts.
+void Pool::hear_all_out() {
+  for (WorkerIndex index = 0; index < places_.size(); ++index) {
+    if (!places_[index].socket) continue;
+    events_.on_worker_leaving(index);
+    places_[index].socket->drain();
+  }
+}
+
+void Pool::start_again_after(std::chrono::milliseconds pause) {
+  if (pause == 0ms) return start_again();
+  auto timer = std::make_shared<boost::asio::steady_timer>(loop_, pause);
+  timer->async_wait([this, timer](const boost::system::error_code& error) {
+    if (!error && !stopped_) start_again();
+  });
+}
+
+void Pool::start_again() {
+  restarts_.push_back(std::chrono::steady_clock::now());
   if (restarts_.size() > kMaxRestarts) {
     events_.on_pool_failed(Error{ErrorCode::kSystem,
-                                 fmt::format("parcompute-worker ended {} times in {} s; its messages stand in the server's log (try "
-                                             "'parcompute-worker --version')",
+                                 fmt::format("parcompute-worker ended, or could not be started, {} times in {} s; why stands in the server's log "
+                                             "(try 'parcompute-worker --version')",
                                              restarts_.size(), kRestartWindow.count()),
                                  0});
     return;
   }
-  log_error("the forkserver ended; it is started again, with all workers");
   if (auto started = start(); !started) {
-    events_.on_pool_failed(started.error());
-    return;
+    // Descriptors may be short for a moment, or processes.
+    log_error("{}; the forkserver has to wait", started.error().message);
+    return start_again_after(kForkPause * (1 << restarts_.size()) / 2);
   }
+  hear_all_out();
   lost_.clear();
-  for (WorkerIndex index = 0; index < places_.size(); ++index) lose(index, "ended with the forkserver");
+  for (WorkerIndex index = 0; index < places_.size(); ++index) lose({index, "ended with the forkserver"});
   report_losses();
 }
 
@@ -201,10 +280,15 @@ void Pool::fork_now(WorkerIndex index) {
   Place& place = places_[index];
   place = Place{};
   place.serial = ++last_serial_;
-  place.socket = PacketSocket::start(
-      loop_, std::move(pair->first), buffer_, kMaxQueuedReplies,
+  auto socket = PacketSocket::start(
+      loop_, closer_, pair->first, Peer::kOwn, buffer_, kMaxQueuedReplies,
       {[this, index, serial = place.serial](Packet& packet, bool) { on_worker_packet(index, serial, packet); },
        [this, index] { kill_worker(index); }});
+  if (!socket) {
+    log_error("{}; worker {} has to wait", socket.error().message, index);
+    return fork_later(index);
+  }
+  place.socket = *std::move(socket);
   ForkMessage request{};
   request.kind = ForkKind::kForkWorker;
   request.worker = index;
@@ -228,17 +312,28 @@ void Pool::kill_worker(WorkerIndex index) {
   const Place& place = places_[index];
   if (place.pidfd) {
     ::syscall(SYS_pidfd_send_signal, place.pidfd.get(), SIGKILL, nullptr, 0);
-  } else if (place.socket) {
-    // It is not forked yet, or there was no room for its pidfd: it finds its socket closed and ends by itself.
-    place.socket->close();
+    return;
   }
+  // It is not forked yet, or there was no room for its pidfd. The forkserver, which reaps it, knows its number to be its own.
+  ForkMessage request{};
+  request.kind = ForkKind::kKillWorker;
+  request.worker = index;
+  request.serial = place.serial;
+  const std::span<const std::byte> bytes = bytes_of(request);
+  const bool is_sent = forkserver_ && forkserver_->send(std::span(&bytes, 1));
+  // Otherwise it ends by itself, unless somebody stopped it, when it finds its socket closed.
+  if ((!is_sent || place.pid == 0) && place.socket) place.socket->close();
 }
 
-void Pool::lose(WorkerIndex index, std::string how) {
-  Place& place = places_[index];
+bool Pool::is_stopped(WorkerIndex index) const {
+  return is_stopped_process(places_[index].pid);
+}
+
+void Pool::lose(LostWorker lost) {
+  Place& place = places_[lost.index];
   if (place.socket) place.socket->close();
   place.socket.reset();
-  lost_.push_back({index, std::move(how)});
+  lost_.push_back(std::move(lost));
 }
 
 void Pool::report_if_up(WorkerIndex index) {
@@ -250,33 +345,19 @@ void Pool::report_if_up(WorkerIndex index) {
 
 void Pool::on_worker_packet(WorkerIndex index, std::uint64_t serial, Packet& packet) {
   if (places_[index].serial != serial) return;
-  CompletionHeader header;
-  const auto broken = [&] {
+  const auto message = decode_worker_message(packet.bytes, completions_);
+  if (!message) {
     log_error("worker {} sent a message against the rules; it is replaced", index);
-    kill_worker(index);
-  };
-  if (packet.bytes.size() < sizeof header) return broken();
-  std::memcpy(&header, packet.bytes.data(), sizeof header);
-  const auto body = packet.bytes.subspan(sizeof header);
-  switch (header.kind) {
-    case CompletionKind::kReady: places_[index].says_ready = true; return report_if_up(index);
-    case CompletionKind::kCompleted: {
-      if (header.count > completions_.size() || body.size() != header.count * sizeof(ChunkCompletion)) return broken();
-      std::memcpy(completions_.data(), body.data(), body.size());
-      return events_.on_completions(index, std::span(completions_).first(header.count));
-    }
-    case CompletionKind::kFailed:
-    case CompletionKind::kLastWords: {
-      ChunkCompletion completion;
-      if (body.size() < sizeof completion || body.size() > sizeof completion + kMaxFailureText) return broken();
-      std::memcpy(&completion, body.data(), sizeof completion);
-      const auto text = body.subspan(sizeof completion);
-      const std::string_view words(reinterpret_cast<const char*>(text.data()), text.size());
-      return header.kind == CompletionKind::kFailed ? events_.on_chunk_failed(index, completion, words)
-                                                    : events_.on_last_words(index, completion, words);
-    }
+    return kill_worker(index);
   }
-  broken();
+  switch (message->kind) {
+    case CompletionKind::kReady: places_[index].says_ready = true; return report_if_up(index);
+    case CompletionKind::kForgotten: return events_.on_forgotten(index, message->forgotten);
+    case CompletionKind::kCompleted: return events_.on_completions(index, message->completions);
+    case CompletionKind::kFailed: return events_.on_chunk_failed(index, message->completions.front(), message->words);
+    case CompletionKind::kLastWords: return events_.on_last_words(index, message->completions.front(), message->words);
+    case CompletionKind::kFault: return events_.on_fault(index, clip_utf8(readable_backtrace(message->words), kMaxLastWords));
+  }
 }
 
 void Pool::send(WorkerIndex index, std::span<const std::span<const std::byte>> parts, std::span<const int> fds) {

@@ -34,7 +34,10 @@ class PoolEvents {
   virtual void on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions) = 0;
   virtual void on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) = 0;
   virtual void on_worker_leaving(WorkerIndex index) = 0;
+  virtual void on_forgotten(WorkerIndex index, std::size_t count) = 0;
   virtual void on_last_words(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) = 0;
+  // What it said of the fault that is ending it, with the names in its backtrace readable.
+  virtual void on_fault(WorkerIndex index, std::string_view text) = 0;
   // All that are known to have ended by now, at once: none of them may be given what another one held.
   virtual void on_workers_lost(std::span<const LostWorker> lost) = 0;
   // No forkserver can be had: the server cannot go on.
@@ -44,13 +47,17 @@ class PoolEvents {
 class Pool {
  public:
   // `cpus`: worker i is pinned to cpus[i % size]; empty: workers float.
-  Pool(boost::asio::io_context& loop, std::span<std::byte> buffer, unsigned workers, std::vector<int> cpus, PoolEvents& events);
+  Pool(boost::asio::io_context& loop, Closer& closer, std::span<std::byte> buffer, unsigned workers, std::vector<int> cpus, PoolEvents& events);
   ~Pool();
 
   // Starts the forkserver; the workers follow as they are asked for.
   Result<void> start();
   void fork_worker(WorkerIndex index);
   void kill_worker(WorkerIndex index);
+  // While workers compute: looks after what no event tells.
+  void on_second();
+  // By a signal; false also where that cannot be told.
+  bool is_stopped(WorkerIndex index) const;
   void send(WorkerIndex index, std::span<const std::span<const std::byte>> parts, std::span<const int> fds);
   // Ends everything and waits for the forkserver's end. No event follows.
   void stop();
@@ -67,24 +74,32 @@ class Pool {
 
   void on_forkserver_packet(Packet& packet);
   void on_forkserver_ended();
+  void start_again_after(std::chrono::milliseconds pause);
+  void start_again();
   void on_forked(const ForkMessage& message, Packet& packet);
   void give_up_fork(WorkerIndex index);
   void on_exited(const ForkMessage& message);
   void on_worker_packet(WorkerIndex index, std::uint64_t serial, Packet& packet);
   void report_if_up(WorkerIndex index);
-  void lose(WorkerIndex index, std::string how);
+  void lose(LostWorker lost);
+  bool was_killed_for_memory(int status);
   void report_losses();
   void fork_later(WorkerIndex index);
   void fork_now(WorkerIndex index);
   Place* place_of(const ForkMessage& message);
   void reap_forkserver();
+  void hear_all_out();
 
   boost::asio::io_context& loop_;
+  Closer& closer_;
   std::span<std::byte> buffer_;
   std::vector<int> cpus_;
+  UniqueFd redo_;  // the memory of all places' redo logs, for each forkserver in turn
   PoolEvents& events_;
   std::vector<Place> places_;
-  std::vector<ChunkCompletion> completions_;  // room for one packet's
+  std::array<ChunkCompletion, kMaxChunksPerPacket> completions_{};  // room for one packet's
+  std::optional<std::uint64_t> oom_kills_;  // that are known, of those that the control group counted
+  unsigned forkserver_seconds_stopped_ = 0;
   std::shared_ptr<PacketSocket> forkserver_;
   pid_t forkserver_pid_ = 0;
   std::uint64_t last_serial_ = 0;

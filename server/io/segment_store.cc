@@ -10,135 +10,135 @@
 
 #include "common/base/invariant.h"
 #include "common/base/log.h"
+#include "common/os/file_facts.h"
 #include "common/os/system_error.h"
 #include "common/shm/segment.h"
 
 namespace parcompute::server {
 
+namespace {
+
+UniqueFd make_headroom() {
+  return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
+}  // namespace
+
+SegmentStore::SegmentStore(std::unique_ptr<Backing> backing) : backing_(std::move(backing)), headroom_(make_headroom()) {}
+
+Result<NamedSegment> SegmentStore::make_memory(std::uint64_t size) {
+  auto made = backing_->make(size);
+  if (!made && headroom_ && (made.error().system_errno == EMFILE || made.error().system_errno == ENFILE)) {
+    headroom_.reset();
+    made = backing_->make(size);
+  }
+  keep_headroom();
+  return made;
+}
+
+void SegmentStore::keep_headroom() {
+  if (!headroom_) headroom_ = make_headroom();
+}
+
 Result<CreatedSegment> SegmentStore::create(const SegmentHeader& header, bool reserve) {
   const std::uint64_t size = header.data_offset + header.data_bytes;
-  auto made = create_segment(prefix_, size);
+  auto made = make_memory(size);
   if (!made) return fail(made.error());
   const SegmentId id{++last_id_};
-  segments_[id] = {std::move(made->fd), made->name, size, header.data_bytes, false};
+  std::string name = made->name;
+  segments_[id] = {std::move(*made), size, header.data_bytes, std::nullopt, false};
   auto ready = write_header(id, header);
-  if (ready && reserve) ready = reserve_pages(fd(id), header.data_offset, header.data_bytes, made->name);
+  if (ready && reserve) ready = reserve_pages(fd(id), header.data_offset, header.data_bytes, name);
   if (!ready) {
     drop(id, SegmentName::kUnlink);
     return fail(ready.error());
   }
-  return CreatedSegment{id, std::move(made->name)};
+  return CreatedSegment{id, std::move(name)};
 }
 
 Result<void> SegmentStore::write_header(SegmentId id, const SegmentHeader& header) const {
-  const Segment& segment = segments_.at(id);
-  const SegmentHeaderPage page = encode_segment_header(header);
-  ssize_t written = 0;
-  do {
-    written = ::pwrite(segment.fd.get(), page.data(), page.size(), 0);
-  } while (written < 0 && errno == EINTR);
-  if (written == static_cast<ssize_t>(page.size())) return {};
-  return fail(system_error("write the header of segment", segment.name, written < 0 ? errno : ENOSPC));
+  return backing_->describe(segments_.at(id).memory, header);
 }
 
-ReceivedFile SegmentStore::add_file(UniqueFd fd) {
+// Somebody else's descriptor: it may be of a file system whose owner answers when he likes. So all that is ever asked of it here is
+// what the kernel knows by itself, its flags and what it remembers of the file; nobody reads, maps or closes it on the loop (Closer).
+ReceivedFile SegmentStore::add_file(UniqueFd fd, uid_t sender) {
   ReceivedFile file;
   file.segment = SegmentId{++last_id_};
-  struct stat status {};
   const int flags = ::fcntl(fd.get(), F_GETFL);
-  if (flags >= 0 && ::fstat(fd.get(), &status) == 0) {
-    file.is_regular = S_ISREG(status.st_mode);
+  const auto facts = remembered_file_facts(fd.get(), "a descriptor");
+  if (flags >= 0 && facts) {
+    file.is_regular = facts->is_regular;
     // O_PATH descriptors pass for O_RDONLY and cannot be mapped.
     file.is_readable = (flags & O_ACCMODE) != O_WRONLY && (flags & O_PATH) == 0;
     file.is_writable = (flags & O_ACCMODE) == O_RDWR;
-    file.size = static_cast<std::uint64_t>(status.st_size);
-    file.identity = {status.st_dev, status.st_ino};
+    file.size = facts->size;
+    file.identity = {facts->device, facts->inode};
   }
-  segments_[file.segment] = {std::move(fd), "", file.size, 0, true};
+  segments_[file.segment] = {{"", std::move(fd)}, file.size, 0, sender, true};
   return file;
 }
 
-UniqueFd SegmentStore::drop(SegmentId id, SegmentName name) {
+SegmentStore::Dropped SegmentStore::drop(SegmentId id, SegmentName name) {
   auto node = segments_.extract(id);
   PARCOMPUTE_INVARIANT(!node.empty());
   Segment& segment = node.mapped();
-  if (name == SegmentName::kUnlink && !segment.name.empty()) unlink_segment(segment.name);
-  return std::move(segment.fd);
+  if (name == SegmentName::kUnlink && !segment.is_forgotten) backing_->forget(segment.memory);
+  return {std::move(segment.memory.fd), segment.sender};
 }
 
 int SegmentStore::fd(SegmentId id) const {
   const auto found = segments_.find(id);
   PARCOMPUTE_INVARIANT(found != segments_.end());
-  return found->second.fd.get();
+  return found->second.memory.fd.get();
 }
 
-UniqueFd SegmentStore::open_for_client(SegmentId id) {
-  Segment& segment = segments_.at(id);
-  if (segment.name.empty()) return {};
-  UniqueFd own(::open(fmt::format("/proc/self/fd/{}", segment.fd.get()).c_str(), O_RDWR | O_CLOEXEC));
-  if (!own) segment.shared = true;
+Result<std::uint64_t> SegmentStore::file_size(SegmentId id) const {
+  const auto facts = remembered_file_facts(fd(id), "an attached file");
+  if (!facts) return fail(facts.error());
+  return facts->size;
+}
+
+Result<UniqueFd> SegmentStore::open_for_client(SegmentId id, bool writable) {
+  const Segment& segment = segments_.at(id);
+  if (segment.sender) return UniqueFd();
+  const std::string path = fmt::format("/proc/self/fd/{}", segment.memory.fd.get());
+  const auto open = [&] { return UniqueFd(::open(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC)); };
+  UniqueFd own = open();
+  if (!own && (errno == EMFILE || errno == ENFILE) && headroom_) {
+    headroom_.reset();
+    own = open();
+  }
+  if (!own) return fail(system_error("open for the client segment", segment.memory.name, errno, ErrorCode::kOverBudget));
   return own;
 }
 
-bool SegmentStore::is_reusable(SegmentId id) const {
+Custody SegmentStore::custody(SegmentId id) const {
   const Segment& segment = segments_.at(id);
-  // One that was shortened is larger than its array.
-  if (segment.shared || segment.size != segment_bytes(segment.data_bytes)) return false;
   // The kernel grants a write lease while there is no other open file description; a mapping holds on to the one that it
   // was made by, also in the children of a process that forked.
-  if (::fcntl(segment.fd.get(), F_SETLEASE, F_WRLCK) != 0) return false;
-  ::fcntl(segment.fd.get(), F_SETLEASE, F_UNLCK);
-  // Whoever had it may have truncated it, or taken pages away.
+  const int number = segment.memory.fd.get();
+  if (::fcntl(number, F_SETLEASE, F_WRLCK) != 0) return errno == EAGAIN ? Custody::kHeld : Custody::kSpoiled;
+  ::fcntl(number, F_SETLEASE, F_UNLCK);
+  // Whoever had it may have truncated it, or taken pages away. And one that was shortened is larger than its array.
+  const std::uint64_t pages = segment_memory(segment.data_bytes) - kSegmentHeaderBytes + backing_->own_pages();
   struct stat status {};
-  return ::fstat(segment.fd.get(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) == segment.size &&
-         static_cast<std::uint64_t>(status.st_blocks) * 512 >= segment_memory(segment.data_bytes);
+  const bool is_whole = segment.size == segment_bytes(segment.data_bytes) && ::fstat(number, &status) == 0 &&
+                        static_cast<std::uint64_t>(status.st_size) == segment.size && static_cast<std::uint64_t>(status.st_blocks) * 512 >= pages;
+  return is_whole ? Custody::kOurs : Custody::kSpoiled;
 }
 
-Result<SegmentStore::Found> SegmentStore::adopt(const std::string& name) {
-  const auto look = [&](int outcome, const struct stat& status) -> Result<void> {
-    if (outcome != 0) return fail(system_error("look at segment", name, errno));
-    if (status.st_uid != ::geteuid() || !S_ISREG(status.st_mode))
-      return fail(ErrorCode::kNotPermitted, "segment '" + name + "' is another user's");
-    return {};
-  };
-  struct stat status {};
-  // Before it is opened: somebody else's file may make that wait.
-  if (auto ours = look(::lstat(("/dev/shm/" + name).c_str(), &status), status); !ours) return fail(ours.error());
-  auto opened = open_segment(name);
-  if (!opened) return fail(opened.error());
-  if (auto ours = look(::fstat(opened->get(), &status), status); !ours) return fail(ours.error());
-  SegmentHeaderPage page{};
-  const ssize_t got = ::pread(opened->get(), page.data(), page.size(), 0);
-  if (got < 0) return fail(system_error("read the header of segment", name, errno));
-  auto header = decode_segment_header(std::span(page).first(static_cast<std::size_t>(got)), name,
-                                      static_cast<std::uint64_t>(status.st_size));
-  if (!header) return fail(header.error());
-  if (auto ok = check_array_name(header->name); !ok) return fail(ErrorCode::kBadData, "segment '" + name + "' held no named array");
-  // A shortened array's data lie where the longer one's did.
-  if (header->data_offset != segment_data_offset(header->data_bytes) && header->data_offset != kHugePageBytes)
-    return fail(ErrorCode::kBadData, "the data of segment '" + name + "' lie where no server puts them");
-  const SegmentId id{++last_id_};
-  segments_[id] = {std::move(*opened), name, static_cast<std::uint64_t>(status.st_size), header->data_bytes, false};
-  return Found{std::move(*header), CreatedSegment{id, name}};
+void SegmentStore::unlink(SegmentId id) {
+  Segment& segment = segments_.at(id);
+  if (!std::exchange(segment.is_forgotten, true)) backing_->forget(segment.memory);
 }
 
 std::vector<SegmentStore::Found> SegmentStore::take_over() {
   std::vector<Found> found;
-  const auto names = list_segments(prefix_);
-  if (!names) {
-    log_error("{}; arrays of an earlier server cannot be found", names.error().message);
-    return found;
-  }
-  for (const std::string& name : *names) {
-    auto adopted = adopt(name);
-    if (adopted) {
-      found.push_back(std::move(*adopted));
-    } else if (adopted.error().code == ErrorCode::kBadData) {
-      log_info("{}; removed", adopted.error().message);
-      unlink_segment(name);
-    } else {
-      log_warning("{}; left alone", adopted.error().message);
-    }
+  for (Backing::Found& one : backing_->take_over()) {
+    const SegmentId id{++last_id_};
+    found.push_back({one.header, CreatedSegment{id, one.segment.name}});
+    segments_[id] = {std::move(one.segment), one.size, one.header.data_bytes, std::nullopt, false};
   }
   return found;
 }

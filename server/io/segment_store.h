@@ -1,7 +1,12 @@
-// SegmentStore: the descriptors of segments and attached files, by id. It maps none of them.
+// SegmentStore: the descriptors of segments and attached files, by id. It maps none of them. Where segments come from, and how the
+// next server finds them again, is its Backing's business.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -12,46 +17,58 @@
 #include "common/shm/segment_header.h"
 #include "server/core/effects.h"
 #include "server/core/requests.h"
+#include "server/io/backing.h"
 
 namespace parcompute::server {
 
 class SegmentStore {
  public:
-  // `prefix` of the names: see segment_prefix().
-  explicit SegmentStore(std::string prefix) : prefix_(std::move(prefix)) {}
+  explicit SegmentStore(std::unique_ptr<Backing> backing);
 
   Result<CreatedSegment> create(const SegmentHeader& header, bool reserve);
   Result<void> write_header(SegmentId id, const SegmentHeader& header) const;
   // Takes a descriptor that a client sent, and tells what it is.
-  ReceivedFile add_file(UniqueFd fd);
+  ReceivedFile add_file(UniqueFd fd, uid_t sender);
   // The descriptor, for whoever closes it. The name goes where `name` says so.
-  UniqueFd drop(SegmentId id, SegmentName name);
+  struct Dropped {
+    UniqueFd fd;
+    std::optional<uid_t> sender;  // of a file
+  };
+  Dropped drop(SegmentId id, SegmentName name);
   int fd(SegmentId id) const;
-  // A descriptor of its own for a client, so that is_reusable() can tell when nobody out there has the segment any more.
-  // Empty where there can be none, or of a file: then the client gets fd(), and the segment is never reusable.
-  UniqueFd open_for_client(SegmentId id);
-  // Effects::is_reusable().
-  bool is_reusable(SegmentId id) const;
+  // A descriptor of its own for a client, so that custody() can tell when nobody out there has the segment any more; read-only
+  // for one who may not write. Empty for a file, of which the client gets fd(). kOverBudget where there can be none.
+  Result<UniqueFd> open_for_client(SegmentId id, bool writable);
+  // Those of Effects.
+  Custody custody(SegmentId id) const;
+  void unlink(SegmentId id);
+  Result<std::uint64_t> file_size(SegmentId id) const;
 
   struct Found {
     SegmentHeader header;
     CreatedSegment segment;
   };
-  // Named arrays that an earlier server of this instance left behind. What else it left is removed: nobody can find it.
-  // Only the holder of the socket's lock may call this.
+  // Backing::take_over(), with ids.
   std::vector<Found> take_over();
+  // Takes back the descriptor that it gave up where the table was full: whenever somebody asks for something, it may be so no more.
+  void keep_headroom();
+  // Backing::free_bytes().
+  Result<std::uint64_t> free_bytes() { return backing_->free_bytes(); }
 
  private:
   struct Segment {
-    UniqueFd fd;
-    std::string name;  // empty: a file
+    NamedSegment memory;  // without a name: a file
     std::uint64_t size = 0;
     std::uint64_t data_bytes = 0;
-    bool shared = false;  // somebody may have our own open file description
+    std::optional<uid_t> sender;  // of a file that a client sent
+    bool is_forgotten = false;  // the next server does not find it
   };
-  Result<Found> adopt(const std::string& name);
+  Result<NamedSegment> make_memory(std::uint64_t size);
 
-  std::string prefix_;
+  std::unique_ptr<Backing> backing_;
+  // Making a segment, and handing it to a client, takes two descriptors for a moment and one for good. The other one is kept for when
+  // the table is full, so that room for one is room for a segment.
+  UniqueFd headroom_;
   std::unordered_map<SegmentId, Segment> segments_;
   std::uint64_t last_id_ = 0;
 };

@@ -19,6 +19,10 @@ class CoreTest : public ::testing::Test {
     options.workers = workers;
     options.memory_limit_bytes = memory;
     options.memory_limit_source = "the test";
+    start_with(options);
+  }
+  void start_with(const ReactorOptions& options) {
+    const unsigned workers = options.workers;
     core = std::make_unique<Reactor>(options, effects);
     core->start_workers();
     EXPECT_EQ(Recorder::take(effects.forked).size(), workers);

@@ -55,6 +55,69 @@ TEST_F(DispatchTest, TheDescriptionTravelsOnceToEachWorker) {
   EXPECT_TRUE(effects.take_reply().has_job_ended());
 }
 
+TEST_F(DispatchTest, AWorkerThatIsStoppedWithAChunkInHandIsReplaced) {
+  start(2);
+  const SessionId session = open_session();
+  EXPECT_FALSE(effects.watches);
+  send(session, nop(2, 1));
+  EXPECT_TRUE(effects.watches);
+  effects.stopped_workers.insert(0);
+  for (int second = 0; second <= 4; ++second) core->on_second();
+  EXPECT_TRUE(effects.killed.empty());
+  core->on_second();
+  EXPECT_EQ(Recorder::take(effects.killed), std::vector<WorkerIndex>{0});
+  effects.work.erase(std::remove_if(effects.work.begin(), effects.work.end(), [](const auto& packet) { return packet.worker == 0; }), effects.work.end());
+  core->on_worker_lost(0, "was killed by signal 9 (Killed)");
+  EXPECT_EQ(Recorder::take(effects.forked).size(), 1u);
+  complete_everything();
+  EXPECT_EQ(effects.take_reply().job_ended().job().blocks_done(), 2u);
+  core->on_second();
+  EXPECT_FALSE(effects.watches) << "nobody has anything in hand";
+}
+
+TEST_F(DispatchTest, AWorkerThatComputesForLongIsLeftAlone) {
+  start(1);
+  const SessionId session = open_session();
+  send(session, nop(1));
+  for (int second = 0; second < 10'000; ++second) core->on_second();
+  EXPECT_TRUE(effects.killed.empty());
+  complete_everything();
+  effects.take_reply();
+}
+
+TEST_F(DispatchTest, AStoppedWorkerThatGoesOnInTimeIsLeftAlone) {
+  start(1);
+  const SessionId session = open_session();
+  send(session, nop(1000, 300));
+  effects.stopped_workers.insert(0);
+  int answers = 0;
+  for (; !effects.work.empty(); ++answers) {
+    for (int second = 0; second < 5; ++second) core->on_second();
+    const Recorder::Work first = effects.work.front();
+    effects.work.erase(effects.work.begin());
+    complete(first);
+  }
+  EXPECT_GT(answers, 1);
+  EXPECT_TRUE(effects.killed.empty());
+  effects.take_reply();
+}
+
+TEST_F(DispatchTest, AWorkerThatTakesLongToEndIsKilled) {
+  start(1);
+  const SessionId session = open_session();
+  send(session, nop(1));
+  core->on_fault(0, "at address 0x10");
+  for (int second = 0; second <= 10; ++second) core->on_second();
+  EXPECT_EQ(Recorder::take(effects.killed), std::vector<WorkerIndex>{0});
+  effects.work.clear();
+  core->on_worker_lost(0, "was killed by signal 9 (Killed)");
+  EXPECT_EQ(Recorder::take(effects.forked).size(), 1u);
+  core->on_worker_forked(0, 200);
+  core->on_worker_ready(0);
+  complete_everything();
+  effects.take_reply();
+}
+
 TEST_F(DispatchTest, LostWorkerReturnsItsBlocksOnce) {
   start(2);
   const SessionId session = open_session();

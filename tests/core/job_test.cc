@@ -26,11 +26,11 @@ TEST_F(JobTest, ALargeArraysPagesAreReservedByWorkers) {
   send(session, zeros("a", {static_cast<std::int64_t>(bytes)}, DType::kUint8));
   ASSERT_FALSE(effects.work.empty());
   EXPECT_EQ(effects.work.front().chunks.front().phase, 0);
-  EXPECT_EQ(core->state().memory.promised_bytes, bytes);
+  EXPECT_EQ(core->state().memory.promised_bytes(), bytes);
   EXPECT_TRUE(effects.reserved.empty());
   EXPECT_FALSE(effects.segments.begin()->second.complete) << "a crash now leaves it marked";
   complete_everything();
-  EXPECT_EQ(core->state().memory.promised_bytes, 0u);
+  EXPECT_EQ(core->state().memory.promised_bytes(), 0u);
   EXPECT_TRUE(effects.segments.begin()->second.complete);
   EXPECT_TRUE(effects.take_reply().has_job_ended());
 }
@@ -43,7 +43,7 @@ TEST_F(JobTest, WhatDoesNotFitIsRefusedWithTheFiguresAndLeavesNothing) {
   EXPECT_NE(reply.failed().message().find("8.0 MiB"), std::string::npos) << reply.failed().message();
   EXPECT_NE(reply.failed().message().find("1.0 MiB"), std::string::npos) << reply.failed().message();
   EXPECT_TRUE(effects.segments.empty());
-  EXPECT_EQ(core->state().memory.used_bytes, 0u);
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), 0u);
   EXPECT_TRUE(ask(session, zeros("a", {8})).has_job_ended()) << "the name is free";
 }
 
@@ -55,10 +55,10 @@ TEST_F(JobTest, WhatHasPagesIsNoLongerPromised) {
   send(session, request);
   const auto packets = Recorder::take(effects.work);
   complete(packets.front());
-  EXPECT_EQ(core->state().memory.promised_bytes, 3 * kReserveBlockBytes);
+  EXPECT_EQ(core->state().memory.promised_bytes(), 3 * kReserveBlockBytes);
   for (std::size_t i = 1; i < packets.size(); ++i) complete(packets[i]);
   complete_everything();
-  EXPECT_EQ(core->state().memory.promised_bytes, 0u);
+  EXPECT_EQ(core->state().memory.promised_bytes(), 0u);
   EXPECT_TRUE(effects.take_reply().has_job_ended());
 }
 
@@ -85,9 +85,9 @@ TEST_F(JobTest, ARemovedArrayGivesItsMemoryBack) {
   start(1);
   const SessionId session = open_session();
   ask(session, zeros("a", {1000}));
-  EXPECT_GT(core->state().memory.used_bytes, 8000u);
+  EXPECT_GT(core->state().memory.bytes(MemoryState::kUsed), 8000u);
   EXPECT_TRUE(ask(session, remove("a")).has_done());
-  EXPECT_EQ(core->state().memory.used_bytes, 0u);
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), 0u);
   EXPECT_TRUE(effects.segments.empty());
   EXPECT_EQ(effects.dropped.begin()->second.name, SegmentName::kUnlink);
 }
@@ -102,7 +102,7 @@ TEST_F(JobTest, AnArrayInUseGoesWithItsLastUser) {
   complete_everything();
   EXPECT_EQ(effects.take_reply().job_ended().job().state(), wire::JobInfo::DONE);
   EXPECT_TRUE(effects.segments.empty());
-  EXPECT_EQ(effects.dropped.begin()->second.holders, std::vector<WorkerIndex>{0});
+  EXPECT_EQ(effects.forgotten[0], std::vector<SegmentId>{effects.dropped.begin()->first});
 }
 
 TEST_F(JobTest, AReaderWaitsForTheJobThatMakesItsOperand) {
@@ -129,12 +129,15 @@ TEST_F(JobTest, AReaderOfAnArrayThatIsNeverMadeIsCancelled) {
   const std::uint64_t reading = send(session, sum("a"));
   wire::Request cancel;
   cancel.mutable_cancel_job()->mutable_job()->set_request(making);
-  EXPECT_TRUE(ask(session, cancel).has_job_described());
+  const wire::JobInfo ending = ask(session, cancel).job_described().job();
+  EXPECT_EQ(ending.state(), wire::JobInfo::RUNNING) << "for clients that know no other word";
+  EXPECT_EQ(ending.ending(), wire::JobInfo::CANCELLED);
   complete_everything();
   const auto replies = Recorder::take(effects.replies);
   ASSERT_EQ(replies.size(), 2u);
   EXPECT_EQ(replies[0].message.request_id(), making);
   EXPECT_EQ(replies[0].message.job_ended().job().state(), wire::JobInfo::CANCELLED);
+  EXPECT_EQ(replies[0].message.job_ended().job().ending(), wire::JobInfo::UNSPECIFIED);
   EXPECT_EQ(replies[1].message.request_id(), reading);
   EXPECT_EQ(replies[1].message.job_ended().job().state(), wire::JobInfo::CANCELLED);
   EXPECT_TRUE(effects.segments.empty()) << "the array that was being made is gone";
@@ -260,12 +263,12 @@ TEST_F(JobTest, AFailedScratchAreaTakesTheOutputBack) {
   send(session, zeros("big", {1 << 20}, DType::kUint8));
   complete_everything();
   EXPECT_TRUE(effects.take_reply().has_job_ended());
-  const auto before = core->state().memory.used_bytes;
+  const auto before = core->state().memory.bytes(MemoryState::kUsed);
   effects.refuse_segments = Error{ErrorCode::kOverBudget, "no more", 0};
   wire::Request reduce = sum("big");
   reduce.mutable_submit_job()->set_output_name("out");
   EXPECT_EQ(ask(session, reduce).failed().message(), "no more");
-  EXPECT_EQ(core->state().memory.used_bytes, before);
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), before);
   effects.refuse_segments.reset();
   send(session, reduce);
   complete_everything();
@@ -323,7 +326,7 @@ TEST_F(JobTest, OfTwoSegmentsWithOneNameTheFirstIsTakenOver) {
   EXPECT_TRUE(core->adopt_array(header, first));
   EXPECT_FALSE(core->adopt_array(header, second));
   EXPECT_EQ(effects.dropped.at(second.id).name, SegmentName::kUnlink);
-  EXPECT_EQ(core->state().memory.used_bytes, segment_memory(64));
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), segment_memory(64));
 }
 
 TEST_F(JobTest, AnIncompleteArrayCannotBeRead) {

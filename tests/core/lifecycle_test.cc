@@ -59,6 +59,23 @@ TEST(ArrayLifeTest, OneJobAtATimeWritesAnArray) {
   EXPECT_FALSE(kArrayLife.next(ArrayState::kMaking, ArrayEvent::kWrite));
 }
 
+TEST(MemoryLifeTest, WhatIsGivenUpIsNeverUsedAgain) {
+  for (const MemoryEvent event : {MemoryEvent::kPutAway, MemoryEvent::kTaken, MemoryEvent::kLeft, MemoryEvent::kLetGo})
+    EXPECT_FALSE(kMemoryLife.next(MemoryState::kFreeing, event));
+}
+
+TEST(MemoryLifeTest, WhatClientsHaveBecomesNoOtherArrays) {
+  EXPECT_FALSE(kMemoryLife.next(MemoryState::kHeld, MemoryEvent::kTaken));
+  EXPECT_FALSE(kMemoryLife.next(MemoryState::kHeld, MemoryEvent::kPutAway));
+  EXPECT_EQ(kMemoryLife.next(MemoryState::kHeld, MemoryEvent::kLetGo), MemoryState::kFreeing);
+}
+
+TEST(ArrayLifeTest, NothingButAnIncompleteArrayCanBeAccepted) {
+  EXPECT_EQ(kArrayLife.next(ArrayState::kIncomplete, ArrayEvent::kAccept), ArrayState::kWhole);
+  EXPECT_FALSE(kArrayLife.next(ArrayState::kMaking, ArrayEvent::kAccept));
+  EXPECT_FALSE(kArrayLife.next(ArrayState::kWhole, ArrayEvent::kAccept));
+}
+
 TEST(LifecycleDeathTest, ATransitionThatMustNotHappenIsABug) {
   WorkerState state = WorkerState::kStarting;
   EXPECT_DEATH(kWorkerLife.apply(state, WorkerEvent::kLeased), "bug at");

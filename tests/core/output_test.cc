@@ -60,9 +60,23 @@ TEST_F(OutputTest, ItsHeaderSaysThatItIsWrittenBeforeTheFirstByteChanges) {
   EXPECT_FALSE(ask(session, find).array_found().array().incomplete());
 }
 
+TEST_F(OutputTest, ItsHeaderIsWholeUntilThePhaseThatWrites) {
+  create("a");
+  const JobId id = submit(reverse("a"));
+  EXPECT_TRUE(header_is_complete("a"));
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+  step();
+  EXPECT_EQ(state(id), JobState::kRunning);
+  EXPECT_FALSE(header_is_complete("a"));
+  EXPECT_EQ(state("a"), ArrayState::kMaking);
+  step();
+  EXPECT_EQ(state(id), JobState::kDone);
+  EXPECT_TRUE(header_is_complete("a"));
+}
+
 TEST_F(OutputTest, AStoredResultThatFailsBeforeItsLastPhaseLeavesItUntouched) {
   create("a");
-  const JobId id = submit(add_one("a"));
+  const JobId id = submit(reverse("a"));
   ASSERT_EQ(effects.work.front().chunks.front().phase, 1);
   fail_step("bad");
   EXPECT_EQ(state(id), JobState::kFailed);
@@ -72,7 +86,7 @@ TEST_F(OutputTest, AStoredResultThatFailsBeforeItsLastPhaseLeavesItUntouched) {
 
 TEST_F(OutputTest, AStoredResultThatFailsInItsLastPhaseLeavesItIncomplete) {
   create("a");
-  const JobId id = submit(add_one("a"));
+  const JobId id = submit(reverse("a"));
   step();
   ASSERT_EQ(effects.work.front().chunks.front().phase, 2);
   fail_step("bad");
@@ -157,6 +171,71 @@ TEST_F(OutputTest, AReaderBehindAPartOfAnIncompleteArrayIsToldSo) {
   EXPECT_THAT(why(reader), HasSubstr("array 'a' is incomplete"));
 }
 
+TEST_F(OutputTest, AnAcceptedArrayIsWholeForTheNextServerToo) {
+  adopt_incomplete("a");
+  EXPECT_THAT(refusal(sum("a"), ErrorCode::kBadData), HasSubstr("'parcompute-client array accept a'"));
+  const wire::Reply reply = ask(session, accept("a"));
+  EXPECT_TRUE(reply.array_found().was_incomplete());
+  EXPECT_FALSE(reply.array_found().array().incomplete());
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+  EXPECT_TRUE(header_is_complete("a"));
+  submit(sum("a"));
+  complete_everything();
+}
+
+TEST_F(OutputTest, AcceptingAWholeArrayChangesNothing) {
+  create("a");
+  const wire::Reply reply = ask(session, accept("a"));
+  EXPECT_TRUE(reply.has_array_found());
+  EXPECT_FALSE(reply.array_found().was_incomplete());
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+}
+
+TEST_F(OutputTest, AnArrayThatAJobWritesOrWillWriteIsNotAccepted) {
+  adopt_incomplete("a");
+  create("b");
+  submit(add_one("b"));
+  const JobId writer = submit(into("a", "b + 1.0", {"b"}));
+  ASSERT_EQ(state(writer), JobState::kQueued);
+  const std::string advice = fmt::format("'parcompute-client job wait {}'", writer.value);
+  EXPECT_THAT(refusal(accept("a"), ErrorCode::kBadData), HasSubstr(advice)) << "it is incomplete, but about to be written";
+  step();
+  ASSERT_EQ(state("a"), ArrayState::kMaking);
+  EXPECT_THAT(refusal(accept("a"), ErrorCode::kBadData), HasSubstr(advice));
+  complete_everything();
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+}
+
+TEST_F(OutputTest, AFileThatWasCutShortIsNeitherReadNorWritten) {
+  attach("file", true);
+  create("b");
+  const SegmentId descriptor = array("file").segment;
+  effects.file_sizes[descriptor] = 64;
+  submit(sum("file"));
+  complete_everything();
+  effects.file_sizes[descriptor] = 63;
+  for (const wire::Request& request : {sum("file"), into("file", "b + 1.0", {"b"})}) {
+    const std::string told = refusal(request, ErrorCode::kBadData);
+    for (const char* words : {"'file'", "had 64 bytes", "has 63", "restore the file"}) EXPECT_THAT(told, HasSubstr(words));
+  }
+  effects.file_sizes[descriptor] = 65;
+  submit(sum("file"));
+  complete_everything();
+}
+
+TEST_F(OutputTest, WhereFreeMemoryCannotBeToldThatIsWhatIsSaid) {
+  effects.shm_free = fail(ErrorCode::kSystem, "cannot ask for the free memory of '/dev/shm': Input/output error");
+  const std::string told = refusal(zeros("a", {8}), ErrorCode::kSystem);
+  EXPECT_THAT(told, HasSubstr("array 'a'"));
+  EXPECT_THAT(told, HasSubstr("Input/output error"));
+}
+
+TEST_F(OutputTest, AnotherUsersArrayIsNotAccepted) {
+  adopt_incomplete("a");
+  refusal(open_session(kOwner + 1), accept("a"), ErrorCode::kNotPermitted);
+  EXPECT_EQ(state("a"), ArrayState::kIncomplete);
+}
+
 TEST_F(OutputTest, AFailedPartLeavesAnIncompleteArrayAsItIs) {
   adopt_incomplete("a");
   submit(overwrite("a"));
@@ -166,7 +245,7 @@ TEST_F(OutputTest, AFailedPartLeavesAnIncompleteArrayAsItIs) {
 
 TEST_F(OutputTest, AWorkersDeathInTheMiddleLeavesNoTrace) {
   create("a");
-  const JobId id = submit(add_one("a"));
+  const JobId id = submit(reverse("a"));
   step();
   effects.work.clear();
   core->on_worker_lost(0, "was killed");
@@ -183,12 +262,12 @@ TEST_F(OutputTest, AWorkersDeathInTheMiddleLeavesNoTrace) {
 TEST_F(OutputTest, WhatHasNoMemoryForItsScratchAreaChangesNothing) {
   create("a");
   effects.refuse_segments = Error{ErrorCode::kOverBudget, "no more", 0};
-  EXPECT_EQ(refusal(add_one("a"), ErrorCode::kOverBudget), "no more");
+  EXPECT_EQ(refusal(reverse("a"), ErrorCode::kOverBudget), "no more");
   EXPECT_EQ(state("a"), ArrayState::kWhole);
   EXPECT_EQ(array("a").users, 0u);
   EXPECT_TRUE(array("a").writers.empty());
   effects.refuse_segments.reset();
-  submit(add_one("a"));
+  submit(reverse("a"));
   complete_everything();
 }
 
@@ -196,22 +275,23 @@ TEST_F(OutputTest, WhatHasNoMemoryForItsScratchAreaChangesNothing) {
 
 TEST_F(OutputTest, IsShortenedToWhatTheJobAnswers) {
   create_masked(1000);
-  const auto before = core->state().memory.used_bytes;
+  const auto before = core->state().memory.bytes(MemoryState::kUsed);
   const std::uint64_t id = send(session, compress("c"));
   while (!effects.work.empty())
     for (const Recorder::Work& packet : Recorder::take(effects.work)) answer(packet, 10, 1);
   const wire::Reply reply = effects.take_reply();
   EXPECT_EQ(reply.request_id(), id);
   EXPECT_EQ(reply.job_ended().output().spec().shape(0), 10);
+  EXPECT_EQ(reply.job_ended().job().bytes_written(), 10 * sizeof(double));
   EXPECT_EQ(reply.job_ended().output().data_bytes(), 80u);
-  EXPECT_EQ(core->state().memory.used_bytes, before + segment_memory(80));
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), before + segment_memory(80));
   const SegmentHeader& header = effects.segments.at(array("c").segment);
   EXPECT_TRUE(header.complete);
   EXPECT_EQ(header.spec.shape, Dims{10});
   EXPECT_EQ(header.data_bytes, 80u);
   EXPECT_EQ(header.data_offset, segment_data_offset(8000)) << "where the longer one's data began";
   ask(session, remove("c"));
-  EXPECT_EQ(core->state().memory.used_bytes, before);
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), before);
 }
 
 TEST_F(OutputTest, IsNeverLongerThanPlannedWhateverAWorkerSays) {
@@ -250,19 +330,19 @@ TEST_F(OutputTest, TheLastBlocksWordCountsWhicheverBlockComesInLast) {
 }
 
 TEST_F(OutputTest, AShortenedArraysSegmentIsNoSpareOne) {
-  effects.reusable = true;
+  effects.custody_told = Custody::kOurs;
   create_masked(1000);
   send(session, compress(""));
   while (!effects.work.empty())
     for (const Recorder::Work& packet : Recorder::take(effects.work)) answer(packet, 999, 1);
   const wire::Reply reply = effects.take_reply();
-  const auto spare = core->state().spares.bytes();
-  const auto used = core->state().memory.used_bytes;
+  const auto spare = core->state().memory.bytes(MemoryState::kSpare);
+  const auto used = core->state().memory.bytes(MemoryState::kUsed);
   wire::Request gone;
   gone.mutable_remove_array()->mutable_array()->set_id(reply.job_ended().output().id());
   EXPECT_TRUE(ask(session, gone).has_done());
-  EXPECT_EQ(core->state().spares.bytes(), spare);
-  EXPECT_EQ(core->state().memory.used_bytes, used - segment_memory(999 * 8));
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kSpare), spare);
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), used - segment_memory(999 * 8));
 }
 
 TEST_F(OutputTest, BeforeItsLengthIsKnownNobodyCanPlanWithIt) {

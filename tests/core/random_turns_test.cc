@@ -145,8 +145,8 @@ TEST_P(RandomTurns, KeepTheirOrderAndLeaveNothing) {
   effects.replies.clear();
   EXPECT_TRUE(core->state().arrays.all().empty());
   EXPECT_TRUE(effects.segments.empty());
-  EXPECT_EQ(core->state().memory.used_bytes, 0u);
-  EXPECT_EQ(core->state().memory.promised_bytes, 0u);
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), 0u);
+  EXPECT_EQ(core->state().memory.promised_bytes(), 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomTurns, ::testing::Range(0u, 12u));

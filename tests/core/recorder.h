@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "server/core/reactor.h"
@@ -29,6 +30,7 @@ class Recorder : public Effects {
     SessionId session;
     wire::Reply message;
     SegmentId descriptor;
+    bool writable = false;  // the descriptor
   };
 
   ~Recorder() override {
@@ -49,15 +51,22 @@ class Recorder : public Effects {
     return CreatedSegment{id, fmt::format("segment-{}", id.value)};
   }
   void rewrite_header(SegmentId segment, const SegmentHeader& header) override { segments.at(segment) = header; }
-  void drop_segment(SegmentId segment, SegmentName name, std::span<const WorkerIndex> holders) override {
+  void drop_segment(SegmentId segment, SegmentName name, std::optional<WorkerIndex> closer) override {
     EXPECT_EQ(segments.erase(segment), 1u) << "segment " << segment.value << " dropped twice";
-    dropped[segment] = {name, {holders.begin(), holders.end()}};
+    dropped[segment] = {name, closer};
   }
-  bool is_reusable(SegmentId) override { return reusable; }
+  void unlink_segment(SegmentId segment) override { unlinked.insert(segment); }
+  void watch(bool on) override { watches = on; }
+  bool is_stopped(WorkerIndex worker) override { return stopped_workers.contains(worker); }
+  Custody custody(SegmentId) override { return custody_told; }
   void wake_at(Instant when) override { wake_time = when; }
-  std::uint64_t shm_free_bytes() override { return shm_free; }
-  void reply(SessionId session, const wire::Reply& message, SegmentId descriptor) override {
-    replies.push_back({session, message, descriptor});
+  Result<std::uint64_t> free_bytes() override { return shm_free; }
+  Result<std::uint64_t> file_size(SegmentId file) override {
+    const auto known = file_sizes.find(file);
+    return known == file_sizes.end() ? std::uint64_t{1} << 40 : known->second;
+  }
+  void reply(SessionId session, const wire::Reply& message, HandedSegment handed) override {
+    replies.push_back({session, message, handed.id, handed.writable});
   }
   void send_work(WorkerIndex worker, const WorkPacket& packet) override {
     Work noted{worker, {packet.chunks.begin(), packet.chunks.end()}, {}, !packet.description.empty(),
@@ -86,16 +95,18 @@ class Recorder : public Effects {
   }
 
   Instant time{std::chrono::seconds(1)};
-  std::uint64_t shm_free = std::uint64_t{1} << 40;
+  Result<std::uint64_t> shm_free = std::uint64_t{1} << 40;
+  std::map<SegmentId, std::uint64_t> file_sizes;  // of attached ones; others are long
   std::optional<Error> refuse_segments;
   std::uint64_t last_segment = 0;
   std::map<SegmentId, SegmentHeader> segments;
   std::set<SegmentId> reserved;
-  bool reusable = false;
+  Custody custody_told = Custody::kSpoiled;
+  std::set<SegmentId> unlinked;
   std::optional<Instant> wake_time;
   struct Dropped {
     SegmentName name;
-    std::vector<WorkerIndex> holders;
+    std::optional<WorkerIndex> closer;
   };
   std::map<SegmentId, Dropped> dropped;
   std::map<WorkerIndex, std::vector<SegmentId>> forgotten;
@@ -103,6 +114,8 @@ class Recorder : public Effects {
   std::vector<Work> work;
   std::vector<WorkerIndex> forked;
   std::vector<WorkerIndex> killed;
+  bool watches = false;
+  std::set<WorkerIndex> stopped_workers;
   bool stopped = false;
 };
 

@@ -11,7 +11,7 @@ using RequestTest = CoreTest;
 TEST_F(RequestTest, EveryMessageHasOneRow) {
   std::set<wire::Request::BodyCase> seen;
   for (const Requests::Row& row : Requests::table()) EXPECT_TRUE(seen.insert(row.body).second) << row.name;
-  for (int number = wire::Request::kHello; number <= wire::Request::kStop; ++number)
+  for (int number = wire::Request::kHello; number <= wire::Request::kAcceptArray; ++number)
     EXPECT_TRUE(seen.contains(static_cast<wire::Request::BodyCase>(number))) << number;
 }
 
@@ -132,6 +132,24 @@ TEST_F(RequestTest, AnUnknownOperationIsRefusedByName) {
   EXPECT_EQ(ask(session, request).failed().code(), static_cast<std::uint32_t>(ErrorCode::kUnsupported));
 }
 
+TEST_F(RequestTest, ManyWorkersComeInPages) {
+  constexpr unsigned kWorkers = 5000;
+  start(kWorkers);
+  const SessionId session = open_session();
+  std::uint32_t seen = 0;
+  bool more = true;
+  while (more) {
+    wire::Request request;
+    request.mutable_get_status()->set_first_worker(seen);
+    const wire::Reply reply = ask(session, request);
+    ASSERT_LE(reply.ByteSizeLong(), kMaxPacketBytes);
+    ASSERT_GT(reply.status_reported().workers_size(), 0);
+    for (const wire::WorkerInfo& worker : reply.status_reported().workers()) EXPECT_EQ(worker.index(), seen++);
+    more = reply.status_reported().more();
+  }
+  EXPECT_EQ(seen, kWorkers);
+}
+
 TEST_F(RequestTest, ALongListOfArraysComesInPages) {
   start(1);
   const SessionId session = open_session();
@@ -167,6 +185,34 @@ TEST_F(RequestTest, TheListOfJobsIsNewestFirstAndFitsAPacket) {
   for (const auto& job : reply.jobs_listed().jobs()) {
     EXPECT_EQ(job.id(), --before);
   }
+}
+
+TEST_F(RequestTest, AJobIsShownWithItsExpressionWhileItRunsAndAfterItsEnd) {
+  start(1);
+  const SessionId session = open_session();
+  send(session, arange("a", {10}));
+  complete_everything();
+  const std::uint64_t made = effects.take_reply().job_ended().job().id();
+  send(session, sum("a"));
+  wire::Request list;
+  list.mutable_list_jobs();
+  const auto expressions = [&] {
+    std::vector<std::string> all;
+    const wire::Reply reply = ask(session, list);
+    for (const auto& job : reply.jobs_listed().jobs()) all.push_back(job.expression());
+    return all;
+  };
+  EXPECT_EQ(expressions(), (std::vector<std::string>{"sum(a)", ""}));
+  complete_everything();
+  const wire::Reply ended = effects.take_reply();
+  EXPECT_EQ(ended.job_ended().job().state(), wire::JobInfo::DONE);
+  EXPECT_EQ(ended.job_ended().job().expression(), "");  // its sender has it
+  EXPECT_EQ(expressions(), (std::vector<std::string>{"sum(a)", ""}));
+  wire::Request show;
+  show.mutable_get_job()->mutable_job()->set_id(ended.job_ended().job().id());
+  EXPECT_EQ(ask(session, show).job_described().job().expression(), "sum(a)");
+  show.mutable_get_job()->mutable_job()->set_id(made);
+  EXPECT_EQ(ask(session, show).job_described().job().expression(), "");
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace {
 class SpareTest : public CoreTest {
  protected:
   static constexpr std::int64_t kElements = 1000;
-  void SetUp() override { effects.reusable = true; }
+  void SetUp() override { effects.custody_told = Custody::kOurs; }
 
   // An array of 0, 1, 2, ..., made and removed again. Its segment.
   SegmentId leave_spare(SessionId session, std::int64_t elements = kElements) {
@@ -32,15 +32,15 @@ TEST_F(SpareTest, TheNextArrayOfItsSizeGetsItWithAFreshHeader) {
   start(1);
   const SessionId session = open_session();
   const SegmentId segment = leave_spare(session);
-  EXPECT_EQ(core->state().memory.used_bytes, 0u);
-  EXPECT_EQ(spares().bytes(), segment_memory(kElements * 8));
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), 0u);
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kSpare), segment_memory(kElements * 8));
   EXPECT_EQ(effects.segments.at(segment).name, "") << "a server that ends now leaves no array 'gone'";
   make(session, "next");
   ASSERT_EQ(effects.segments.size(), 1u);
   EXPECT_EQ(effects.segments.at(segment).name, "next");
   EXPECT_TRUE(effects.segments.at(segment).complete);
-  EXPECT_EQ(core->state().memory.used_bytes, segment_memory(kElements * 8));
-  EXPECT_EQ(spares().bytes(), 0u);
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), segment_memory(kElements * 8));
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kSpare), 0u);
   EXPECT_TRUE(effects.dropped.empty());
 }
 
@@ -54,7 +54,7 @@ TEST_F(SpareTest, ItsPagesAreNotReservedAgainAndWorkersNeedNoSecondDescriptor) {
   EXPECT_EQ(effects.work.front().chunks.front().phase, 1) << "phase 0 reserves";
   EXPECT_TRUE(effects.work.front().new_segments.empty());
   EXPECT_EQ(effects.work.front().description.outputs(0).segment(), segment.value);
-  EXPECT_EQ(core->state().memory.promised_bytes, 0u);
+  EXPECT_EQ(core->state().memory.promised_bytes(), 0u);
   complete_everything();
   const wire::JobInfo job = effects.take_reply().job_ended().job();
   EXPECT_EQ(job.blocks_done(), job.blocks_total());
@@ -79,9 +79,9 @@ TEST_F(SpareTest, AnotherUsersArrayOrOneOfAnotherSizeNeverGetsIt) {
   EXPECT_EQ(effects.segments.size(), 3u);
 }
 
-TEST_F(SpareTest, WhatSomebodyElseStillHoldsIsNotKept) {
+TEST_F(SpareTest, WhatIsNotAsItWasIsNotKept) {
   start(1);
-  effects.reusable = false;
+  effects.custody_told = Custody::kSpoiled;
   const SegmentId segment = leave_spare(open_session());
   EXPECT_TRUE(effects.dropped.contains(segment));
   EXPECT_EQ(spares().size(), 0u);
@@ -91,11 +91,11 @@ TEST_F(SpareTest, WhatSomebodyOpenedMeanwhileIsNotUsed) {
   start(1);
   const SessionId session = open_session();
   const SegmentId spare = leave_spare(session);
-  effects.reusable = false;
+  effects.custody_told = Custody::kHeld;
   make(session, "next");
   EXPECT_TRUE(effects.dropped.contains(spare));
-  EXPECT_EQ(core->state().memory.used_bytes, segment_memory(kElements * 8));
-  EXPECT_EQ(spares().bytes(), 0u);
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), segment_memory(kElements * 8));
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kSpare), 0u);
 }
 
 TEST_F(SpareTest, ScratchAreasAreReused) {

@@ -26,6 +26,19 @@ class TurnsTest : public CoreTest {
     return request;
   }
   static wire::Request add_one(const std::string& name) { return into(name, name + " + 1.0", {name}); }
+  // Its elements the other way round, which must all be read before the first is stored: two phases.
+  static wire::Request reverse(const std::string& name, std::int64_t elements = 8) {
+    wire::Request request = into(name, "x", {});
+    wire::SubmitJob& submit = *request.mutable_submit_job();
+    submit.mutable_operation()->mutable_evaluate()->add_names()->push_back('x');
+    ArraySpec backwards = first(elements);
+    backwards.offset = static_cast<std::uint64_t>(elements - 1) * sizeof(double);
+    backwards.strides[0] = -backwards.strides[0];
+    wire::ArrayRef& input = *submit.add_inputs();
+    input.set_name(name);
+    to_wire(backwards, *input.mutable_view());
+    return request;
+  }
   // 0.0, 1.0, ... into it, whatever it holds; without a scratch area.
   static wire::Request overwrite(const std::string& output, const Dims& shape = {8}) {
     wire::Request request = arange("", shape);
@@ -49,7 +62,7 @@ class TurnsTest : public CoreTest {
     const CreatedSegment segment = *effects.create_segment(header, true);
     EXPECT_TRUE(core->adopt_array(header, segment));
   }
-  // A read-only file of 8 float64.
+  // A file of 8 float64.
   void attach(const std::string& name, bool writable) {
     const SegmentId file{++effects.last_segment};
     effects.segments[file] = {};
@@ -60,6 +73,12 @@ class TurnsTest : public CoreTest {
     to_wire(*make_spec(DType::kFloat64, {8}), *message.mutable_spec());
     const ReceivedFile received{file, true, true, true, 64, {1, file.value}};
     EXPECT_TRUE(ask(session, request, std::span(&received, 1)).has_array_found());
+  }
+
+  static wire::Request accept(const std::string& name) {
+    wire::Request request;
+    request.mutable_accept_array()->mutable_array()->set_name(name);
+    return request;
   }
 
   // Detached, so that there is one reply at once; the job's id.

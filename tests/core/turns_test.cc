@@ -116,7 +116,7 @@ TEST_F(TurnsTest, ACancelledReaderIsNotWaitedFor) {
 
 TEST_F(TurnsTest, AFailedWriterTakesThoseBehindItAlong) {
   create("a");
-  const JobId writer = submit(add_one("a"));
+  const JobId writer = submit(reverse("a"));
   const JobId reader = submit(sum("a")), next = submit(overwrite("a")), last = submit(sum("a"));
   step();
   fail_step("the block went wrong");
@@ -151,7 +151,7 @@ TEST_F(TurnsTest, AWriterBehindAMakerThatFailsGoesWithIt) {
   EXPECT_EQ(state(second), JobState::kCancelled);
   EXPECT_TRUE(core->state().arrays.all().empty());
   EXPECT_TRUE(effects.segments.empty());
-  EXPECT_EQ(core->state().memory.used_bytes, 0u);
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), 0u);
 }
 
 TEST_F(TurnsTest, ACancelledWriterLeavesTheMakerAlone) {
@@ -199,16 +199,16 @@ TEST_F(TurnsTest, AnArrayRemovedWhileItsWriterWaitsIsWrittenAndGoes) {
 TEST_F(TurnsTest, AnArrayRemovedWhileItIsWrittenStaysNamelessUntilTheEnd) {
   create("a");
   const SegmentId segment = array("a").segment;
-  const JobId writer = submit(add_one("a"));
+  const JobId writer = submit(reverse("a"));
   step();
   EXPECT_TRUE(ask(session, remove("a")).has_done());
   EXPECT_TRUE(effects.segments.at(segment).name.empty());
   EXPECT_FALSE(effects.segments.at(segment).complete);
-  refusal(add_one("a"), ErrorCode::kNotFound);
+  refusal(reverse("a"), ErrorCode::kNotFound);
   complete_everything();
   EXPECT_EQ(state(writer), JobState::kDone);
   EXPECT_TRUE(effects.segments.empty());
-  EXPECT_EQ(core->state().memory.used_bytes, 0u);
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), 0u);
 }
 
 TEST_F(TurnsTest, AnAnonymousArrayGoesWithItsSessionAndTheLastJobThatWritesIt) {

@@ -42,4 +42,12 @@ if grep -nE '^(RemoveIPC|PrivateUsers|RuntimeDirectory)=' "$build"/systemd/parco
   echo "the service must not have the lines above"
   status=1
 fi
+
+# The server and systemd must agree on how many descriptors are kept.
+kept=$(sed -n 's/^FileDescriptorStoreMax=//p' "$build/systemd/parcompute.service")
+told=$(sed -n 's/^Environment=FDSTORE=//p' "$build/systemd/parcompute.service")
+if [[ -z $kept || $kept != "$told" ]]; then
+  echo "FileDescriptorStoreMax= is '$kept', and the server is told '$told'"
+  status=1
+fi
 exit "$status"

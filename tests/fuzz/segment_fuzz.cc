@@ -13,7 +13,10 @@ namespace {
 
 using namespace parcompute;
 
-constexpr std::size_t kLayoutBytes = 832;
+// Of version 1, and of those after it.
+constexpr std::size_t kFirstLayoutBytes = 832;
+constexpr std::size_t kLayoutBytes = 848;
+constexpr std::size_t kVersionAt = 16;
 constexpr std::size_t kChecksumAt = 8;
 constexpr std::uint64_t kSegmentSize = 1 << 20;
 
@@ -21,7 +24,8 @@ void set_checksum(SegmentHeaderPage& page) {
   const auto checksum = std::span(page).subspan(kChecksumAt, sizeof(std::uint64_t));
   std::fill(checksum.begin(), checksum.end(), std::byte{0});
   std::uint64_t hash = 0xcbf29ce484222325;
-  for (const std::byte byte : std::span(page).first(kLayoutBytes))
+  const std::size_t length = page[kVersionAt] == std::byte{1} ? kFirstLayoutBytes : kLayoutBytes;
+  for (const std::byte byte : std::span(page).first(length))
     hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3;
   std::memcpy(checksum.data(), &hash, sizeof hash);
 }
@@ -40,6 +44,7 @@ bool decode(const SegmentHeaderPage& page) {
   PARCOMPUTE_INVARIANT(again && again->spec == header->spec && again->name == header->name);
   PARCOMPUTE_INVARIANT(again->owner_uid == header->owner_uid && again->complete == header->complete);
   PARCOMPUTE_INVARIANT(again->data_offset == header->data_offset && again->data_bytes == header->data_bytes);
+  PARCOMPUTE_INVARIANT(again->mode == header->mode && again->inode == header->inode);
   return true;
 }
 

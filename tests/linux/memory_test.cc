@@ -116,5 +116,81 @@ TEST_F(SharedMemory, OfADescriptorForReadingCannotBeMappedForWriting) {
   EXPECT_EQ(errno, EACCES);
 }
 
+// ---- sealed memory
+
+class SealedMemory : public DescriptorsKept {
+ protected:
+  static UniqueFd make() {
+    UniqueFd fd(::memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    EXPECT_EQ(::ftruncate(fd.get(), kMebibyte), 0);
+    EXPECT_EQ(::fchmod(fd.get(), 0600), 0);
+    EXPECT_EQ(::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+    return fd;
+  }
+  static UniqueFd open_again(const UniqueFd& fd, int how) {
+    return UniqueFd(::open(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), how | O_CLOEXEC));
+  }
+  // Whether a write lease is granted: given back at once.
+  static bool is_only_one(const UniqueFd& fd) {
+    const bool granted = ::fcntl(fd.get(), F_SETLEASE, F_WRLCK) == 0;
+    if (granted) ::fcntl(fd.get(), F_SETLEASE, F_UNLCK);
+    return granted;
+  }
+};
+
+TEST_F(SealedMemory, RefusesToChangeItsLengthAndGivesPagesBackAllTheSame) {
+  const UniqueFd fd = make();
+  ASSERT_EQ(::fallocate(fd.get(), 0, 0, kMebibyte), 0) << "inside, pages can be reserved";
+  for (const off_t length : {off_t{0}, off_t{2 * kMebibyte}}) {
+    EXPECT_EQ(::ftruncate(fd.get(), length), -1);
+    EXPECT_EQ(errno, EPERM);
+  }
+  ASSERT_EQ(::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, kMebibyte), 0);
+  struct stat status {};
+  ASSERT_EQ(::fstat(fd.get(), &status), 0);
+  EXPECT_EQ(status.st_blocks, 0);
+  EXPECT_EQ(status.st_size, static_cast<off_t>(kMebibyte));
+}
+
+TEST_F(SealedMemory, GetsAWriteLeaseNotByItsFirstDescriptionButByOneOpenedAgain) {
+  UniqueFd first = make();
+  EXPECT_FALSE(is_only_one(first)) << "the kernel does not count it among the writers";
+  const UniqueFd again = open_again(first, O_RDWR);
+  first.reset();
+  EXPECT_TRUE(is_only_one(again));
+}
+
+TEST_F(SealedMemory, GetsAWriteLeaseWhileNobodyElseHasOrMapsIt) {
+  UniqueFd first = make();
+  const UniqueFd own = open_again(first, O_RDWR);
+  first.reset();
+  for (const int how : {O_RDWR, O_RDONLY}) {
+    UniqueFd other = open_again(own, how);
+    EXPECT_FALSE(is_only_one(own));
+    void* memory = ::mmap(nullptr, kMebibyte, PROT_READ, MAP_SHARED, other.get(), 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    other.reset();
+    EXPECT_FALSE(is_only_one(own)) << "a mapping counts, too";
+    ::munmap(memory, kMebibyte);
+    EXPECT_TRUE(is_only_one(own));
+  }
+  const UniqueFd copy(::fcntl(own.get(), F_DUPFD_CLOEXEC, 3));
+  EXPECT_TRUE(is_only_one(own)) << "a copy of the descriptor, as a worker or systemd has one, is the same description";
+}
+
+TEST_F(SealedMemory, OfMode0600CannotBeOpenedAgainByAnotherUserWhoHasADescriptor) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be another user";
+  const UniqueFd own = make();
+  const UniqueFd read_only = open_again(own, O_RDONLY);
+  EXPECT_EQ(in_child([&] {
+              if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(2);
+              EXPECT_FALSE(open_again(read_only, O_RDWR));
+              EXPECT_EQ(errno, EACCES);
+              EXPECT_EQ(::fchmod(read_only.get(), 0666), -1);
+              EXPECT_EQ(::mmap(nullptr, kMebibyte, PROT_READ | PROT_WRITE, MAP_SHARED, read_only.get(), 0), MAP_FAILED);
+            }),
+            0);
+}
+
 }  // namespace
 }  // namespace parcompute::testing

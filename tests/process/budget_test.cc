@@ -1,4 +1,6 @@
 // Memory: admitted before it is made, refused with figures, free again afterwards.
+#include <optional>
+
 #include "common/base/units.h"
 #include "tests/support/npy_bytes.h"
 #include "tests/support/server_fixture.h"
@@ -68,18 +70,22 @@ TEST_F(OverBudget, FailedJobsMemoryIsFree) {
   EXPECT_TRUE(segments().empty());
 }
 
-TEST_F(OverBudget, MemoryOfARemovedArrayCountsUntilItsJobHasEnded) {
+TEST_F(OverBudget, MemoryOfARemovedArrayCountsUntilItsJobAndItsClientsHaveDone) {
   auto session = connect();
-  auto array = session.create("a", DType::kUint8, {40 * kMebi});
+  std::optional array(session.create("a", DType::kUint8, {40 * kMebi}));
   freeze_workers();
-  auto job = session.submit(Reduce{.a = array});
+  auto job = session.submit(Reduce{.a = *array});
   session.remove("a");
   EXPECT_GT(session.status().memory_used_bytes, 40 * kMebibyte);
   expect_failure([&] { session.create("b", DType::kUint8, {40 * kMebi}); }, ErrorCode::kOverBudget);
   thaw_workers();
   EXPECT_EQ(job.wait().scalar->as<std::uint64_t>(), 0u);
   EXPECT_EQ(session.status().memory_used_bytes, 0u);
+  EXPECT_GE(session.status().memory_held_bytes, 40 * kMebibyte) << "this program may look at it still";
+  expect_failure([&] { session.create("b", DType::kUint8, {40 * kMebi}); }, ErrorCode::kOverBudget, {"by removed arrays that clients still have"});
+  array.reset();
   EXPECT_EQ(session.create("b", DType::kUint8, {40 * kMebi}).size(), 40 * kMebibyte);
+  until([&] { return session.status().memory_held_bytes == 0; }, "nothing is held any more");
 }
 
 TEST_F(OverBudget, AttachedFilesTakeNoMemory) {

@@ -32,7 +32,7 @@ class HostileRequest : public ServerTest {
     EXPECT_EQ(witness_->status().memory_used_bytes, 0u);
     EXPECT_TRUE(witness_->list().empty());
     EXPECT_TRUE(segments().empty());
-    EXPECT_EQ(descriptors_of(server_pid_), descriptors_) << describe_descriptors(server_pid_);
+    until([&] { return descriptors_of(server_pid_) == descriptors_; }, "what was sent is closed");
     EXPECT_EQ(replaced(), 0u);
     client_.reset();
     witness_.reset();

@@ -19,6 +19,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::Eq;
+using ::testing::HasSubstr;
 using ::testing::Pointwise;
 
 class NpyFiles : public ServerTest {
@@ -267,6 +268,52 @@ TEST_F(NpyFiles, ThatAreNoFilesAreRefused) {
   EXPECT_TRUE(session.list().empty());
 }
 
+TEST_F(NpyFiles, CutShortByAnElementAreRefusedUntilTheyAreRestored) {
+  auto session = connect();
+  const auto path = file("t.npy", npy_file(1, "<f8", false, "(1000,)", doubles(counted(1000))));
+  auto array = session.attach_npy("t", path, true);
+  std::filesystem::resize_file(path, 128 + 8000 - 8);
+  expect_failure([&] { session.submit(Reduce{.a = array}).wait(); }, ErrorCode::kBadData, {path, "'t'", "8128", "8120", "restore the file"});
+  SubmitOptions in_place;
+  in_place.into = array;
+  expect_failure([&] { session.submit(session.evaluate("t + 1"), in_place).wait(); }, ErrorCode::kBadData, {path});
+  auto found = session.find("t");
+  expect_failure([&] { found.data(); }, ErrorCode::kBadData, {path, "8120"});
+  std::filesystem::resize_file(path, 128 + 8000);
+  EXPECT_EQ(found.view<const double>()[998], 998.0);
+  EXPECT_EQ(session.submit(Reduce{.a = array}).wait().scalar->as<double>(), 999.0 * 998 / 2) << "the last element is a zero now";
+  std::filesystem::resize_file(path, 20'000);
+  session.submit(Reduce{.a = array}).wait();  // what lies behind the data is nobody's business
+}
+
+// The job is cut off at some moment: before its chunk, in it or behind it. Whatever it answers is the sum of the whole file.
+TEST_F(NpyFiles, CutShortWhileAJobReadsThemAreNeverSummedWithoutTheirEnd) {
+  auto session = connect();
+  constexpr std::uint64_t kElements = 4'000'000;
+  int failed = 0;
+  for (int round = 0; round < 20; ++round) {
+    const auto path = file("t.npy", npy_file(1, "<f8", false, "(4000000,)", doubles(std::vector<double>(kElements, 1.0))));
+    auto array = session.attach_npy("t", path);
+    SubmitOptions one_chunk;
+    one_chunk.chunk_blocks = kElements;
+    one_chunk.max_workers = 1;
+    auto job = session.submit(session.evaluate("sum(t * exp(t) / exp(t))"), one_chunk);
+    for (int turn = 0; turn < round; ++turn) status();  // each time a little later
+    std::filesystem::resize_file(path, 128 + 8 * kElements - 8 * (1 + static_cast<std::uint64_t>(round)));
+    try {
+      EXPECT_EQ(job.wait().scalar->as<double>(), static_cast<double>(kElements));
+    } catch (const Failure& failure) {
+      ++failed;
+      EXPECT_EQ(failure.code(), ErrorCode::kBadData);
+      EXPECT_THAT(failure.what(), HasSubstr(path));
+      EXPECT_THAT(failure.what(), HasSubstr("cut short"));
+    }
+    session.remove("t");
+  }
+  EXPECT_GT(failed, 0);
+  EXPECT_EQ(replaced(), 0u);
+}
+
 TEST_F(NpyFiles, TruncatedWhileAttachedFailTheJobAndNothingElse) {
   auto session = connect();
   const auto path = file("t.npy", npy_file(1, "<f8", false, "(1000000,)", doubles(counted(1'000'000))));
@@ -275,7 +322,7 @@ TEST_F(NpyFiles, TruncatedWhileAttachedFailTheJobAndNothingElse) {
   auto job = session.submit(Reduce{.a = array});
   std::filesystem::resize_file(path, 128);
   thaw_workers();
-  expect_failure([&] { job.wait(); }, ErrorCode::kComputationFailed, {"truncated"});
+  expect_failure([&] { job.wait(); }, ErrorCode::kBadData, {path, "cut short"});
   // The pool is whole, and the next job is right.
   const auto workers = pool_is_whole().workers;
   EXPECT_EQ(workers.size(), 2u);

@@ -3,8 +3,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
+#include <set>
 #include <span>
+#include <sstream>
+#include <utility>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "common/shm/segment_header.h"
@@ -18,13 +23,6 @@ namespace {
 using ::testing::Eq;
 using ::testing::Pointwise;
 using namespace std::chrono_literals;
-
-SubmitOptions detached(const std::string& output) {
-  SubmitOptions options;
-  options.output = output;
-  options.detach = true;
-  return options;
-}
 
 class ServerDeath : public ServerTest {
  protected:
@@ -52,6 +50,33 @@ TEST_F(ServerDeath, EndsWorkersThatAreStopped) {
   freeze_workers();
   kill_server();
   for (const ProcessWatch& watch : watches) EXPECT_TRUE(watch.ends_within(kSanitized ? 10s : 1s));
+}
+
+// It has not asked yet to die with its parent.
+TEST_F(ServerDeath, EndsAWorkerThatWasStoppedAsItWasBorn) {
+  const auto children_of = [](pid_t pid) {
+    std::istringstream list(read_file(fmt::format("/proc/{0}/task/{0}/children", pid)));
+    return std::set<pid_t>(std::istream_iterator<pid_t>(list), {});
+  };
+  pid_t caught = 0;
+  for (int attempt = 0; attempt < 300 && caught == 0; ++attempt) {
+    const Status before = pool_is_whole();
+    const auto others = children_of(before.forkserver_pid);
+    kill_now(before.workers[0].pid);
+    while (caught == 0)
+      for (const pid_t pid : children_of(before.forkserver_pid))
+        if (!others.contains(pid)) caught = pid;
+    ASSERT_EQ(::kill(caught, SIGSTOP), 0);
+    until([&] { return is_stopped(caught); }, "the newborn worker is stopped");
+    // One that has asked has a name of its own by then.
+    if (status_line(caught, "Name").starts_with("parcompute")) break;
+    ASSERT_EQ(::kill(std::exchange(caught, 0), SIGCONT), 0);
+  }
+  if (caught == 0) GTEST_SKIP() << "no worker was caught as young as that";
+  const ProcessWatch watch(caught);
+  kill_server();
+  EXPECT_TRUE(watch.ends_within(kSanitized ? 10s : 1s));
+  kill_now(caught);
 }
 
 TEST_F(ServerDeath, IsToldToEveryClientThatWaits) {
@@ -128,6 +153,14 @@ TEST_F(ServerDeath, InTheMiddleOfAJobLeavesItsOutputMarkedIncomplete) {
   EXPECT_TRUE(later.find("picture").info().incomplete);
   later.remove("picture");
   later.create("picture", DType::kUint8, {1});
+  // Unless somebody takes it as it is.
+  EXPECT_TRUE(later.accept("small"));
+  EXPECT_FALSE(later.accept("small"));
+  kill_server();
+  start_lasting();
+  auto last = connect();
+  EXPECT_FALSE(last.find("small").info().incomplete);
+  last.submit(Reduce{.a = last.find("small")}).wait();
 }
 
 TEST_F(ServerDeath, LeavesNothingThatIsNoNamedArray) {

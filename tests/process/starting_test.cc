@@ -1,4 +1,5 @@
 // How servers start, find their place, and leave it.
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,8 @@
 
 #include <gmock/gmock.h>
 
+#include "common/os/child_process.h"
+#include "common/os/socket_path.h"
 #include "common/os/unix_socket.h"
 #include "tests/support/server_fixture.h"
 #include "tests/support/test_client.h"
@@ -136,6 +139,32 @@ TEST_F(Starting, InAPlaceThatADeadServerLeftSucceeds) {
   connect().stop_server(true);
 }
 
+// A server that is killed while it starts another program leaves that one behind for a moment, with all its descriptors: the lock
+// and the listening socket.
+TEST_F(Starting, BehindADeadServerWhoseLockOutlivesItWaitsForThatToEnd) {
+  const auto socket = place("held");
+  const pid_t server = ::fork();
+  ASSERT_GE(server, 0);
+  if (server == 0) {
+    const auto lock = lock_socket(socket);
+    const auto listener = listen_at(socket);
+    const pid_t left = lock && *lock && listener ? ::fork() : -1;
+    if (left != 0) ::_exit(left < 0 ? 1 : 0);
+    // What is left ends when the next server asks who listens here.
+    pollfd asked{listener->get(), POLLIN, 0};
+    ::poll(&asked, 1, 30'000);
+    ::_exit(0);
+  }
+  ASSERT_EQ(wait_for(server), 0);
+  start_server(at(socket));
+  ConnectOptions options;
+  options.socket = socket;
+  options.start_embedded = false;
+  auto session = Session::connect(options);
+  EXPECT_NE(session.status().server_pid, server);
+  session.stop_server(true);
+}
+
 TEST_F(Starting, InADirectoryOfSomebodyElseIsNotPermitted) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, to give a directory away";
   const auto socket = place("theirs");
@@ -234,6 +263,71 @@ TEST_F(Starting, WithABrokenWorkerProgramFailsInsteadOfTryingForEver) {
   }
   ::unsetenv("PARCOMPUTE_WORKER");
   until([&] { return !std::filesystem::exists(socket); }, "the server has given up");
+}
+
+// A worker program that ends at once, until somebody mends it; each start leaves a line.
+class CrashLoop : public Starting {
+ protected:
+  void SetUp() override {
+    Starting::SetUp();
+    const auto real = find_program("parcompute-worker", "PARCOMPUTE_WORKER");
+    ASSERT_TRUE(real) << real.error().message;
+    const std::string program = directory() / "worker";
+    write_file(program, "#!/bin/sh\necho >>'" + starts_ + "'\n[ -e '" + mended_ + "' ] || exit 3\nexec '" + real->native() + "' \"$@\"\n");
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    ASSERT_EQ(::setenv("PARCOMPUTE_WORKER", program.c_str(), 1), 0);
+  }
+  void TearDown() override {
+    ::unsetenv("PARCOMPUTE_WORKER");
+    Starting::TearDown();
+  }
+  Session start_at(const std::filesystem::path& socket) {
+    start_server(at(socket));
+    ConnectOptions options;
+    options.socket = socket;
+    options.start_embedded = false;
+    return Session::connect(options);
+  }
+  long starts() const {
+    if (!std::filesystem::exists(starts_)) return 0;
+    const std::string lines = read_file(starts_);
+    return std::ranges::count(lines, '\n');
+  }
+
+  const std::string starts_ = directory() / "starts";
+  const std::string mended_ = directory() / "mended";
+};
+
+TEST_F(CrashLoop, OfWorkersEndsAfterAFewTriesAndSaysWhy) {
+  const auto socket = place("loop");
+  auto session = start_at(socket);
+  for (const WorkerInfo& worker : session.status().workers) EXPECT_EQ(worker.state, WorkerInfo::State::kStarting);
+  // It waits for a worker that may come; that none does, its client is told.
+  auto job = session.submit(Nop{10});
+  EXPECT_THROW(
+      {
+        try {
+          job.wait();
+        } catch (const Failure& failure) {
+          EXPECT_TRUE(failure.code() == ErrorCode::kSystem || failure.code() == ErrorCode::kCancelled) << failure.what();
+          EXPECT_NE(std::string(failure.what()).find("parcompute-worker"), std::string::npos) << failure.what();
+          throw;
+        }
+      },
+      Failure);
+  until([&] { return !std::filesystem::exists(socket); }, "the server has given up");
+  EXPECT_GE(starts(), 2);
+  EXPECT_LE(starts(), 6) << "the first one, and five more in 10 s";
+}
+
+TEST_F(CrashLoop, OfWorkersIsOverWhenItsCauseIs) {
+  const auto socket = place("loop");
+  auto session = start_at(socket);
+  auto job = session.submit(Nop{10});
+  until([&] { return starts() >= 2; }, "a worker was started once more");
+  write_file(mended_, "");
+  EXPECT_EQ(job.wait().info.state, JobState::kDone);
+  session.stop_server(true);
 }
 
 TEST_F(Starting, WithoutPermissionToStartSaysHowTo) {

@@ -1,9 +1,10 @@
 // parcompute-test-client PIPE VERB ...: does what the verb says, tells it to the pipe in one line, and waits
 // to be killed.
 //
-//   hold SOCKET     an anonymous array, a named one ("kept"), an endless job, and a detached job that makes
-//   "picture" read SOCKET     a session that waits for an endless job embedded        connects as any program
-//   does, starting a server where none answers
+//   hold SOCKET         an anonymous array, a named one ("kept"), an endless job, and a detached job that makes "picture"
+//   read SOCKET         a session that waits for an endless job
+//   embedded            connects as any program does, starting a server where none answers
+//   wander SOCKET SEED  does one thing after the other, without end, and tells only what is wrong
 #include <unistd.h>
 
 #include <cstdlib>
@@ -12,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "client/cpp/parcompute.h"
+#include "tests/fault/wanderer.h"
 
 namespace parcompute {
 namespace {
@@ -60,6 +62,8 @@ int main(int argc, char** argv) {
     } else if (verb == "embedded") {
       auto session = Session::connect();
       say_and_wait(std::to_string(session.status().server_pid));
+    } else if (verb == "wander" && argc == 5) {
+      testing::wander(argv[3], std::strtoull(argv[4], nullptr, 10), say_and_wait);
     }
   } catch (const Failure& failure) {
     say_and_wait(failure.what());

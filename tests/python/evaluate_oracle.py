@@ -1,6 +1,6 @@
 """Writes expressions, their operands and what NumPy makes of them, for tests/unit/evaluate_numpy_test.cc.
 
-    evaluate_oracle.py FILE SEED elements|functions|reductions|compounds COUNT
+    evaluate_oracle.py FILE SEED elements|functions|truths|reductions|compounds COUNT
 
 A record is a line of fields between tabs and the bytes that it speaks of: the expression; "ok" with the result's dtype and shape, or "error"; for
 each operand its name, dtype, shape, strides, offset and bytes of memory. Then the operands' memory, the result's elements, and a float64 for
@@ -283,6 +283,57 @@ def function_records(r, npr, file, count):
         write(file, text, operands, result, np.where(np.isfinite(result), 2 * float(finfo.eps) * np.abs(result).astype(np.float64) + float(finfo.smallest_subnormal), 0))
 
 
+# ---- truths
+
+TRUTHS_ONE = """negative abs absolute fabs sign invert square reciprocal conj real imag floor ceil trunc fix rint round sqrt cbrt exp expm1 exp2 log
+log1p log2 log10 sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh isnan isinf isfinite signbit angle logical_not degrees
+radians sum prod min max mean var std any all argmin argmax count_nonzero norm ptp""".split()
+TRUTHS_TWO = """add subtract multiply divide floor_divide remainder fmod power minimum maximum fmin fmax hypot arctan2 copysign bitwise_and bitwise_or
+bitwise_xor left_shift right_shift equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor""".split()
+TRUTHS_OPERATORS = "+ - * / // % ** & | ^ << >> == != < <= > >=".split()
+
+
+def truth_answer(text, names):
+    """NumPy 2's answer, how far ours may be, or nothing where NumPy refuses. Where it would be float16, that of float32."""
+    function = text.split("(")[0]
+    if text == "+a":
+        return None, 0.0  # NumPy 1.24 warns only
+    if function in ("floor", "ceil", "trunc", "fix"):
+        return names["a"], 0.0  # since NumPy 2.1
+    if text == "a ** 2.0":
+        text = "power(a, 2.0)"  # NumPy 1.24 squares for 2.0 as for 2
+    if function in ("degrees", "radians"):
+        names = {"a": names["a"].astype("f8")}
+    space = {**vars(np), "norm": np.linalg.norm}
+    try:
+        x = np.asarray(eval(text, space, names))
+        if x.dtype == np.float16:
+            x = np.asarray(eval(text, space, {name: values.astype("f4") for name, values in names.items()}))
+    except (TypeError, ValueError):
+        return None, 0.0
+    if x.dtype.kind != "f":
+        return x, 0.0
+    return x, np.where(np.isfinite(x), 2 * float(np.finfo(x.dtype).eps) * np.abs(x).astype(np.float64), 0)
+
+
+def truth_records(r, npr, file, count):
+    a, b = np.array([False, True, False, True]), np.array([False, False, True, True])
+    operands = [Operand(r, "a", a), Operand(r, "b", b)]
+    texts = ["+a", "-a", "~a", "round(a, 1)", "round(a, -1)", "clip(a, False, True)", "clip(a, 0, 1)", "clip(a, 0.5, None)", "where(a, b, 2)", "where(a, b, 0.5)",
+             "where(a, b, True)"]
+    texts += [f"{f}(a)" for f in TRUTHS_ONE]
+    for other in ("b", "True", "False", "1", "2", "0", "-1", "3", "0.5", "2.0"):
+        texts += [f"{f}(a, {other})" for f in TRUTHS_TWO] + [f"{f}({other}, a)" for f in TRUTHS_TWO]
+        texts += [f"a {o} {other}" for o in TRUTHS_OPERATORS] + [f"{other} {o} a" for o in TRUTHS_OPERATORS]
+    for text in texts:
+        x, tolerance = truth_answer(text, {"a": a, "b": b})
+        write(file, text, operands, x, tolerance)
+    # Without arrays, too, they are NumPy's and not Python's.
+    for text, value in [("True + True", np.True_), ("True * False", np.False_), ("True + 1", np.int64(2)), ("True + 0.5", 1.5), ("~True", np.False_), ("(1 < 2) + (3 < 4)", np.True_),
+                        ("True ** 2", np.int8(1)), ("abs(True)", np.True_), ("-True", None), ("+True", None), ("True - True", None)]:
+        write(file, text, [], value)
+
+
 # ---- reductions
 
 REDUCTIONS = "sum prod min max mean var std any all argmin argmax count_nonzero norm ptp nansum nanprod nanmin nanmax nanmean nanvar nanstd nanargmin nanargmax".split()
@@ -517,7 +568,7 @@ def compound_records(r, npr, file, count):
 def main():
     seed, what, count = int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     r, npr = random.Random(seed), np.random.default_rng(seed)
-    records = {"elements": element_records, "functions": function_records, "reductions": reduction_records, "compounds": compound_records}
+    records = {"elements": element_records, "functions": function_records, "truths": truth_records, "reductions": reduction_records, "compounds": compound_records}
     with open(sys.argv[1], "wb") as file:
         records[what](r, npr, file, count)
 

@@ -9,10 +9,9 @@ NumPy 1.24 is asked to promote as NumPy 2 does (NEP 50). What NumPy 2 answers di
   - we have no float16: what NumPy makes float16 is float32;
   - floor, ceil, trunc and fix leave whole numbers as they are, as since NumPy 2.1;
   - degrees and radians of whole numbers are float64, whatever their width;
-  - conjugate takes bool and leaves it, as real does; round leaves it, too;
+  - plus of bool is an error, as since NumPy 1.25;
   - whole numbers beyond a dtype's range compare by their value; elsewhere they are an error;
   - dividing whole numbers by one beyond their dtype's range, a / 300 of int8, is no error: the quotient is a float64;
-  - angle of bool is float32;
   - where promotes numbers as ufuncs do: NumPy 1.24's does not yet;
   - ptp of bool, and whatever else NumPy refuses by TypeError, are errors here, too.
 """
@@ -138,7 +137,7 @@ def number_lines(r, file, count):
 # ---- dtypes
 
 UNARY_OPERATORS = ["-a", "+a", "~a"]
-FUNCTIONS = """negative abs absolute sign invert bitwise_not square reciprocal conj conjugate real imag floor ceil trunc fix rint sqrt cbrt exp
+FUNCTIONS = """negative abs absolute fabs sign invert bitwise_not square reciprocal conj conjugate real imag floor ceil trunc fix rint sqrt cbrt exp
 expm1 exp2 log log1p log2 log10 sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh isnan isinf isfinite signbit angle
 logical_not degrees radians deg2rad rad2deg round""".split()
 OPERATORS = "+ - * / // % ** & | ^ << >> == != < <= > >=".split()
@@ -159,6 +158,8 @@ SPACE |= {name: getattr(np, name) for name in NAMES[1:]} | {"bool": np.bool_}
 
 
 def numpy_dtype(text, a, b):
+    if text == "+a" and a.dtype == bool:
+        raise TypeError
     if not any(word in text for word in ("a", "b")):
         return None
     result = eval(text, SPACE | {"a": a, "b": b, "c": np.ones(3, bool)})
@@ -173,10 +174,6 @@ def wanted(text, name, a, other):
         return name
     if function in ("degrees", "radians", "deg2rad", "rad2deg") and name in WHOLE:
         return "float64"
-    if function == "angle" and name == "bool":
-        return "float32"
-    if function in ("conj", "conjugate", "round") and name == "bool":
-        return "bool"
     try:
         return numpy_dtype(text, a, other)
     except (TypeError, ValueError, OverflowError):
@@ -209,8 +206,6 @@ def type_lines(file):
                         answer = "bool" if compares else "float64" if o == "/" else "error"
                     elif o == "**" and text.startswith("a") and isinstance(value, int) and value < 0 and name in WHOLE:
                         answer = "error"
-                    elif text == "a ** 2" and name == "bool":
-                        continue  # NumPy 1 has a rule of its own for it
                     elif o in ("<<", ">>") and isinstance(value, int) and value > 10:
                         continue
                     else:
@@ -220,8 +215,6 @@ def type_lines(file):
                 for text in (f"where(c, a, {number})", f"where(c, {number}, a)"):
                     file.write(f"type\t{text}\t{name}\t{name}\t{np.result_type(a, value).name}\n")
                 for text in (f"minimum(a, {number})", f"arctan2({number}, a)"):
-                    if name == "bool" and text[0] == "a" and isinstance(value, int):
-                        continue  # float64 there, for the number is an int64; its own dtype does not count here
                     file.write(f"type\t{text}\t{name}\t{name}\t{wanted(text, name, a, a)}\n")
         for to in NAMES:
             file.write(f"type\t{to}(a)\t{name}\t{name}\t{to}\n")

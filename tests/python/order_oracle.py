@@ -225,6 +225,21 @@ def write_selections(writer, rng, npr):
         writer.answer(np.take(view, signed if signed.ndim == 0 else signed[::-1], axis=axis))
 
 
+def small_weights(rng, npr, shape):
+    """Whole ones of any real dtype: NumPy rounds sums of others block by block."""
+    name = rng.choice(NAMES[:11])
+    if name == "bool":
+        return npr.random(shape) < 0.1
+    return npr.integers(0 if name[0] == "u" else -9, 9, shape).astype(name)
+
+
+def histogram_sums(weights, counted):
+    """Of bool NumPy has them for bins of equal width alone."""
+    if weights.dtype == bool:
+        return counted(weights.astype(np.int64)).astype(bool)
+    return counted(weights)
+
+
 def write_bins(writer, rng, npr):
     for i in range(450):
         name = NAMES[i % 13]
@@ -248,7 +263,7 @@ def write_bins(writer, rng, npr):
         base, view = base, base[::rng.choice([1, -1, 2])]
         flat = view.astype(np.int64)
         if rng.random() < 0.5:
-            weights = npr.integers(-100, 100, view.shape).astype(np.float64)
+            weights = small_weights(rng, npr, view.shape)
             writer.record("binw", length)
             writer.array(base, view)
             writer.array(*whole(weights))
@@ -280,13 +295,13 @@ def write_bins(writer, rng, npr):
             continue
         ends = (float(first), float(last)) if base.dtype.kind == "f" else (int(first), int(last))
         weighted = rng.random() < 0.3
-        weights = npr.integers(-9, 9, view.shape).astype(np.float64)
+        weights = small_weights(rng, npr, view.shape)
         edges_given = rng.random() < 0.3 and base.itemsize + (base.dtype.kind == "f") != 8
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if edges_given:
                 edges = np.sort(np.round(npr.uniform(float(first), float(last), rng.choice([1, 2, 5, 100])), rng.choice([0, 3])))
-                counts = np.histogram(view, edges, weights=weights if weighted else None)[0]
+                counts = histogram_sums(weights, lambda w: np.histogram(view, edges, weights=w)[0]) if weighted else np.histogram(view, edges)[0]
             else:
                 counts = np.histogram(view, bins, range=ends, weights=weights if weighted else None)[0]
         writer.record("hist", 0 if edges_given else bins, weighted)
@@ -299,17 +314,33 @@ def write_bins(writer, rng, npr):
         writer.answer(counts)
 
 
+def percentile(a, q, axis):
+    """NumPy 2's: one q is a number without a dtype. In NumPy 1 it is an array of float64 from the beginning."""
+    if not isinstance(q, float):
+        return np.percentile(a, q, axis=axis)
+    function_base = np.lib.function_base
+    numpy_1 = function_base._lerp
+    function_base._lerp = lambda a, b, t, out=None: numpy_1(a, b, t.item(), out)
+    state = np._get_promotion_state()
+    np._set_promotion_state("weak")
+    try:
+        return np.percentile(a, q, axis=axis)
+    finally:
+        function_base._lerp = numpy_1
+        np._set_promotion_state(state)
+
+
 def write_percentiles(writer, rng, npr):
     def write(sample, axis, q, drop):
         view = sample[1]
         # A difference of small integers wraps in NumPy; ours does not.
         wide = view.astype(np.float64) if view.dtype.kind in "iu" and view.itemsize < 8 else view
         with np.errstate(all="ignore"):
-            result = np.percentile(wide, q[0] if drop else q, axis=axis)
+            result = percentile(wide, float(q[0]) if drop else q, axis)
         writer.record("perc", code(axis), drop, len(q))
         writer.bytes(struct.pack("<%dd" % len(q), *q))
         writer.array(*sample)
-        writer.answer(np.asarray(result).astype(np.float64))
+        writer.answer(np.asarray(result))
 
     for _ in range(400):
         name = rng.choice(NAMES[1:11])

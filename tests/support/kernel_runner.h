@@ -16,6 +16,7 @@
 #include "common/operation/operation.h"
 #include "worker/kernels/blas.h"
 #include "worker/kernels/kernel.h"
+#include "worker/kernels/redo_log.h"
 
 namespace parcompute::testing {
 
@@ -119,14 +120,18 @@ inline Result<Outcome> run_job(const wire::Operation& operation, std::vector<Vie
     outputs.push_back({*plan->output, "out", outcome.output.data(), -1, 0});
   }
   Buffer scratch(plan->scratch_bytes);
-  const auto make = [&] {
-    return make_kernel(KernelJob{operation, *plan, inputs, outputs, {scratch.data(), scratch.size()}});
-  };
 
   std::mt19937 random(options.seed);
+  std::vector<Buffer> logs;  // short ones, so that chunks have several pieces
+  std::vector<std::unique_ptr<RedoLog>> redo;
   std::vector<std::unique_ptr<Kernel>> pool;
+  std::uint64_t lease = 0;
   if (plan->phases.empty()) return outcome;
-  for (int i = 0; i < (options.seed == 0 ? 1 : 3); ++i) pool.push_back(make());
+  for (int i = 0; i < (options.seed == 0 ? 1 : 3); ++i) {
+    Buffer& log = logs.emplace_back(RedoLog::kHeaderBytes + 8192);
+    redo.push_back(std::make_unique<RedoLog>(std::span(log.data(), log.size())));
+    pool.push_back(make_kernel(KernelJob{operation, *plan, inputs, outputs, {scratch.data(), scratch.size()}, redo.back().get()}));
+  }
   for (std::size_t phase = 0; phase < plan->phases.size(); ++phase) {
     const std::uint64_t blocks = plan->phases[phase].blocks;
     std::vector<BlockRange> runs;
@@ -139,11 +144,19 @@ inline Result<Outcome> run_job(const wire::Operation& operation, std::vector<Vie
         first += runs.back().count;
         if (random() % 8 == 0) runs.push_back(runs.back());
       }
-      std::shuffle(runs.begin(), runs.end(), random);
+      if (!plan->overwrites_operands || phase + 1 < plan->phases.size()) std::shuffle(runs.begin(), runs.end(), random);
     }
-    for (const BlockRange& run : runs)
-      if (auto ok = pool[random() % pool.size()]->run(phase, run, outcome.scalar); !ok)
-        return fail(ok.error());
+    // A chunk that overwrites its operands comes again to the same place alone.
+    const bool overwrites = plan->overwrites_operands && phase + 1 == plan->phases.size();
+    const BlockRange* last = nullptr;
+    std::size_t place = 0;
+    for (const BlockRange& run : runs) {
+      const bool again = last != nullptr && last->first == run.first && last->count == run.count;
+      if (!overwrites || !again) place = random() % pool.size();
+      last = &run;
+      if (overwrites && !redo[place]->begin(again ? lease : ++lease)) continue;
+      if (auto ok = pool[place]->run(phase, run, outcome.scalar); !ok) return fail(ok.error());
+    }
   }
   return outcome;
 }

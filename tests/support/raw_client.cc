@@ -1,5 +1,7 @@
 #include "tests/support/raw_client.h"
 
+#include <sys/socket.h>
+
 #include <chrono>
 #include <stdexcept>
 
@@ -46,6 +48,10 @@ std::optional<wire::Reply> RawClient::receive() {
 std::optional<wire::Reply> RawClient::ask(const wire::Request& request, std::span<const int> fds) {
   if (!send(request, fds)) return std::nullopt;
   return receive();
+}
+
+void RawClient::say_no_more() {
+  if (::shutdown(channel_.fd(), SHUT_WR) != 0) throw std::runtime_error("a connection cannot be shut down");
 }
 
 void RawClient::greet() {

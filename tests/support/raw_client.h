@@ -29,6 +29,8 @@ class RawClient {
   // Opens the session.
   void greet();
   void close() { channel_.close(); }
+  // Its end shows to the server, and what the server sent can still be read.
+  void say_no_more();
 
  private:
   bool send(std::string_view bytes, std::span<const int> fds, int flags);

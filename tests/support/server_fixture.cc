@@ -3,11 +3,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+
+#include <fmt/format.h>
 
 #include "common/shm/segment.h"
 
@@ -94,20 +97,30 @@ void ServerTest::start(unsigned workers, std::uint64_t memory_bytes, std::option
   sockets_.push_back(socket_);
 }
 
-void ServerTest::start_lasting(unsigned workers, std::optional<double> idle_seconds) {
+void ServerTest::start_lasting(unsigned workers, std::optional<double> idle_seconds,
+                               std::optional<std::uint64_t> spare_bytes) {
   control_.reset();
   ServerOptions options;
   options.socket = lasting_socket();
   options.workers = workers;
   options.memory_bytes = 256 * kMebibyte;
+  options.spare_bytes = spare_bytes;
   options.idle_seconds = idle_seconds;
   start_server(options);
   killed_ = false;
-  socket_ = options.socket;
+  if (socket_ != options.socket) socket_ = options.socket;  // other threads may be reading it
   if (std::find(sockets_.begin(), sockets_.end(), socket_) == sockets_.end()) sockets_.push_back(socket_);
   server_pid_ = status().server_pid;
   lasting_pid = server_pid_;
   if (idle_seconds < 3600) control_.reset();
+}
+
+void ServerTest::serve_at(const std::filesystem::path& socket, pid_t server) {
+  control_.reset();
+  socket_ = socket;
+  server_pid_ = server;
+  lasting_pid = server;
+  if (std::find(sockets_.begin(), sockets_.end(), socket_) == sockets_.end()) sockets_.push_back(socket_);
 }
 
 void ServerTest::end_server() {
@@ -116,10 +129,15 @@ void ServerTest::end_server() {
 }
 
 void ServerTest::kill_server() {
+  ASSERT_EQ(status().server_pid, server_pid_);
+  kill_server_at_once();
+}
+
+void ServerTest::kill_server_at_once() {
   ASSERT_EQ(socket_, lasting_socket());
-  const pid_t pid = status().server_pid;
-  const ProcessWatch watch(pid);
-  kill_now(pid);
+  // Its parent is this process, which has not reaped it: the number is its own.
+  const ProcessWatch watch(server_pid_);
+  kill_now(server_pid_);
   ASSERT_TRUE(watch.ends_within(kPatience));
   control_.reset();
   lasting_pid = 0;
@@ -182,6 +200,10 @@ std::uint64_t ServerTest::replaced() {
   return count;
 }
 
+void ServerTest::rearm_watchdog() {
+  ::alarm(kWatchdogSeconds);
+}
+
 void ServerTest::until(const std::function<bool()>& condition, const std::string& what) {
   const auto end = std::chrono::steady_clock::now() + kPatience;
   while (!condition()) {
@@ -206,6 +228,18 @@ void expect_failure(const std::function<void()>& body, ErrorCode code, std::vect
     return;
   }
   ADD_FAILURE() << "nothing was refused; expected: " << error_code_name(code);
+}
+
+int make_until_descriptors_are_out(Session& session, pid_t server, std::uint64_t descriptors) {
+  const rlimit limit{descriptors, descriptors};
+  EXPECT_EQ(::prlimit(server, RLIMIT_NOFILE, &limit, nullptr), 0);
+  int made = 0;
+  expect_failure(
+      [&] {
+        for (; made < 10'000; ++made) session.create(fmt::format("array-{}", made), DType::kFloat64, {8});
+      },
+      ErrorCode::kOverBudget, {"open files"});
+  return made;
 }
 
 int wait_for(pid_t child) {

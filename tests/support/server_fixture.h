@@ -34,14 +34,19 @@ class ServerTest : public ::testing::Test {
   void start(unsigned workers = 2, std::uint64_t memory_bytes = 256 * kMebibyte,
              std::optional<std::uint64_t> spare_bytes = std::nullopt);
   // A server that named arrays outlive, at lasting_socket(). May be started again after it ended.
-  void start_lasting(unsigned workers = 2, std::optional<double> idle_seconds = 3600);
+  void start_lasting(unsigned workers = 2, std::optional<double> idle_seconds = 3600,
+                     std::optional<std::uint64_t> spare_bytes = std::nullopt);
   std::filesystem::path lasting_socket() const {
     return std::filesystem::path(directory_ / "s") / "control.sock";
   }
   // Ends the server of start().
   void end_server();
-  // kill -9 for the one of start_lasting(). Its workers may live a moment longer.
+  // A server that somebody else started, and ends: the one to connect to. Without a number: there is none any more.
+  void serve_at(const std::filesystem::path& socket, pid_t server);
+  // kill -9 for the one of start_lasting(), when it has served all that came before. Its workers may live a moment longer.
   void kill_server();
+  // The same, in the middle of whatever it is doing.
+  void kill_server_at_once();
 
   Session connect(const std::string& client_name = "test");
   // Through a session that the fixture keeps.
@@ -61,6 +66,8 @@ class ServerTest : public ::testing::Test {
   pid_t server_pid() const { return server_pid_; }
 
   // ---- waiting
+  // For a test that is meant to take long and looks itself whether it still moves: the watchdog's time begins again.
+  static void rearm_watchdog();
   // Looks until `condition` holds.
   void until(const std::function<bool()>& condition, const std::string& what);
 
@@ -91,6 +98,9 @@ class ServerTest : public ::testing::Test {
 // there is none.
 void expect_failure(const std::function<void()>& body, ErrorCode code, std::vector<std::string> words = {});
 
+// Makes array-0, array-1, ... until the server, which is left so few descriptors, refuses one more. How many there are.
+int make_until_descriptors_are_out(Session& session, pid_t server, std::uint64_t descriptors);
+
 // The exit status of a child; 128 + n for signal n.
 int wait_for(pid_t child);
 
@@ -100,6 +110,12 @@ void kill_now(pid_t pid);
 // Blocks that never end by themselves: each takes no time, but there are too many.
 inline Nop endless() {
   return Nop{std::uint64_t{1} << 47};
+}
+inline SubmitOptions detached(const std::string& output) {
+  SubmitOptions options;
+  options.output = output;
+  options.detach = true;
+  return options;
 }
 inline SubmitOptions one_by_one() {
   SubmitOptions options;

@@ -17,6 +17,7 @@ namespace parcompute::testing {
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
+    // mkdtemp() puts its own letters in place of the six.
     std::string name = (std::filesystem::temp_directory_path() / "parcompute-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make " + name);
     path_ = name;

@@ -44,6 +44,17 @@ std::string TestClient::words() {
   return words;
 }
 
+std::string TestClient::last_words() {
+  std::string words;
+  std::array<char, 256> buffer;
+  while (true) {
+    const ssize_t got = ::read(pipe_.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return words;
+    words.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+}
+
 void TestClient::kill() {
   if (pid_ == 0) return;
   ::kill(pid_, SIGKILL);

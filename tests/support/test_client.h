@@ -23,6 +23,8 @@ class TestClient {
   // What it says when it has come as far as it goes; then it waits to be killed.
   std::string words();
   void kill();
+  // After its end: what it has said since; empty where nothing.
+  std::string last_words();
   pid_t pid() const { return pid_; }
 
  private:

@@ -76,11 +76,23 @@ TEST(Bincount, ScratchNeverOutgrowsItsOperand) {
   }
 }
 
-TEST(Bincount, RefusesWeightsOfAnotherShapeOrDtype) {
+TEST(Bincount, RefusesWeightsOfAnotherShapeAndComplexOnes) {
   Operand a = operand_of<std::int64_t>({1, 2}, {2});
-  Operand w = operand_of<double>({1}, {1}), f = operand_of<float>({1, 2}, {2});
+  Operand w = operand_of<double>({1}, {1}), z = operand_of<std::complex<float>>({1, 2}, {2});
+  z.label = "w";
   EXPECT_THAT(refusal(bincount(5), {a.view(), w.view()}), HasSubstr("must have its shape"));
-  EXPECT_THAT(refusal(bincount(5), {a.view(), f.view()}), HasSubstr("must be float64; cast them"));
+  EXPECT_EQ(refusal(bincount(5), {a.view(), z.view()}),
+            "bincount of 'a' (int64, 2): weights 'w' (complex64, 2) must be real; add up real(w) and imag(w), one after the other");
+}
+
+TEST(Histogram, SumsOfWholeWeightsAreExactAndWrapInTheirDtype) {
+  wire::Operation operation = histogram(1, 0, 1);
+  operation.mutable_histogram()->set_weighted(true);
+  Operand a = operand_of<double>({0, 1, 0.5}, {3});
+  const std::int64_t large = (std::int64_t{1} << 53) + 1;
+  Operand wide = operand_of<std::int64_t>({large, large, 1}, {3}), narrow = operand_of<std::int8_t>({100, 27, 1}, {3});
+  EXPECT_THAT(run_job(operation, {a.view(), wide.view()})->output_as<std::int64_t>(), ElementsAre(2 * large + 1));
+  EXPECT_THAT(run_job(operation, {a.view(), narrow.view()})->output_as<std::int8_t>(), ElementsAre(-128));
 }
 
 TEST(Histogram, LastBinIsClosedAndNaNsAndOutsidersAreLeftOut) {

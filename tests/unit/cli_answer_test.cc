@@ -135,6 +135,31 @@ TEST(CliAnswer, WidthsAreATerminalsInAnyLocale) {
   EXPECT_EQ(columns_of("\xe8\xa8"), 2U);  // cut off
 }
 
+TEST(CliText, ALineDoesNothingToATerminal) {
+  EXPECT_EQ(one_line("x * 2"), "x * 2");
+  EXPECT_EQ(one_line("  x\n +\t\r\n y "), "x + y");
+  EXPECT_EQ(one_line("a\x1b[2Jb\x07" "c\x7f"), "a?[2Jb?c?");
+  EXPECT_EQ(one_line(std::string_view("a\0b", 3)), "a?b");
+  EXPECT_EQ(one_line("\xc2\x9b" "31m"), "?31m");                // a control sequence in one letter
+  EXPECT_EQ(one_line("a\xe2\x80\xae" "b\xe2\x81\xa6"), "a?b?");  // to the left from here
+  EXPECT_EQ(one_line("\xff\xe8\xa8"), "???");
+  EXPECT_EQ(one_line("計算 ä"), "計算 ä");
+}
+
+TEST(CliText, OfALongerTextLineEndsAndBlanksStay) {
+  EXPECT_EQ(harmless("a  b\n\tc\n"), "a  b\n\tc\n");
+  EXPECT_EQ(harmless("a  \x1b[2Jb\r\nc\x7f"), "a  ?[2Jb?\nc?");
+  EXPECT_EQ(harmless("計算\xc2\x9b  ä\xe2\x80\xae\xff"), "計算?  ä??");
+}
+
+TEST(CliText, WhatIsTooWideIsClipped) {
+  EXPECT_EQ(clipped("sum(x)", 6), "sum(x)");
+  EXPECT_EQ(clipped("sum(x)y", 6), "sum...");
+  EXPECT_EQ(clipped("計算計算", 8), "計算計算");
+  EXPECT_EQ(clipped("計算計算x", 8), "計算...");
+  EXPECT_EQ(clipped("abcd", 3), "...");
+}
+
 TEST(CliOperand, FilesEndInNpyOrHoldASlash) {
   EXPECT_TRUE(names_file("a.npy"));
   EXPECT_TRUE(names_file("./a"));

@@ -81,7 +81,7 @@ TEST(CliTable, NamesAreUniqueAndListedInTheOverview) {
   for (const char* name :
        {"start",        "stop",         "status",       "cpus",       "with-server",    "array create",
         "array import", "array attach", "array export", "array list", "array info",     "array show",
-        "array rm",     "array image",  "run reduce",   "run matmul", "run mandelbrot", "run nop",
+        "array rm",     "array chmod",  "array image",  "run reduce",   "run matmul", "run mandelbrot", "run nop",
         "run expr",     "run dot",      "run vecdot",   "run outer",  "run random",     "run sort",
         "run argsort",  "run cumsum",   "run cumprod",  "run unique", "run searchsorted", "run take",
         "run compress", "run bincount", "run histogram", "run percentile", "run concatenate", "run stack",
@@ -109,6 +109,17 @@ TEST(CliParse, ArrayCommandsMayBeCalledWithoutTheirGroup) {
   EXPECT_EQ(invocation("show a").command->full_name(), "array show");
   EXPECT_EQ(invocation("rm a b").command->full_name(), "array rm");
   EXPECT_EQ(invocation("image a a.png --cmap gray").command->full_name(), "array image");
+}
+
+TEST(CliParse, ModesAreWordsOrFilesModes) {
+  for (const char* line : {"array chmod group-read a b", "chmod 660 a", "array create a --shape 3 --mode group-write", "array import a a.npy --mode 640",
+                           "array arange a 0 3 --mode private", "array copy a b --mode 0640", "run sort a --out b --mode group-read"})
+    invocation(line);
+  EXPECT_THAT(refusal("array chmod g+r a"), HasSubstr("'g+r' is no mode of an array: private (600)"));
+  EXPECT_THAT(refusal("array create a --shape 3 --mode 644"), HasSubstr("--mode: '644' is no mode"));
+  EXPECT_THAT(refusal("array chmod group-read"), HasSubstr("NAME"));
+  EXPECT_THAT(refusal("run sort a --mode group-read"), HasSubstr("--out"));
+  EXPECT_THAT(refusal("array attach a a.npy --mode group-read"), HasSubstr("--mode"));
 }
 
 TEST(CliParse, NegativeNumbersAreValuesNotFlags) {
@@ -217,7 +228,7 @@ TEST(CliParse, UnknownFlagsNameTheNearest) {
 
 TEST(CliParse, WhatIsMissingOrTooMuchIsNamed) {
   EXPECT_THAT(refusal(""), HasSubstr("a command is missing"));
-  EXPECT_THAT(refusal("array"), ::testing::StartsWith("array needs a command: create, import, attach, export, list, info, show, rm, image"));
+  EXPECT_THAT(refusal("array"), ::testing::StartsWith("array needs a command: create, import, attach, export, list, info, show, rm, accept, chmod, image"));
   EXPECT_THAT(refusal("array create a"), HasSubstr("--shape is required"));
   EXPECT_THAT(refusal("array info"), HasSubstr("ARRAY is required"));
   EXPECT_THAT(refusal("array info a b"), HasSubstr("'b' is one word too many"));

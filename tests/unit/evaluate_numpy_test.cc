@@ -219,6 +219,9 @@ TEST_F(EvaluateNumPy, ExactOperationsAreNumPysToTheBit) {
 TEST_F(EvaluateNumPy, FunctionsAreWithinTwoUlp) {
   check("functions", 2, 60);
 }
+TEST_F(EvaluateNumPy, WhatTruthsMakeIsNumPys) {
+  check("truths", 5, 900);
+}
 TEST_F(EvaluateNumPy, ReductionsAreNumPysOrBetter) {
   check("reductions", 3, 650);
 }

@@ -108,7 +108,8 @@ TEST(ExpressionSyntax, ErrorsPointAtColumns) {
   EXPECT_EQ(tree("a if b"), "unexpected 'if' (write 'where(condition, x, y)') at column 3");
   EXPECT_EQ(tree("[1, 2]"), "only an array's name can be followed by '[', and lists cannot be written here at column 1");
   EXPECT_EQ(tree("(a + b)[0]"), "only an array's name can be indexed, not what is computed at column 8");
-  EXPECT_EQ(tree("(a + b).size"), "unknown attribute '.size' ('array info' tells it) at column 9");
+  EXPECT_EQ(tree("(a + b).shape"), "unknown attribute '.shape' (the first axis of two has x[:, 0].size elements, all of them x.size) at column 9");
+  EXPECT_EQ(tree("a.shape[0]"), "unknown attribute '.shape' (the first axis of two has x[:, 0].size elements, all of them x.size) at column 3");
   EXPECT_EQ(tree("f(x=1, 2)"), "an argument by position follows one by name at column 8");
   EXPECT_EQ(tree("0123"), "a whole number begins with 0 (write 0o17 for octal numbers) at column 1");
   EXPECT_EQ(tree("1 + 99999999999999999999"), "a whole number has more than 64 bits at column 5");
@@ -195,6 +196,9 @@ TEST(Expression, BracketsTakeNoMasksAndNoIndices) {
 
 TEST(Expression, SaysWhatCannotBe) {
   EXPECT_EQ(meaning("-t"), "'-' takes no bool (write ~x to negate a truth) at column 1");
+  EXPECT_EQ(meaning("+t"), "'+' takes no bool (write int64(x) for numbers) at column 1");
+  EXPECT_EQ(meaning("round(t, 1)"), "'round' takes no bool with decimals (write round(float64(x), decimals)) at column 1");
+  EXPECT_EQ(meaning("fabs(z)"), "'fabs' takes real numbers, not complex64 (write abs(x)), at column 1");
   EXPECT_EQ(meaning("t - t"), "'-' takes no two bools (write x ^ y) at column 3");
   EXPECT_EQ(meaning("a & a"), "'&' takes bool, signed integers, unsigned integers, not float64, at column 3");
   EXPECT_EQ(meaning("z // 2"), "'//' takes signed integers, unsigned integers, floats, not complex64, at column 3");
@@ -229,6 +233,18 @@ bool are_equal(std::string_view x, std::string_view y) {
   }
   const Instruction& last = evaluation->stages.back().program.code.back();
   return last.op == Op::kSubtract && last.in[0] == last.in[1];
+}
+
+TEST(Expression, SizesAreNumbersWithoutADtype) {
+  EXPECT_TRUE(are_equal("a / a.size", "a / 24"));
+  EXPECT_TRUE(are_equal("a * a[:, 0].size + a.T.ndim", "a * 4 + 2"));
+  EXPECT_TRUE(are_equal("a + size(a * b[None, :, None].size)", "a + 24"));
+  EXPECT_EQ(meaning("s * a.size"), "float32, ()");
+  EXPECT_EQ(meaning("i + a.size"), "int8, 4x6");
+  EXPECT_EQ(meaning("none.size + sum(a, axis=0).size"), "int64, ()");
+  EXPECT_TRUE(are_equal("a + none.size + s.ndim + (3).ndim", "a + 0 + 0 + 0"));
+  EXPECT_EQ(meaning("sum(a, axis=a.ndim - 1)"), "float64, 4");
+  EXPECT_EQ(meaning("size(a, 0)"), "'size' takes 1 argument, not 2 at column 1");
 }
 
 TEST(Expression, ArgumentsHaveNumPysNames) {

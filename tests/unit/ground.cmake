@@ -7,6 +7,10 @@ set_source_files_properties(view_numpy_test.cc PROPERTIES
   COMPILE_DEFINITIONS PARCOMPUTE_VIEW_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/view_oracle.py")
 gtest_discover_tests(ground_test PROPERTIES TIMEOUT 120)
 
+add_executable(shm_test sealed_memory_test.cc segment_header_test.cc)
+target_link_libraries(shm_test PRIVATE parcompute_shm GTest::gmock GTest::gtest_main)
+gtest_discover_tests(shm_test PROPERTIES TIMEOUT 60)
+
 add_executable(channel_test channel_test.cc)
 target_link_libraries(channel_test PRIVATE parcompute_channel GTest::gmock GTest::gtest_main)
 gtest_discover_tests(channel_test PROPERTIES TIMEOUT 60)

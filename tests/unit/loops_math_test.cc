@@ -2,6 +2,7 @@
 #include <mpfr.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -303,6 +304,54 @@ TEST(LoopsMath, Float64FunctionsAreWithinOneUlp) {
 
 TEST(LoopsMath, Float32FunctionsAreWithinOneUlp) {
   for (const Row& row : kRows) check_unary<float>(row);
+}
+
+// The x of [1, 4) whose roots lie nearest to the middle of two numbers. With x = N 2^-52 (2^-51 from 2 on) and the middle
+// M 2^-53, M odd, x 2^106 is N 2^54 (2^55) = M^2 + j, and the smaller |j|, the nearer. For a j that is 7 modulo 8 the M
+// are the four roots of -j modulo 2^54 (2^55), which bits added from the lowest up find.
+std::vector<double> hardest_squares(std::int64_t most) {
+  __extension__ using Wide = unsigned __int128;
+  std::vector<double> all;
+  for (std::int64_t j = -most; j <= most; ++j) {
+    if (((j % 8) + 8) % 8 != 7) continue;
+    for (const int power : {54, 55}) {
+      const auto rest = [&](std::uint64_t root, int bits) {
+        return (Wide{root} * root + static_cast<Wide>(j)) % (Wide{1} << bits);
+      };
+      std::uint64_t root = 1;
+      for (int bits = 3; bits < power; ++bits)
+        if (rest(root, bits + 1) != 0) root += std::uint64_t{1} << (bits - 1);
+      const std::uint64_t modulus = std::uint64_t{1} << power;
+      for (const std::uint64_t other : {root, modulus - root, root + modulus / 2, modulus / 2 - root}) {
+        const std::uint64_t middle = other % modulus;
+        EXPECT_EQ(rest(middle, power), 0U);
+        const Wide n = (Wide{middle} * middle + static_cast<Wide>(j)) >> power;
+        if (middle >> 53 == 1 && n >> 52 == 1) all.push_back(std::ldexp(static_cast<double>(n), power - 106));
+      }
+    }
+  }
+  return all;
+}
+
+TEST(LoopsMath, SquareRootsAreRoundedCorrectly) {
+  std::vector<double> a = hardest_squares(4096);
+  EXPECT_GT(a.size(), 1400U);
+  for (const double x : std::vector<double>(a))
+    for (const int power : {-1022, -902, -900, -898, -2, 2, 998, 1000, 1020}) a.push_back(std::ldexp(x, power));
+  std::mt19937_64 random(13);
+  for (std::size_t i = 0; i < 200 * each(); ++i)
+    a.push_back(std::bit_cast<double>((random() >> 2) + (std::uint64_t{511} << 52)));
+  for (const double x : arguments<double>(each(), 14)) a.push_back(x);
+
+  const std::vector<double> out = run_on_all<double>(Op::kSqrt, a);
+  Mpfr x(53), exact(53);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    mpfr_set_d(x, a[i], MPFR_RNDN);
+    mpfr_sqrt(exact, x, MPFR_RNDN);
+    const double wanted = mpfr_get_d(exact, MPFR_RNDN);
+    if (!(out[i] == wanted || (std::isnan(out[i]) && std::isnan(wanted))))
+      ADD_FAILURE() << fmt::format("sqrt({:a}): got {:a}, wanted {:a}", a[i], out[i], wanted);
+  }
 }
 
 TEST(LoopsMath, FunctionsOfTwoAreWithinOneUlp) {

@@ -1,5 +1,7 @@
 #include "common/os/memory_budget.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include <gmock/gmock.h>
@@ -96,6 +98,31 @@ TEST_F(MemoryBudgetTest, MalformedLimitsAreIgnoredWithANote) {
   }
 }
 
+TEST_F(MemoryBudgetTest, MemoryWithoutANameIsNotBoundByTheSizeOfSharedMemory) {
+  auto files = testing::unified_machine();
+  budget_ = decide_memory_budget({std::nullopt, 32 * kGiB, 64 * kGiB, recorded(files), false});
+  EXPECT_EQ(budget_.limit_bytes, 64 * kGiB);
+  EXPECT_EQ(decider(), "physical memory");
+  EXPECT_THROW(source("/dev/shm"), std::runtime_error);
+  files[kGroup] = std::to_string(8 * kGiB) + "\n";
+  budget_ = decide_memory_budget({std::nullopt, 32 * kGiB, 64 * kGiB, recorded(files), false});
+  EXPECT_EQ(decider(), "cgroup v2 memory.max");
+}
+
+TEST(AvailableMemoryText, IsReadFromItsLineAlone) {
+  EXPECT_EQ(parse_available_memory("MemTotal:       24608400 kB\nMemFree:         1000 kB\nMemAvailable:   22000 kB\nBuffers: 1 kB\n"), 22'000u * 1024);
+  for (const char* text : {"", "\n", "MemTotal: 5 kB\n", "MemAvailable: 5\n", "MemAvailable: kB\n", "MemAvailable: -5 kB\n", "MemAvailable: 99999999999999999999 kB\n",
+                           "MemAvailable: 18446744073709551615 kB\n", "XMemAvailable: 5 kB\n", "MemAvailable:"})
+    EXPECT_FALSE(parse_available_memory(text)) << text;
+}
+
+TEST(AvailableMemoryHere, IsSomeAndLessThanAll) {
+  auto memory = AvailableMemory::open();
+  ASSERT_TRUE(memory);
+  EXPECT_GT(memory->bytes(), 0u);
+  EXPECT_LE(memory->bytes(), static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
+}
+
 TEST_F(MemoryBudgetTest, WithoutAnyFileTheRestDecides) {
   decide({});
   EXPECT_EQ(decider(), "/dev/shm");
@@ -104,7 +131,7 @@ TEST_F(MemoryBudgetTest, WithoutAnyFileTheRestDecides) {
 TEST(MemoryBudgetHere, ThisMachineHasALimit) {
   EXPECT_GT(memory_budget().limit_bytes, 0u);
   EXPECT_EQ(memory_budget(4096).limit_bytes, 4096u);
-  EXPECT_GT(shm_free_bytes(), 0u);
+  EXPECT_GT(shm_free_bytes().value(), 0u);
 }
 
 }  // namespace

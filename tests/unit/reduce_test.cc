@@ -25,7 +25,7 @@ using testing::WithInstructionSet;
 wire::Operation reduce(std::string_view function) {
   wire::Operation operation;
   operation.mutable_evaluate()->set_expression(fmt::format("{}(a)", function));
-  operation.mutable_evaluate()->add_names("a");
+  operation.mutable_evaluate()->add_names()->push_back('a');  // g++ 12 takes add_names("a") for an overflow
   return operation;
 }
 

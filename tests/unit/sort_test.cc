@@ -213,6 +213,23 @@ TEST(Percentile, IsNaNWhereThereIsOneAndDoesNotWrap) {
   EXPECT_THAT(answer<double>(operation, b), ElementsAre(-0.5));
 }
 
+TEST(Percentile, OneOfFloat32IsFloat32AndSeveralAreFloat64) {
+  wire::Operation one;
+  one.mutable_percentile()->add_q(50);
+  one.mutable_percentile()->set_drop_q(true);
+  Operand a = operand_of<float>({1, 2}, {2});
+  const auto outcome = run_job(one, {a.view()});
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(format_spec(*outcome->plan.output), "float32, ()");
+  EXPECT_THAT(outcome->output_as<float>(), ElementsAre(1.5F));
+  wire::Operation two = one;
+  two.mutable_percentile()->add_q(25);
+  two.mutable_percentile()->set_drop_q(false);
+  EXPECT_EQ(format_spec(*run_job(two, {a.view()})->plan.output), "float64, 2");
+  Operand whole = operand_of<std::int8_t>({1, 2}, {2});
+  EXPECT_EQ(format_spec(*run_job(one, {whole.view()})->plan.output), "float64, ()");
+}
+
 TEST(Percentile, RefusesWhatHasNone) {
   wire::Operation operation;
   Operand a = operand_of<double>({1, 2}, {2}), none = operand_of<double>({}, {0});

@@ -7,6 +7,7 @@
 #include <hwy/cache_control.h>
 
 #include "common/operation/evaluate_plan.h"
+#include "worker/kernels/evaluate_pieces.h"
 #include "worker/kernels/evaluator.h"
 #include "worker/kernels/gather.h"
 #include "worker/kernels/kernels_made.h"
@@ -226,6 +227,7 @@ class Evaluate final : public Kernel {
   explicit Evaluate(KernelJob job) : job_(std::move(job)), plan_(*job_.plan.evaluate), runners_(plan_.layouts.size()) {}
 
   Result<void> run(std::size_t phase, BlockRange blocks, ScalarBytes& value) override {
+    if (job_.plan.pieces && phase + 1 == plan_.phases.size()) return piece_store().run(blocks);
     for (const EvaluateStep& step : plan_.phases[phase])
       if (auto ok = runner(step.stage).run(step.kind, blocks); !ok) return ok;
     if (phase + 1 == plan_.phases.size() && job_.plan.scalar) {
@@ -247,20 +249,33 @@ class Evaluate final : public Kernel {
     if (runners_[index]) return *runners_[index];
     const Stage& stage = plan_.evaluation.stages[index];
     const StageLayout& layout = plan_.layouts[index];
-    std::vector<Evaluator::Source> sources;
+    std::byte* partials = layout.partials_bytes() == 0 ? nullptr : job_.scratch.data() + plan_.partial_offsets[index];
+    runners_[index] = std::make_unique<StageRunner>(stage, layout, sources(stage, layout), result_of(index), partials);
+    return *runners_[index];
+  }
+
+  PieceStore& piece_store() {
+    const Stage& stage = plan_.evaluation.stages.back();
+    const StoredPieces& pieces = *job_.plan.pieces;
+    if (!piece_store_)
+      piece_store_.emplace(stage, pieces, sources(stage, pieces.layout), job_.outputs[0].data, *job_.redo, job_.plan.overwrites_operands);
+    return *piece_store_;
+  }
+
+  std::vector<Evaluator::Source> sources(const Stage& stage, const StageLayout& layout) {
+    std::vector<Evaluator::Source> all;
     for (std::size_t i = 0; i < stage.program.inputs.size(); ++i) {
       const ProgramInput& input = stage.program.inputs[i];
       const bool from_stage = input.from == ProgramInput::From::kStage;
-      sources.push_back({layout.inputs[i], from_stage ? result_of(input.index) : job_.inputs[input.index].data});
+      all.push_back({layout.inputs[i], from_stage ? result_of(input.index) : job_.inputs[input.index].data});
     }
-    std::byte* partials = layout.partials_bytes() == 0 ? nullptr : job_.scratch.data() + plan_.partial_offsets[index];
-    runners_[index] = std::make_unique<StageRunner>(stage, layout, std::move(sources), result_of(index), partials);
-    return *runners_[index];
+    return all;
   }
 
   KernelJob job_;
   const EvaluatePlan& plan_;  // the job's plan holds it
   std::vector<std::unique_ptr<StageRunner>> runners_;
+  std::optional<PieceStore> piece_store_;  // in place of the last one
   alignas(16) std::byte scalar_[16] = {};
 };
 

@@ -17,6 +17,8 @@
 
 namespace parcompute {
 
+class RedoLog;
+
 // An operand in memory. `data` is the first data byte: element (0, ..., 0) lies at data + spec.offset. Checked: every
 // element lies inside. Null where the array has no elements.
 struct View {
@@ -43,6 +45,7 @@ struct KernelJob {
   std::vector<View> inputs;
   std::vector<View> outputs;         // none or one
   std::span<std::byte> scratch;      // plan.scratch_bytes long, page aligned
+  RedoLog* redo = nullptr;           // of this worker's place; outlives the kernel
 };
 
 struct BlockRange {
@@ -54,7 +57,8 @@ class Kernel {
  public:
   virtual ~Kernel() = default;
   // Computes the blocks of phase `phase` (from 0, as in plan.phases). The caller has checked that they exist. The job's
-  // last block writes its scalar, where it has one, to `value`.
+  // last block writes its scalar, where it has one, to `value`. Where the plan overwrites operands, the chunk of the last phase
+  // has begun in the redo log.
   virtual Result<void> run(std::size_t phase, BlockRange blocks, ScalarBytes& value) = 0;
 };
 

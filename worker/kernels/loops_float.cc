@@ -16,6 +16,7 @@
 //
 #include <hwy/highway.h>
 
+#include "worker/kernels/loops_sqrt-inl.h"
 #include "worker/kernels/loops_strip-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -304,6 +305,23 @@ LoopFault divided(const Strip& strip) {
 }
 
 template <class T>
+LoopFault square_root(const Strip& strip) {
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (sizeof(T) == 8) {
+    if (strip.is_single[0]) return unary<T, T, Sqrt>(strip);
+    constexpr std::size_t kPair = 2 * hwy::HWY_NAMESPACE::MaxLanes(Lanes::D());
+    std::size_t i = 0;
+    for (; i + kPair <= strip.count; i += kPair) {
+      const Strip pair = part_of<T, T>(strip, i, kPair);
+      if (!HWY_LIKELY(square_roots_near(pair.in[0], pair.out))) unary<T, T, Sqrt>(pair);
+    }
+    return unary<T, T, Sqrt>(part_of<T, T>(strip, i, strip.count - i));
+  }
+#endif
+  return unary<T, T, Sqrt>(strip);
+}
+
+template <class T>
 Loop float_loop(Op op) {
   switch (op) {
     case Op::kNegative: return unary<T, T, Negative>;
@@ -315,7 +333,7 @@ Loop float_loop(Op op) {
     case Op::kCeil: return unary<T, T, Ceil>;
     case Op::kTrunc: return unary<T, T, Trunc>;
     case Op::kRint: return unary<T, T, Rint>;
-    case Op::kSqrt: return unary<T, T, Sqrt>;
+    case Op::kSqrt: return square_root<T>;
     case Op::kIsnan: return unary<std::uint8_t, T, Isnan>;
     case Op::kIsinf: return unary<std::uint8_t, T, Isinf>;
     case Op::kIsfinite: return unary<std::uint8_t, T, Isfinite>;

@@ -82,10 +82,17 @@ HWY_INLINE Vector<double> near_of(Vector<double> x) {
 }
 #else
 #if HWY_ARCH_X86
+// Clang inlines only what asks for no more than the caller has, and a function's own target is all that it has.
+#ifdef HWY_TARGET_STR
+#define PARCOMPUTE_TARGET_FMA HWY_TARGET_STR ",fma"
+#else
+#define PARCOMPUTE_TARGET_FMA "fma"
+#endif
 template <class F>
-__attribute__((target("fma"))) double near_with_fma(double x) {
+__attribute__((target(PARCOMPUTE_TARGET_FMA))) double near_with_fma(double x) {
   return near<F, OneLane>(x);
 }
+#undef PARCOMPUTE_TARGET_FMA
 #else
 template <class F>
 double near_with_fma(double x) {

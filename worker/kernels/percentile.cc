@@ -18,7 +18,8 @@ class Percentile final : public Kernel {
       : job_(std::move(job)),
         rows_(rows),
         sorter_(shape_sort(rows.rows, rows.length, sizeof(T)), job_.scratch,
-                load_keys<T>(RowReader(job_.inputs[0], rows), false)) {}
+                load_keys<T>(RowReader(job_.inputs[0], rows), false)),
+        is_single_(percentile_dtype(job_.operation.percentile(), rows.spec.dtype) == DType::kFloat32) {}
 
   Result<void> run(std::size_t phase, BlockRange blocks, ScalarBytes&) override {
     const SortShape& shape = sorter_.shape();
@@ -48,38 +49,51 @@ class Percentile final : public Kernel {
   using Key = KeyOf<T>;
 
   // NumPy's steps, in its order and its types: a difference of float32 is rounded to float32, and infinite neighbours
-  // make a NaN. A difference of integers does not wrap here.
+  // make a NaN. A difference of integers does not wrap here. The place is a float64 whatever the elements are.
   template <class At>
   void answer(std::uint64_t row, std::uint64_t q_index, const At& at) {
     const double q = job_.operation.percentile().q(static_cast<int>(q_index)) / 100;
     const double place = static_cast<double>(rows_.length - 1) * q;
-    double result;
     const bool last = place >= static_cast<double>(rows_.length - 1);
     const std::uint64_t previous = last ? rows_.length - 1 : static_cast<std::uint64_t>(place);
     const T a = element_of<T>(at(previous));
     const T b = last ? a : element_of<T>(at(previous + 1));
     const double weight = last ? place + 1 : place - static_cast<double>(previous);
-    const double step = difference(a, b);
-    result = weight >= 0.5 ? static_cast<double>(b) - step * (1 - weight) : static_cast<double>(a) + step * weight;
-    if constexpr (std::is_floating_point_v<T>) {
-      const T greatest = element_of<T>(at(rows_.length - 1));
-      if (greatest != greatest || result != result) result = std::numeric_limits<double>::quiet_NaN();
-    }
-    std::memcpy(first_element(job_.outputs[0]) + (q_index * rows_.rows + row) * sizeof result, &result, sizeof result);
+    const bool has_nan = is_nan(element_of<T>(at(rows_.length - 1)));
+    const std::uint64_t index = q_index * rows_.rows + row;
+    if constexpr (std::is_same_v<T, float>)
+      if (is_single_) return write(index, between(a, b, difference(a, b), weight), has_nan);
+    write(index, between(static_cast<double>(a), static_cast<double>(b), static_cast<double>(difference(a, b)), weight), has_nan);
   }
 
-  static double difference(T a, T b) {
-    if constexpr (std::is_floating_point_v<T>) {
-      const T step = b - a;
-      return static_cast<double>(step);
-    } else {
-      return static_cast<double>(static_cast<std::uint64_t>(b) - static_cast<std::uint64_t>(a));
-    }
+  // Computed in Real. Of the weight's two parts each is rounded by itself.
+  template <class Real>
+  static Real between(Real a, Real b, Real step, double weight) {
+    return weight >= 0.5 ? b - step * static_cast<Real>(1 - weight) : a + step * static_cast<Real>(weight);
+  }
+
+  template <class Real>
+  void write(std::uint64_t index, Real result, bool has_nan) const {
+    if (has_nan || is_nan(result)) result = std::numeric_limits<Real>::quiet_NaN();
+    std::memcpy(first_element(job_.outputs[0]) + index * sizeof result, &result, sizeof result);
+  }
+
+  template <class Number>
+  static bool is_nan(Number x) {
+    return x != x;
+  }
+
+  static auto difference(T a, T b) {
+    if constexpr (std::is_floating_point_v<T>)
+      return static_cast<T>(b - a);
+    else
+      return static_cast<std::uint64_t>(b) - static_cast<std::uint64_t>(a);
   }
 
   KernelJob job_;
   Rows rows_;
   RowSorter<Key> sorter_;
+  bool is_single_;  // float32 stays float32
 };
 
 }  // namespace

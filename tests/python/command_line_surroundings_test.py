@@ -1,0 +1,72 @@
+"""Odd surroundings: standard streams that are closed, or cannot be written; a socket that somebody took away."""
+
+import json
+import os
+import pathlib
+import select
+import subprocess
+import tempfile
+import unittest
+
+from command_line import BIN, CommandLine
+
+
+class Surroundings(CommandLine):
+    def shell(self, line):
+        """A line of shell, with the program as $C."""
+        return subprocess.run(
+            ["sh", "-c", line],
+            cwd=self.folder,
+            env={**self.environment, "C": str(BIN / "parcompute-client")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def test_what_standard_error_does_not_take_changes_nothing(self):
+        for where in ("2>/dev/full", "2>&-"):
+            with self.subTest(where):
+                self.assertEqual(self.shell(f"$C array create a --shape 3 --fill 2 {where}").returncode, 0)
+                done = self.shell(f"$C run reduce sum a --progress always {where}")
+                self.assertEqual((done.returncode, done.stdout), (0, "6.0\n"))
+                self.assertEqual(self.shell(f"$C array show nothing {where}").returncode, 66)
+                self.client("array", "rm", "a")
+
+    def test_what_standard_output_does_not_take_is_an_error(self):
+        for where in (">/dev/full", ">&-"):
+            with self.subTest(where):
+                done = self.shell(f"$C status {where}")
+                self.assertEqual(done.returncode, 74)
+                self.assertIn("standard output", done.stderr)
+
+    def test_closed_streams_are_not_taken_for_others(self):
+        for where in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+            with self.subTest(where):
+                self.assertEqual(self.shell(f"timeout 60 $C with-server -- true {where}").returncode, 0)
+
+    def test_a_server_without_its_socket_is_named(self):
+        with tempfile.TemporaryDirectory(prefix="parcompute-test-") as name:
+            folder = pathlib.Path(name)
+            socket = folder / "s"
+            options = ("--socket", socket)
+            self.client("start", "--workers", "1", *options)
+            pid = int((folder / "s.lock").read_text())
+            self.assertEqual(json.loads(self.client("status", "--json", *options))["server_pid"], pid)
+            socket.unlink()
+            self.refused(69, (f"pid {pid}", f"kill {pid}", str(socket)), "stop", *options)
+            self.refused(73, (f"pid {pid}", f"kill {pid}", "is gone"), "start", *options)
+            process = os.pidfd_open(pid)
+            os.kill(pid, 15)
+            self.assertTrue(self.ends(process))
+            self.refused(69, ("no server answers",), "stop", *options)
+
+    @staticmethod
+    def ends(process):
+        try:
+            return bool(select.select([process], [], [], 60)[0])
+        finally:
+            os.close(process)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,167 @@
+// RedoLog: a worker that dies in the middle of overwriting its operands, at any instruction.
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <numeric>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/kernel_runner.h"
+#include "tests/support/sanitized.h"
+#include "worker/kernels/instruction_set.h"
+#include "worker/kernels/redo_log.h"
+
+namespace parcompute {
+namespace {
+
+using testing::Buffer;
+
+class RedoLogTest : public ::testing::Test {
+ protected:
+  Buffer memory_{RedoLog::kHeaderBytes + 1024};
+  RedoLog next_worker() { return RedoLog(std::span(memory_.data(), memory_.size())); }
+};
+
+TEST_F(RedoLogTest, KnowsAfterADeathHowFarTheChunkCame) {
+  {
+    RedoLog log = next_worker();
+    ASSERT_TRUE(log.begin(7));
+    EXPECT_EQ(log.buffer().size(), 1024U);
+    log.set_computed();
+    log.set_published();
+    log.set_computed();
+  }
+  RedoLog log = next_worker();
+  ASSERT_TRUE(log.begin(7));
+  EXPECT_EQ(log.published(), 1U);
+  EXPECT_EQ(log.computed(), 2U);
+}
+
+TEST_F(RedoLogTest, BeginsAChunkOfAHigherNumberAnew) {
+  RedoLog log = next_worker();
+  ASSERT_TRUE(log.begin(7));
+  log.set_computed();
+  log.set_published();
+  ASSERT_TRUE(log.begin(9));
+  EXPECT_EQ(log.computed(), 0U);
+  EXPECT_EQ(log.published(), 0U);
+}
+
+TEST_F(RedoLogTest, TakesAChunkOfALowerNumberForDone) {
+  RedoLog log = next_worker();
+  ASSERT_TRUE(log.begin(7));
+  ASSERT_TRUE(log.begin(9));
+  log.set_computed();
+  EXPECT_FALSE(next_worker().begin(7));
+  EXPECT_EQ(log.computed(), 1U) << "of the chunk after it";
+}
+
+// ---- death at any instruction
+
+// Memory that outlives the process which writes it.
+class Shared {
+ public:
+  explicit Shared(std::size_t size) : size_(size), data_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
+    EXPECT_NE(data_, MAP_FAILED);
+  }
+  ~Shared() { ::munmap(data_, size_); }
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+  std::span<std::byte> bytes() { return {static_cast<std::byte*>(data_), size_}; }
+  std::byte* data() { return static_cast<std::byte*>(data_); }
+
+ private:
+  std::size_t size_;
+  void* data_;
+};
+
+class DeathAtAnyInstruction : public ::testing::Test {
+ protected:
+  static constexpr std::int64_t kElements = 300;  // three pieces
+  static constexpr std::size_t kLogBytes = RedoLog::kHeaderBytes + 1024;
+
+  DeathAtAnyInstruction() {
+    operation_.mutable_evaluate()->set_expression("a * 3 + 1");
+    operation_.mutable_evaluate()->add_names()->push_back('a');  // g++ 12 takes = "a" for an overlap
+    const std::vector<OperandInfo> operands{{spec_, "a", 1}};
+    plan_ = *plan_operation(operation_, operands, &operands[0]);
+    EXPECT_TRUE(plan_.overwrites_operands);
+  }
+
+  std::int64_t* elements() { return reinterpret_cast<std::int64_t*>(array_.data()); }
+  void reset() {
+    std::iota(elements(), elements() + kElements, -100);
+    std::memset(log_.data(), 0, kLogBytes);
+  }
+  enum class Role { kVictim, kSuccessor };
+  // What a worker does with the chunk. A victim has computed such chunks before, and stops when it gets this one.
+  void work(Role role) {
+    RedoLog log(log_.bytes());
+    const View view{spec_, "a", array_.data(), -1, 0};
+    const auto kernel = make_kernel(KernelJob{operation_, plan_, {view}, {view}, {}, &log});
+    const auto compute = [&](std::uint64_t lease) {
+      ScalarBytes value;
+      return !log.begin(lease) || kernel->run(0, {0, 1}, value);
+    };
+    if (role == Role::kVictim) {
+      EXPECT_TRUE(compute(11));
+      std::iota(elements(), elements() + kElements, -100);
+      ::raise(SIGSTOP);
+    }
+    EXPECT_TRUE(compute(12));
+  }
+  // A worker that is killed after `steps` instructions; how many it came to, at most those.
+  long work_for(long steps) {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+      work(Role::kVictim);
+      ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    EXPECT_TRUE(WIFSTOPPED(status));
+    long done = 0;
+    for (; done < steps; ++done) {
+      if (::ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr) != 0) break;
+      ::waitpid(pid, &status, 0);
+      if (!WIFSTOPPED(status)) return done;
+    }
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, &status, 0);
+    return done;
+  }
+
+  ArraySpec spec_ = *make_spec(DType::kInt64, {kElements});
+  wire::Operation operation_;
+  Plan plan_;
+  Shared array_{kElements * sizeof(std::int64_t)};
+  Shared log_{kLogBytes};
+};
+
+TEST_F(DeathAtAnyInstruction, CountsEveryElementOnce) {
+  if (testing::kSanitized) GTEST_SKIP() << "a sanitizer's instructions are too many to step through";
+  constexpr long kAll = 1L << 40;
+  reset();
+  const long whole = work_for(kAll);
+  ASSERT_GT(whole, 1000);
+  // Odd steps meet other instructions of each loop every time round.
+  const long step = std::max(1L, whole / 150) | 1;
+  int in_the_middle = 0;
+  for (long steps = 0; steps <= whole; steps += step) {
+    reset();
+    work_for(steps);
+    const bool begun = elements()[0] != -100, ended = elements()[kElements - 1] == 3 * 199 + 1;
+    in_the_middle += begun && !ended;
+    work(Role::kSuccessor);
+    for (std::int64_t i = 0; i < kElements; ++i) ASSERT_EQ(elements()[i], 3 * (i - 100) + 1) << "element " << i << ", killed after " << steps << " of " << whole;
+  }
+  EXPECT_GT(in_the_middle, 5);
+}
+
+}  // namespace
+}  // namespace parcompute
