@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "common/shm/segment_header.h"
+#include "tests/support/calm_time.h"
 
 namespace parcompute::testing {
 namespace {
@@ -259,7 +260,7 @@ void Campaign::remember_rest() {
   use_up_spares();
   rest_ = look();
   // A thread of its own closes clients' sockets: there may be one more than in the end.
-  for (Rest next; holds_within(kSettling, [&] { return (next = look()).descriptors < rest_.descriptors; });) rest_ = next;
+  for (Rest next; holds_within(kSettling, [&] { return (next = look()).descriptors < rest_.descriptors; }, 10 * kSettling);) rest_ = next;
 }
 
 void Campaign::use_up_spares() {
@@ -277,13 +278,14 @@ void Campaign::use_up_spares() {
     }
     return status().memory_spare_bytes == 0;
   };
-  EXPECT_TRUE(holds_within(rest_patience(), ask_for_all)) << status().memory_spare_bytes << " bytes stay spare";
+  EXPECT_TRUE(holds_within(kRest, ask_for_all)) << status().memory_spare_bytes << " bytes stay spare";
 }
 
-bool Campaign::holds_within(std::chrono::milliseconds patience, const std::function<bool()>& condition) {
-  const auto end = Clock::now() + patience;
+bool Campaign::holds_within(std::chrono::milliseconds patience, const std::function<bool()>& condition, std::chrono::milliseconds most) {
+  const auto last = calm_time() + patience;
+  const auto end = Clock::now() + most;
   while (!condition()) {
-    if (Clock::now() > end) return false;
+    if (calm_time() > last || Clock::now() > end) return false;
     pause(1ms);
   }
   return true;
@@ -297,10 +299,10 @@ void Campaign::expect_rest() {
     return;
   }
   // Sessions that just ended are still being closed: then their memory becomes spare.
-  holds_within(rest_patience(), [&] { return look().arrays == rest_.arrays && status().jobs_running + status().jobs_queued == 0; });
+  holds_within(kRest, [&] { return look().arrays == rest_.arrays && status().jobs_running + status().jobs_queued == 0; });
   use_up_spares();
   Rest now;
-  if (!holds_within(rest_patience(), [&] { return (now = look()) == rest_; }))
+  if (!holds_within(kRest, [&] { return (now = look()) == rest_; }))
     leaked(fmt::format("before: {}; afterwards: {}\n{}", rest_.describe(), now.describe(), describe_descriptors(server)));
   std::size_t dead = 0;
   const auto workers_hold_none = [&] {
@@ -308,7 +310,7 @@ void Campaign::expect_rest() {
     for (const WorkerInfo& worker : status().workers) dead += dead_mappings(worker.pid);
     return dead == 0;
   };
-  if (!holds_within(rest_patience(), workers_hold_none)) leaked(fmt::format("workers hold {} segments that are gone", dead));
+  if (!holds_within(kRest, workers_hold_none)) leaked(fmt::format("workers hold {} segments that are gone", dead));
   auto session = connect();
   auto array = session.create_arange("", DType::kInt64, {1'000'000});
   const auto sum = session.submit(Reduce{.a = array}).wait().scalar->as<std::int64_t>();

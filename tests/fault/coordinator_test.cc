@@ -59,7 +59,7 @@ class Coordinator : public Campaign {
     while (one_in(dice(), 4)) kill_while_it_starts();
     begin();
     for (const auto& [pid, orphan] : orphans) {
-      if (orphan.ends_within(rest_patience(1s))) continue;
+      if (holds_within(kOrphans, [&watch = orphan] { return watch.has_ended(); })) continue;
       leaked(fmt::format("process {} ({}, {}) of the dead server lives on", pid, status_line(pid, "Name"),
                          status_line(pid, "State")));
       signal_child(::getpid(), pid, SIGKILL);
@@ -93,13 +93,13 @@ class Coordinator : public Campaign {
     }
     // What settling left goes to the spare ones, which hold names and descriptors, too.
     use_up_spares();
-    if (!holds_within(rest_patience(), [&] { return segments().size() == arrays.size(); }))
+    if (!holds_within(kRest, [&] { return segments().size() == arrays.size(); }))
       leaked(fmt::format("{} names in /dev/shm for {} arrays", segments().size(), arrays.size()));
     if (const std::uint64_t used = status().memory_used_bytes; used != bytes)
       leaked(fmt::format("{} bytes are in use, and the arrays have {}", used, bytes));
     if (!one_in(dice(), 4)) return;
     pool_is_whole();
-    if (!holds_within(rest_patience(), [&] { return descriptors_of(server_pid()) - session.list().size() == descriptors_; }))
+    if (!holds_within(kRest, [&] { return descriptors_of(server_pid()) - session.list().size() == descriptors_; }))
       leaked(describe_descriptors(server_pid()));
     // One that lives is not put out of its place.
     expect_failure([&] { start_server(options()); }, ErrorCode::kAlreadyExists);
@@ -174,7 +174,7 @@ TEST_F(Coordinator, IsKilledAndTheNextOneFindsWhatWasThereAndNothingElse) {
   auto session = connect();
   for (Ledger& ledger : ledgers_) ledger.remove_all(session);
   use_up_spares();
-  if (!holds_within(rest_patience(), [&] { return segments().empty(); })) leaked("names stay in /dev/shm");
+  if (!holds_within(kRest, [&] { return segments().empty(); })) leaked("names stay in /dev/shm");
   EXPECT_GT(tallies_.jobs, least_jobs_);
 }
 

@@ -89,7 +89,7 @@ class FullShm : public Campaign {
   void use_up_spares() override {
     Campaign::use_up_spares();
     std::uint64_t used = 0;
-    if (!holds_within(rest_patience(), [&] { return PrivateShm::free() + (used = status().memory_used_bytes) == kShmBytes; }))
+    if (!holds_within(kRest, [&] { return PrivateShm::free() + (used = status().memory_used_bytes) == kShmBytes; }))
       leaked(fmt::format("{} bytes are in use, and {} of {} free", used, PrivateShm::free(), kShmBytes));
   }
 
@@ -150,7 +150,7 @@ class FullShm : public Campaign {
     const auto as_before = [&] { return PrivateShm::free() == free && segments().size() == names; };
     if (const Status now = status(); now.memory_used_bytes != used || now.arrays != arrays)
       leaked(fmt::format("{} left {} bytes in {} arrays in use; before it there were {} in {}", what, now.memory_used_bytes, now.arrays, used, arrays));
-    if (!holds_within(rest_patience(), as_before))
+    if (!holds_within(kRest, as_before))
       leaked(fmt::format("{} left {} bytes free and {} names; before it there were {} and {}", what, PrivateShm::free(), segments().size(), free, names));
   }
 

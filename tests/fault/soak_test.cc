@@ -57,7 +57,7 @@ class Soak : public Campaign {
       tallies_.faults += 1 + signal_child(now.forkserver_pid, now.workers[below(dice(), now.workers.size())].pid, SIGKILL);
     }
     dismiss();
-    if (!holds_within(rest_patience(), [&] { return status().sessions == 1 && status().jobs_running + status().jobs_queued == 0; }))
+    if (!holds_within(kRest, [&] { return status().sessions == 1 && status().jobs_running + status().jobs_queued == 0; }))
       leaked("sessions or jobs stay");
     take_leftovers_away();
   }

@@ -137,7 +137,7 @@ class Upgrades : public Campaign {
       if (!array.name.starts_with("kept-") && !array.name.starts_with("count-")) wrong("'" + array.name + "' was invented");
     }
     use_up_spares();
-    if (!holds_within(rest_patience(), [&] { return segments().size() == arrays.size(); }))
+    if (!holds_within(kRest, [&] { return segments().size() == arrays.size(); }))
       leaked(fmt::format("{} names in /dev/shm for {} arrays", segments().size(), arrays.size()));
     if (const std::uint64_t used = status().memory_used_bytes; used != bytes) leaked(fmt::format("{} bytes are in use, and the arrays have {}", used, bytes));
   }

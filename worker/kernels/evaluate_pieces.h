@@ -20,7 +20,8 @@ class PieceStore {
 
  private:
   Result<void> compute(std::uint64_t first, std::size_t count);
-  void publish(std::uint64_t first, std::size_t count) const;
+  // `next`: elements of the piece after it.
+  void publish(std::uint64_t first, std::size_t count, std::size_t next) const;
 
   const StageLayout& layout_;
   ArraySpec target_;  // with fewer axes
