@@ -20,8 +20,7 @@ class PieceStore {
 
  private:
   Result<void> compute(std::uint64_t first, std::size_t count);
-  // `next`: elements of the piece after it.
-  void publish(std::uint64_t first, std::size_t count, std::size_t next) const;
+  void publish(std::uint64_t first, std::size_t count) const;
 
   const StageLayout& layout_;
   ArraySpec target_;  // with fewer axes
