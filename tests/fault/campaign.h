@@ -95,6 +95,8 @@ class Campaign : public ServerTest {
   bool is_over() const { return is_over_; }
   double wanted_seconds() const { return seconds_.value_or(0); }
   double elapsed_seconds() const;
+  // Whether it has the machine to itself, so that times say something of the server: where seconds were asked for, and no sanitizer watches.
+  bool is_measured() const { return seconds_ && !kSanitized; }
   // Waits, exponentially distributed around a mean, so that no fault keeps step with the server. Looks after the watchdog and
   // the clients' deadlines: every campaign's main loop comes by here.
   void pause(std::chrono::microseconds mean);

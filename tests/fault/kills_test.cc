@@ -45,7 +45,8 @@ class WorkersDie : public Campaign {
     mix.run_all(session);
     EXPECT_GT(tallies_.jobs, least_jobs_);
     EXPECT_GT(tallies_.retries, 0u) << "nothing was hit";
-    EXPECT_LT(tallies_.explained, tallies_.jobs / 4 + 20);
+    // A third death of one chunk is rare even where it is sought.
+    EXPECT_LT(tallies_.explained, tallies_.jobs / 100 + 20);
   }
 
  private:
@@ -135,7 +136,7 @@ TEST_F(Kills, OfWorkersAndOfTheForkserverLoseNoJobAndCountNoneTwice) {
 class PoolKills : public WorkersDie {};
 
 TEST_F(PoolKills, TakeAllWorkersAtOnceAndEachTimeAllComeBack) {
-  double slowest = 0;
+  std::vector<double> seconds;
   run(kWorkers * (kSanitized ? 15 : 60), [&] {
     pause(20ms);
     const Status before = pool_is_whole();
@@ -149,9 +150,14 @@ TEST_F(PoolKills, TakeAllWorkersAtOnceAndEachTimeAllComeBack) {
       });
     };
     if (!holds_within(30s, all_replaced)) wrong("the pool does not come back");
-    slowest = std::max(slowest, elapsed_seconds() - from);
+    seconds.push_back(elapsed_seconds() - from);
   });
-  std::printf("the slowest pool was whole again after %.0f ms\n", slowest * 1e3);
+  ASSERT_FALSE(seconds.empty());
+  std::ranges::sort(seconds);
+  const double p99 = seconds[seconds.size() * 99 / 100];
+  std::printf("the pool was whole again after %.1f ms (p50), %.1f ms (p99), %.1f ms (slowest)\n", seconds[seconds.size() / 2] * 1e3, p99 * 1e3,
+              seconds.back() * 1e3);
+  if (is_measured()) EXPECT_LE(p99, 0.1);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The ordinary day, long: after it the coordinator is no larger than before.
+// The ordinary day, long: after it the coordinator and the forkserver are no larger than before.
 #include <signal.h>
 #include <unistd.h>
 
@@ -107,6 +107,9 @@ TEST_F(Soak, LeavesTheCoordinatorAsSmallAsAfterItsFirstMinutes) {
   expect_rest();
   const pid_t server = status().server_pid;
   const std::uint64_t before = exact_resident_bytes(server);
+  // Workers die all the time; the forkserver lives as long as the server.
+  const pid_t forkserver = status().forkserver_pid;
+  const std::uint64_t forkserver_before = exact_resident_bytes(forkserver);
   const std::uint64_t jobs_before = tallies_.jobs;
   work(mix, [&] { return goes_on(tallies_.jobs - jobs_before, kEnoughJobs); });
   expect_rest();
@@ -115,6 +118,9 @@ TEST_F(Soak, LeavesTheCoordinatorAsSmallAsAfterItsFirstMinutes) {
               static_cast<unsigned long long>(jobs_before), static_cast<unsigned long long>(after / 1024),
               static_cast<unsigned long long>(tallies_.jobs - jobs_before));
   if (!kSanitized && after > before + kMayGrow) leaked(fmt::format("the coordinator grew from {} to {} bytes", before, after));
+  EXPECT_EQ(status().forkserver_pid, forkserver);
+  if (const std::uint64_t now = exact_resident_bytes(forkserver); !kSanitized && now > forkserver_before + kMayGrow)
+    leaked(fmt::format("the forkserver grew from {} to {} bytes", forkserver_before, now));
 }
 
 }  // namespace

@@ -164,7 +164,7 @@ TEST_F(Upgrades, LoseNoNamedArrayAndNoAnswerThatWasGiven) {
     settle();
   }
   std::printf("service was back after %.0f ms at the most\n", slowest_ * 1e3);
-  EXPECT_LT(slowest_, 30) << "the next server did not find its place";
+  EXPECT_LT(slowest_, is_measured() ? 1 : 30) << "the next server did not find its place";
   EXPECT_GT(tallies_.jobs, least_jobs_);
   EXPECT_GT(tallies_.explained, 0u) << "nobody noticed";
 }

@@ -10,7 +10,7 @@
 namespace parcompute::testing {
 namespace {
 
-constexpr std::array kWorkers{1u, 2u, 3u, 7u};
+constexpr std::array kWorkers{1u, 2u, 3u, 4u, 7u, 8u};
 constexpr std::array<std::uint64_t, 3> kChunks{0, 1, 5};
 
 class SameBits : public ServerTest {
