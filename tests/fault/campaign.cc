@@ -257,9 +257,8 @@ Campaign::Rest Campaign::look() {
 void Campaign::remember_rest() {
   pool_is_whole();
   use_up_spares();
+  others_are_gone();
   rest_ = look();
-  // A thread of its own closes clients' sockets: there may be one more than in the end.
-  for (Rest next; holds_within(kSettling, [&] { return (next = look()).descriptors < rest_.descriptors; });) rest_ = next;
 }
 
 void Campaign::use_up_spares() {

@@ -123,7 +123,6 @@ class Campaign : public ServerTest {
   // Looks until `condition` holds, for at most so long.
   bool holds_within(std::chrono::milliseconds patience, const std::function<bool()>& condition);
 
-  static constexpr std::chrono::milliseconds kSettling{200};
   // How long what is promised within 2 s (within `promised`) may take: just so long where seconds were asked for, which is how the promise is
   // measured. Among other tests a machine may be as busy as it likes, and a sanitizer slows down what it finds in the way of the faults.
   std::chrono::milliseconds rest_patience(std::chrono::milliseconds promised = std::chrono::seconds(2)) const {
