@@ -258,9 +258,8 @@ Campaign::Rest Campaign::look() {
 void Campaign::remember_rest() {
   pool_is_whole();
   use_up_spares();
+  others_are_gone();
   rest_ = look();
-  // A thread of its own closes clients' sockets: there may be one more than in the end.
-  for (Rest next; holds_within(kSettling, [&] { return (next = look()).descriptors < rest_.descriptors; }, 10 * kSettling);) rest_ = next;
 }
 
 void Campaign::use_up_spares() {
@@ -281,9 +280,9 @@ void Campaign::use_up_spares() {
   EXPECT_TRUE(holds_within(kRest, ask_for_all)) << status().memory_spare_bytes << " bytes stay spare";
 }
 
-bool Campaign::holds_within(std::chrono::milliseconds patience, const std::function<bool()>& condition, std::chrono::milliseconds most) {
+bool Campaign::holds_within(std::chrono::milliseconds patience, const std::function<bool()>& condition) {
   const auto last = calm_time() + patience;
-  const auto end = Clock::now() + most;
+  const auto end = Clock::now() + 60s;
   while (!condition()) {
     if (calm_time() > last || Clock::now() > end) return false;
     pause(1ms);

@@ -124,11 +124,9 @@ class Campaign : public ServerTest {
   // Makes the server give its spare segments back, which otherwise takes it 10 s: asks for all the memory that there is.
   virtual void use_up_spares();
   // Looks until `condition` holds: for at most so long of calm time (tests/support/calm_time.h), so that a campaign beside other
-  // tests holds the server to its promises and not the machine, and for `most` of anybody's.
-  bool holds_within(std::chrono::milliseconds patience, const std::function<bool()>& condition,
-                    std::chrono::milliseconds most = std::chrono::minutes(1));
+  // tests holds the server to its promises and not the machine, and for a minute of anybody's.
+  bool holds_within(std::chrono::milliseconds patience, const std::function<bool()>& condition);
 
-  static constexpr std::chrono::milliseconds kSettling{200};
   // What is promised; ten times as slow under a sanitizer.
   static constexpr std::chrono::seconds kRest{kSanitized ? 20 : 2}, kOrphans{kSanitized ? 10 : 1};
 

@@ -121,8 +121,8 @@ TEST_F(FailingCalls, OfTheClientsAllocatorLoseNoAnswerThatItAsksForAgain) {
     Session session = connect();
     Job job = session.submit(session.evaluate("sum(base)"));
     Patience patience;
-    patience.begin(page(), server_pid());
     arm({Role::kClient, Call::kAllocate, ENOMEM, false, nth});
+    patience.begin(page(), server_pid());
     double sum = -1;
     try {
       sum = job.wait().scalar.value().as<double>();

@@ -23,7 +23,7 @@ const Scene kScenes[] = {
     {"WorkerStarting",  &L::hold_back_workers, &L::draw,                &L::is_starting_only, kDone,      kCancelled, kAfter,   kCut | kAfter, kAbsent},
     {"WorkerIdle",      &L::nothing,           &L::greet,               &L::is_known,         kNoJob,     kNoJob,     kAbsent,  kAbsent,   kAbsent},
     {"WorkerBusy",      &L::make_and_freeze,   &L::count_up,            &L::is_being_made,    kDone,      kCancelled, kAfter,   kCut,      kCut | kBefore},
-    {"WorkerLeaving",   &L::try_patience,      &L::draw,                &L::is_leaving,       kDone,      kCancelled, kAfter,   kCut,      kAbsent, kGone, kNoneThere},
+    {"WorkerLeaving",   &L::take_program_away, &L::draw,                &L::is_leaving,       kDone,      kCancelled, kAfter,   kCut,      kAbsent, kGone, kNoneThere},
     {"JobQueued",       &L::freeze,            &L::queue,               &L::is_queued,        kDone,      kCancelled, kAfter,   kCut,      kAbsent},
     {"JobRunning",      &L::freeze,            &L::double_given,        &L::is_running,       kDone,      kCancelled, kAfter,   kCut,      kAbsent},
     {"JobFailing",      &L::freeze_second,     &L::count_too_few_bins,  &L::is_failing,       kFailed,    kFailed,    kAbsent,  kCut,      kAbsent},

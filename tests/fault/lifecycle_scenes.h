@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <numeric>
@@ -14,6 +16,7 @@
 
 #include <fmt/format.h>
 
+#include "common/os/child_process.h"
 #include "common/shm/segment_header.h"
 #include "tests/fault/victims.h"
 #include "tests/support/raw_client.h"
@@ -21,8 +24,6 @@
 #include "tests/support/server_fixture.h"
 
 namespace parcompute::testing {
-
-using namespace std::chrono_literals;
 
 enum class Victim { kWorker, kForkserver, kCoordinator, kClient };
 inline constexpr const char* kVictims[] = {"Worker", "Forkserver", "Coordinator", "Client"};
@@ -101,16 +102,16 @@ class LifecycleKills : public ServerTest, public ::testing::WithParamInterface<C
     }
     FAIL() << "no process was caught before it was ready";
   }
-  // The next forkserver's death is followed by a pause of 0.8 s.
-  void try_patience() {
-    for (int death = 0; death < 3; ++death) {
-      const pid_t forkserver = pool_is_whole().forkserver_pid;
-      kill_now(forkserver);
-      until([&] { return status().forkserver_pid != forkserver; }, "there is another forkserver");
-    }
+  // There will be no next forkserver, for some seconds at least: the server tries a few times, with longer and longer pauses.
+  void take_program_away() {
     freeze_workers();
+    std::filesystem::remove(program_);
+    is_program_away_ = true;
   }
-  void make() { connect().create_arange("made", DType::kInt64, {kNumbers}); }
+  void make() {
+    connect().create_arange("made", DType::kInt64, {kNumbers});
+    others_are_gone();
+  }
   void make_and_freeze() {
     make();
     freeze();
@@ -212,10 +213,15 @@ class LifecycleKills : public ServerTest, public ::testing::WithParamInterface<C
 
   void SetUp() override {
     ServerTest::SetUp();
+    const auto program = find_program("parcompute-worker", "PARCOMPUTE_WORKER");
+    ASSERT_TRUE(program) << program.error().message;
+    real_program_ = *program;
+    give_program_back();
+    ASSERT_EQ(::setenv("PARCOMPUTE_WORKER", program_.c_str(), 1), 0);
     start_lasting(2, 3600, 0);
     pool_is_whole();
-    auto session = connect();
-    session.create_arange("given", DType::kInt64, {kNumbers});
+    connect().create_arange("given", DType::kInt64, {kNumbers});
+    others_are_gone();  // who looks for the owner's session finds no other
   }
   void TearDown() override {
     thaw_all();
@@ -225,6 +231,11 @@ class LifecycleKills : public ServerTest, public ::testing::WithParamInterface<C
       wait_for(child_);
     }
     ServerTest::TearDown();
+    ::unsetenv("PARCOMPUTE_WORKER");
+  }
+  void give_program_back() {
+    std::filesystem::create_symlink(real_program_, program_);
+    is_program_away_ = false;
   }
 
   static std::vector<pid_t> children_of(pid_t parent) {
@@ -293,7 +304,7 @@ class LifecycleKills : public ServerTest, public ::testing::WithParamInterface<C
         kill_server_at_once();
         // What was stopped before its first instruction cannot have asked to die with its parent: it ends as soon as it goes on.
         if (held_ > 0) ::kill(std::exchange(held_, 0), SIGCONT);
-        for (const ProcessWatch& orphan : orphans) EXPECT_TRUE(orphan.ends_within(kSanitized ? 10s : 1s)) << "a process of the dead server lives on";
+        for (const ProcessWatch& orphan : orphans) EXPECT_TRUE(orphan.ends_within(kSoon)) << "a process of the dead server lives on";
         frozen_are_gone_ = true;
         break;
       }
@@ -305,6 +316,7 @@ class LifecycleKills : public ServerTest, public ::testing::WithParamInterface<C
     thaw_all();
   }
   void thaw_all() {
+    if (is_program_away_) give_program_back();
     if (!frozen_are_gone_) {
       thaw_workers();
       for (const pid_t pid : {second_, held_})
@@ -380,6 +392,10 @@ class LifecycleKills : public ServerTest, public ::testing::WithParamInterface<C
   pid_t second_ = 0;  // a stopped worker
   pid_t held_ = 0;    // a stopped newborn
   bool frozen_are_gone_ = false;
+  // The worker program, by a name that can be taken away.
+  const std::filesystem::path program_ = directory() / "parcompute-worker";
+  std::filesystem::path real_program_;
+  bool is_program_away_ = false;
   // Reserved at once, so that the first chunk in hand is one of the picture's.
   const Mandelbrot grid_{.nx = 160, .ny = 200, .max_iter = 60};
 };

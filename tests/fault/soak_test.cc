@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <fstream>
 
 #include <fmt/format.h>
 
@@ -27,16 +26,6 @@ using namespace std::chrono_literals;
 constexpr std::uint64_t kMayGrow = 1024 * 1024;
 constexpr std::uint64_t kEnoughJobs = kSanitized ? 2'000 : 40'000;
 constexpr std::size_t kTinyJobs = 100;
-
-// Exact, where VmRSS in /proc/PID/status lags behind by what each CPU has not reported yet.
-std::uint64_t exact_resident_bytes(pid_t pid) {
-  std::ifstream rollup("/proc/" + std::to_string(pid) + "/smaps_rollup");
-  for (std::string word; rollup >> word;) {
-    std::uint64_t kibibytes = 0;
-    if (word == "Rss:" && rollup >> kibibytes) return kibibytes * 1024;
-  }
-  return resident_bytes(pid);
-}
 
 class Soak : public Campaign {
  protected:
@@ -106,20 +95,20 @@ TEST_F(Soak, LeavesTheCoordinatorAsSmallAsAfterItsFirstMinutes) {
   work(mix, [&] { return !is_over() && (tallies_.jobs < warm || elapsed_seconds() < warm_seconds); });
   expect_rest();
   const pid_t server = status().server_pid;
-  const std::uint64_t before = exact_resident_bytes(server);
+  const std::uint64_t before = resident_bytes(server);
   // Workers die all the time; the forkserver lives as long as the server.
   const pid_t forkserver = status().forkserver_pid;
-  const std::uint64_t forkserver_before = exact_resident_bytes(forkserver);
+  const std::uint64_t forkserver_before = resident_bytes(forkserver);
   const std::uint64_t jobs_before = tallies_.jobs;
   work(mix, [&] { return goes_on(tallies_.jobs - jobs_before, kEnoughJobs); });
   expect_rest();
-  const std::uint64_t after = exact_resident_bytes(server);
+  const std::uint64_t after = resident_bytes(server);
   std::printf("resident: %llu KiB after %llu jobs, %llu KiB after %llu more\n", static_cast<unsigned long long>(before / 1024),
               static_cast<unsigned long long>(jobs_before), static_cast<unsigned long long>(after / 1024),
               static_cast<unsigned long long>(tallies_.jobs - jobs_before));
   if (!kSanitized && after > before + kMayGrow) leaked(fmt::format("the coordinator grew from {} to {} bytes", before, after));
   EXPECT_EQ(status().forkserver_pid, forkserver);
-  if (const std::uint64_t now = exact_resident_bytes(forkserver); !kSanitized && now > forkserver_before + kMayGrow)
+  if (const std::uint64_t now = resident_bytes(forkserver); !kSanitized && now > forkserver_before + kMayGrow)
     leaked(fmt::format("the forkserver grew from {} to {} bytes", forkserver_before, now));
 }
 

@@ -117,6 +117,7 @@ TEST_F(Lifelines, ParentDeathSignalReachesAStoppedChild) {
       ::raise(SIGSTOP);
       while (true) ::pause();
     }
+    if (::waitpid(grandchild, nullptr, WUNTRACED) != grandchild) ::_exit(1);  // when it is stopped
   });
   writing.reset();
   pid_t grandchild = 0;

@@ -35,10 +35,14 @@ class ForeignDescriptors : public ServerTest {
     ServerTest::TearDown();
   }
 
+  void stop_server() {
+    ASSERT_EQ(::kill(server_, SIGSTOP), 0);
+    until([&] { return is_stopped(server_); }, "the server is stopped");
+  }
   // The server is the only one to hold it when it drops it.
   void send_lingering(RawClient& client, std::uint64_t id) {
     const int fd = lingering_->socket.get();
-    ASSERT_EQ(::kill(server_, SIGSTOP), 0);
+    stop_server();
     ASSERT_TRUE(client.send(status_request(id), std::span(&fd, 1)));
     lingering_->socket.reset();
     ASSERT_EQ(::kill(server_, SIGCONT), 0);
@@ -101,7 +105,7 @@ TEST_F(ForeignDescriptors, ThatLieUnreadInASessionHoldNobodyUpWhenItEnds) {
   client.greet();
   // The first packet ends the session; the lingering one comes behind it.
   const int fd = lingering_->socket.get();
-  ASSERT_EQ(::kill(server_, SIGSTOP), 0);
+  stop_server();
   ASSERT_TRUE(client.send("\xff\xff"));
   ASSERT_TRUE(client.send(status_request(2), std::span(&fd, 1)));
   lingering_->socket.reset();

@@ -170,17 +170,17 @@ TEST_F(IntoArrays, KilledWorkersWriteEveryElementExactlyOnce) {
   auto a = session_->create_arange("a", DType::kInt64, {kSize});
   std::mt19937 random(7);
   constexpr int kRounds = 60;
-  for (int round = 0; round < kRounds; ++round) {
+  int round = 0;
+  // A pid may be that of one that is gone, or not there yet: on a busy machine it takes more rounds until as many were hit.
+  for (; round < kRounds || replaced() <= kRounds / 2u; ++round) {
     auto job = session_->submit(session_->evaluate("a + 1"), into(a, 1));
     after_some_blocks(job, random() % 60);
-    // Its pid may be that of one that is gone.
     kill_worker(random() % 3);
     ASSERT_NO_THROW(job.wait()) << round;
   }
   pool_is_whole();
   const auto values = copy<std::int64_t>(a);
-  for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], static_cast<std::int64_t>(i) + kRounds) << i;
-  EXPECT_GT(replaced(), kRounds / 2u);
+  for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], static_cast<std::int64_t>(i) + round) << i;
 }
 
 TEST_F(IntoArrays, KilledWorkersDoNoHarmToOverlappingViews) {
@@ -210,6 +210,7 @@ TEST_F(IntoArrays, AServerThatIsKilledLeavesWhatWasBeingWrittenIncompleteAndTheR
     session.create_arange("b", DType::kInt64, {100'000});
     freeze_workers();
     auto job = session.submit(session.evaluate("a + 1"), into(a));
+    job.id();  // it is there
     kill_server();
   }
   start_lasting(2);
@@ -266,6 +267,7 @@ TEST_F(IntoArrays, AClientThatGoesCancelsItsOwnTurnsAlone) {
   auto a = session_->create("a", DType::kInt64, {1000});
   freeze_workers();
   auto first = session_->submit(session_->evaluate("a + 1"), into(a));
+  first.id();  // it is there, before all others
   {
     auto other = connect();
     auto seen = other.find("a");

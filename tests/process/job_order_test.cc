@@ -1,4 +1,6 @@
 // Detached jobs, jobs that wait for others, and how many workers a job may have.
+#include <signal.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -27,6 +29,24 @@ class JobOrder : public ServerTest {
   void SetUp() override {
     ServerTest::SetUp();
     start(3);
+  }
+  // Until the forkserver, which is answered, goes on there is no worker: jobs wait for as long as it takes. Workers that are frozen with a
+  // chunk in hand are replaced after some seconds.
+  pid_t hold_back_all_workers() {
+    const Status before = pool_is_whole();
+    const auto stop = [&](pid_t pid) {
+      ASSERT_EQ(::kill(pid, SIGSTOP), 0);
+      until([&] { return is_stopped(pid); }, "the process is stopped");
+    };
+    // The server hears of its workers' deaths, and asks for others, when there is nobody to make them.
+    stop(before.server_pid);
+    for (const WorkerInfo& worker : before.workers) kill_now(worker.pid);
+    const auto is_reaped = [](const WorkerInfo& worker) { return status_line(worker.pid, "State").empty(); };
+    until([&] { return std::ranges::all_of(before.workers, is_reaped) && status_line(before.forkserver_pid, "State").starts_with("S"); }, "the workers are reaped");
+    stop(before.forkserver_pid);
+    EXPECT_EQ(::kill(before.server_pid, SIGCONT), 0);
+    until([&] { return replaced() == before.workers.size(); }, "the server has asked for others");
+    return before.forkserver_pid;
   }
   const Mandelbrot grid_{.nx = 300, .ny = 200, .max_iter = 60};
 };
@@ -114,7 +134,7 @@ TEST_F(JobOrder, OperandRemovedWhileItIsMadeIsStillRead) {
 TEST_F(JobOrder, LongChainOfWaitingJobsEndsInOneGo) {
   auto session = connect();
   auto a = session.create_full("a0", scalar_of(1.0), {1, 1});
-  freeze_workers();
+  const pid_t forkserver = hold_back_all_workers();
   constexpr int kLength = 1000;
   for (int i = 1; i <= kLength; ++i) {
     const auto before = session.find(fmt::format("a{}", i - 1));
@@ -122,7 +142,7 @@ TEST_F(JobOrder, LongChainOfWaitingJobsEndsInOneGo) {
   }
   auto last = session.submit(Reduce{.a = session.find(fmt::format("a{}", kLength))});
   EXPECT_EQ(session.status().jobs_queued, std::uint64_t{kLength});
-  thaw_workers();
+  ASSERT_EQ(::kill(forkserver, SIGCONT), 0);
   EXPECT_EQ(last.wait().scalar->as<double>(), 1);
 }
 

@@ -142,6 +142,7 @@ TEST_F(Neighbours, WhoseDescriptorsLingerWaitAlone) {
       [&, turn = 0]() mutable {
         if (++turn < 3) {
           ASSERT_EQ(::kill(manager_->pid(), turn == 1 ? SIGSTOP : SIGCONT), 0);
+          until([&] { return is_stopped(manager_->pid()) == (turn == 1); }, "the server has stopped, or goes on");
           return;
         }
         auto array = root.attach_npy("of root", npy);

@@ -32,7 +32,7 @@ class ServerDeath : public ServerTest {
   }
 };
 
-TEST_F(ServerDeath, EndsItsForkserverAndWorkersWithinASecond) {
+TEST_F(ServerDeath, EndsItsForkserverAndWorkers) {
   const Status before = pool_is_whole();
   std::vector<ProcessWatch> watches;
   watches.emplace_back(before.forkserver_pid);
@@ -40,7 +40,7 @@ TEST_F(ServerDeath, EndsItsForkserverAndWorkersWithinASecond) {
   auto session = connect();
   session.submit(endless(), detached(""));
   kill_server();
-  for (const ProcessWatch& watch : watches) EXPECT_TRUE(watch.ends_within(kSanitized ? 10s : 1s));
+  for (const ProcessWatch& watch : watches) EXPECT_TRUE(watch.ends_within(kSoon));
 }
 
 TEST_F(ServerDeath, EndsWorkersThatAreStopped) {
@@ -49,7 +49,7 @@ TEST_F(ServerDeath, EndsWorkersThatAreStopped) {
   for (const WorkerInfo& worker : before.workers) watches.emplace_back(worker.pid);
   freeze_workers();
   kill_server();
-  for (const ProcessWatch& watch : watches) EXPECT_TRUE(watch.ends_within(kSanitized ? 10s : 1s));
+  for (const ProcessWatch& watch : watches) EXPECT_TRUE(watch.ends_within(kSoon));
 }
 
 // It has not asked yet to die with its parent.
@@ -75,7 +75,7 @@ TEST_F(ServerDeath, EndsAWorkerThatWasStoppedAsItWasBorn) {
   if (caught == 0) GTEST_SKIP() << "no worker was caught as young as that";
   const ProcessWatch watch(caught);
   kill_server();
-  EXPECT_TRUE(watch.ends_within(kSanitized ? 10s : 1s));
+  EXPECT_TRUE(watch.ends_within(kSoon));
   kill_now(caught);
 }
 
@@ -83,6 +83,7 @@ TEST_F(ServerDeath, IsToldToEveryClientThatWaits) {
   auto session = connect();
   auto other = connect();
   auto job = session.submit(endless(), one_by_one());
+  job.id();  // it is there
   auto detached_job = other.submit(endless(), detached(""));
   kill_server();
   expect_failure([&] { job.wait(); }, ErrorCode::kNoServer, {"server has gone"});
@@ -298,6 +299,7 @@ TEST_F(ServerStop, DropsAllArraysWhereToldTo) {
 TEST_F(ServerStop, EndsJobsAndSaysSo) {
   auto session = connect();
   auto job = session.submit(endless(), one_by_one());
+  job.id();  // it is there
   SubmitOptions options = detached("picture");
   auto other = connect();
   freeze_workers();

@@ -48,12 +48,12 @@ class WorkerDeath : public ServerTest {
     return job.wait();
   }
 
-  // A product whose only chunk dies with each of its workers.
+  // A product whose only chunk dies with each of its workers. Of whole numbers: it takes seconds, and whoever kills may be late.
   Job submit_as_one_chunk() {
     SubmitOptions options;
     options.chunk_blocks = std::uint64_t{1} << 40;
     options.max_workers = 1;
-    auto array = session_->create("a", DType::kFloat64, {3000, 3000});
+    auto array = session_->create("a", DType::kInt64, {3000, 3000});
     auto job = session_->submit(Matmul{array, array}, options);
     // The memory is reserved in phase 0, by others.
     until([&] { return job.info().chunks_done > 0; }, "the output is reserved");
@@ -144,13 +144,13 @@ TEST_F(WorkerDeath, OfAllAtOnceIsSurvived) {
 TEST_F(WorkerDeath, WhileTheyComputeLosesNothing) {
   open();
   auto array = session_->create_arange("a", DType::kInt64, {4'000'000});
-  // The kernels are in the middle of their blocks this time; which, nobody knows.
-  for (unsigned round = 0; round < 30; ++round) {
+  // The kernels are in the middle of their blocks this time; which, nobody knows. Nor whether a place has its next worker yet: on a busy
+  // machine it takes more rounds until as many were hit.
+  for (unsigned round = 0; round < 30 || replaced() < 20; ++round) {
     auto job = session_->submit(Reduce{.a = array}, one_by_one());
     kill_worker(round % 3);
     ASSERT_EQ(job.wait().scalar->as<std::int64_t>(), std::int64_t{3'999'999} * 2'000'000) << round;
   }
-  until([&] { return replaced() >= 20; }, "most of those that were killed are replaced");
   pool_is_whole();
 }
 

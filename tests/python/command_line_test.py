@@ -13,6 +13,9 @@ from command_line import BIN, CommandLine
 
 
 class Answers(CommandLine):
+    # Beside the cusp no point escapes within so many steps, and none repeats itself: 9e11 steps, in chunks of some milliseconds.
+    SLOW = ("--size", "3000x3000", "--region=0.2500000001,0.2500000002,-1e-11,1e-11", "--max-iter", "100000", "--chunk", "1")
+
     # ---- results
 
     def test_sums_print_alone_on_their_line(self):
@@ -389,7 +392,7 @@ class Answers(CommandLine):
     # ---- what is not there yet, or no more
 
     def test_an_array_that_a_job_is_writing_is_not_shown_as_if_it_were_whole(self):
-        job = self.client("run", "mandelbrot", "--size", "3000x3000", "--max-iter", "1000000", "--out", "slow", "--detach").strip()
+        job = self.client("run", "mandelbrot", *self.SLOW, "--out", "slow", "--detach").strip()
         for command in (("show", "slow"), ("export", "slow", "slow.npy"), ("image", "slow", "slow.png")):
             self.refused(65, ["'slow'", "incomplete", "job"], *command)
         self.refused(65, ["'slow'", "while job", f"job wait {job}"], "accept", "slow")
@@ -399,7 +402,7 @@ class Answers(CommandLine):
 
     def test_an_incomplete_array_can_be_taken_as_it_is(self):
         self.client("create", "a", "--shape", "3000x3000", "--dtype", "int64")
-        job = self.client("run", "mandelbrot", "--size", "3000x3000", "--max-iter", "1000000", "--into", "a", "--detach").strip()
+        job = self.client("run", "mandelbrot", *self.SLOW, "--into", "a", "--detach").strip()
         while json.loads(self.client("job", "show", job, "--json"))["chunks"] == 0:
             pass
         self.client("job", "cancel", job)
@@ -418,7 +421,7 @@ class Answers(CommandLine):
     def test_stop_says_what_becomes_of_jobs_arrays_and_files(self):
         self.client("create", "stays", "--shape", "3")
         self.client("attach", "file", self.save("f.npy", np.ones(3)))
-        self.client("run", "mandelbrot", "--size", "3000x3000", "--max-iter", "1000000", "--out", "slow", "--detach")
+        self.client("run", "mandelbrot", *self.SLOW, "--out", "slow", "--detach")
         said = self.run_client("stop").stderr
         for word in ("1 job cancelled", "1 array kept", "1 file no longer attached"):
             self.assertIn(word, said)
@@ -447,13 +450,16 @@ class Answers(CommandLine):
 
     def test_ctrl_c_cancels_the_job(self):
         running = subprocess.Popen(
-            [BIN / "parcompute-client", "--progress", "always", "run", "mandelbrot", "--size", "3000x3000", "--max-iter", "1000000", "--out", "slow"],
+            [BIN / "parcompute-client", "--progress", "always", "run", "mandelbrot", *self.SLOW, "--out", "slow"],
             cwd=self.folder, env=self.environment, stderr=subprocess.PIPE, text=True)
         self.assertNotEqual(running.stderr.read(1), "", "it ended by itself")  # the bar's first letter: the job is there
-        self.assertIn("running", [job["state"] for job in json.loads(self.client("job", "list", "--json"))])
+        jobs = [job["id"] for job in json.loads(self.client("job", "list", "--json")) if job["state"] == "running"]
+        self.assertEqual(len(jobs), 1)
         running.send_signal(signal.SIGINT)
         self.assertEqual(running.wait(timeout=60), 130)
         running.stderr.close()
+        # It ends with the blocks that workers have in hand; the client does not wait for them for ever.
+        self.assertEqual(self.run_client("job", "wait", jobs[0]).returncode, 130)
         self.assertEqual(json.loads(self.client("list", "--json")), [])
 
 

@@ -38,6 +38,9 @@ std::string status_line(pid_t pid, const std::string& name) {
 
 std::uint64_t resident_bytes(pid_t pid) {
   std::uint64_t kibibytes = 0;
+  std::ifstream rollup(proc(pid, "smaps_rollup"));
+  for (std::string word; rollup >> word;)
+    if (word == "Rss:" && rollup >> kibibytes) return kibibytes * 1024;
   std::istringstream(status_line(pid, "VmRSS")) >> kibibytes;
   return kibibytes * 1024;
 }

@@ -27,7 +27,7 @@ class ProcessWatch {
 
 // A line of /proc/PID/status, such as "Threads", without its name; empty where the process is gone.
 std::string status_line(pid_t pid, const std::string& name);
-// In bytes: VmRSS.
+// In bytes; exact where the kernel lets it be counted. VmRSS lags behind by what each CPU has not reported yet.
 std::uint64_t resident_bytes(pid_t pid);
 // Stopped by a signal.
 bool is_stopped(pid_t pid);

@@ -33,12 +33,15 @@ class ServerTest : public ::testing::Test {
   // A server for this test; its arrays go with it. `spare_bytes` 0 where the test counts segments or descriptors.
   void start(unsigned workers = 2, std::uint64_t memory_bytes = 256 * kMebibyte,
              std::optional<std::uint64_t> spare_bytes = std::nullopt);
-  // A server that named arrays outlive, at lasting_socket(). May be started again after it ended.
+  // A server that named arrays outlive, at lasting_socket(). May be started again after it ended. Where it leaves when it is idle it
+  // stays until leave_alone(), at least.
   void start_lasting(unsigned workers = 2, std::optional<double> idle_seconds = 3600,
                      std::optional<std::uint64_t> spare_bytes = std::nullopt);
   std::filesystem::path lasting_socket() const {
     return std::filesystem::path(directory_ / "s") / "control.sock";
   }
+  // The fixture's session ends, which keeps a server that is idle otherwise.
+  void leave_alone() { control_.reset(); }
   // Ends the server of start().
   void end_server();
   // A server that somebody else started, and ends: the one to connect to. Without a number: there is none any more.
@@ -62,6 +65,9 @@ class ServerTest : public ::testing::Test {
   // All workers are there, idle or busy; returns the status then.
   Status pool_is_whole();
   std::uint64_t replaced();
+  // Of all sessions the fixture's alone is left, and the server has closed what the others had: a thread of its own does that, later than
+  // their end shows.
+  void others_are_gone();
 
   pid_t server_pid() const { return server_pid_; }
 
@@ -106,6 +112,10 @@ int wait_for(pid_t child);
 
 // SIGKILL to a process that the test started, directly or not.
 void kill_now(pid_t pid);
+
+// What ends because another process did ends within a second: the coordinator's campaign measures it where it is given time. Among other
+// tests a machine may be as busy as it likes.
+inline constexpr std::chrono::seconds kSoon{20};
 
 // Blocks that never end by themselves: each takes no time, but there are too many.
 inline Nop endless() {
