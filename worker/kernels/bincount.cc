@@ -17,13 +17,15 @@ std::unique_ptr<Kernel> make_bincount_of(KernelJob job) {
   auto locate = [length, operand](const T* elements, std::uint64_t first, std::uint64_t count,
                                   std::int64_t* bins) -> Result<void> {
     for (std::uint64_t i = 0; i < count; ++i) {
+      // Read once: clients may write it meanwhile, and what is checked must be what is used.
+      const T element = *static_cast<const volatile T*>(elements + i);
       // A negative value becomes one past every length.
-      const auto bin = static_cast<std::uint64_t>(static_cast<std::int64_t>(elements[i]));
+      const auto bin = static_cast<std::uint64_t>(static_cast<std::int64_t>(element));
       if (bin >= length)
         return fail(
             ErrorCode::kInvalidArgument,
             fmt::format("bincount of {}: element {} in C order is {}; values lie from 0 to below the length, {}",
-                        format_operand(operand), first + i, elements[i], length));
+                        format_operand(operand), first + i, element, length));
       bins[i] = static_cast<std::int64_t>(bin);
     }
     return {};
