@@ -79,32 +79,42 @@ class Changes {
   std::uint16_t value_ = 0;
 };
 
-void change_and_run(std::string_view text, Changes changes) {
-  static const std::vector<std::byte> bytes(2048, std::byte{0x3f});
-  wire::Operation operation;
-  operation.mutable_evaluate()->set_expression(std::string(text));
-  std::vector<View> inputs;
-  std::vector<OperandInfo> infos;
-  for (const Operand& operand : operands()) {
-    PARCOMPUTE_INVARIANT(check_spec(operand.spec, bytes.size()));
-    operation.mutable_evaluate()->add_names(operand.name);
-    inputs.push_back({operand.spec, operand.name, const_cast<std::byte*>(bytes.data()), -1, 0});
-    infos.push_back({operand.spec, operand.name});
+// An expression as it is before anything is changed.
+struct Original {
+  explicit Original(std::string_view text) {
+    static const std::vector<std::byte> bytes(2048, std::byte{0x3f});
+    operation.mutable_evaluate()->set_expression(std::string(text));
+    std::vector<OperandInfo> infos;
+    for (const Operand& operand : operands()) {
+      PARCOMPUTE_INVARIANT(check_spec(operand.spec, bytes.size()));
+      operation.mutable_evaluate()->add_names(operand.name);
+      inputs.push_back({operand.spec, operand.name, const_cast<std::byte*>(bytes.data()), -1, 0});
+      infos.push_back({operand.spec, operand.name});
+    }
+    auto planned = plan_evaluate(operation, infos);
+    PARCOMPUTE_INVARIANT(planned.has_value());
+    plan = *planned;
   }
-  auto plan = plan_evaluate(operation, infos);
-  PARCOMPUTE_INVARIANT(plan.has_value());
-  auto changed = std::make_shared<EvaluatePlan>(*plan->evaluate);
+  wire::Operation operation;
+  std::vector<View> inputs;
+  Plan plan;
+};
+
+void change_and_run(const Original& original, Changes changes) {
+  const auto& [operation, inputs, original_plan] = original;
+  Plan plan = original_plan;
+  auto changed = std::make_shared<EvaluatePlan>(*plan.evaluate);
   while (changes.next()) {
     auto& stages = changed->evaluation.stages;
     changes.apply(stages[changes.which() % stages.size()].program);
   }
-  plan->evaluate = changed;
-  std::vector<std::byte> output(byte_count(*plan->output)), scratch(plan->scratch_bytes);
-  const std::vector<View> outputs{{*plan->output, "out", output.data(), -1, 0}};
-  const auto kernel = make_evaluate(KernelJob{operation, *plan, inputs, outputs, {scratch.data(), scratch.size()}});
+  plan.evaluate = changed;
+  std::vector<std::byte> output(byte_count(*plan.output)), scratch(plan.scratch_bytes);
+  const std::vector<View> outputs{{*plan.output, "out", output.data(), -1, 0}};
+  const auto kernel = make_evaluate(KernelJob{operation, plan, inputs, outputs, {scratch.data(), scratch.size()}});
   ScalarBytes scalar{};
-  for (std::size_t phase = 0; phase < plan->phases.size(); ++phase)
-    if (!kernel->run(phase, {0, plan->phases[phase].blocks}, scalar)) return;
+  for (std::size_t phase = 0; phase < plan.phases.size(); ++phase)
+    if (!kernel->run(phase, {0, plan.phases[phase].blocks}, scalar)) return;
 }
 
 }  // namespace
@@ -112,6 +122,7 @@ void change_and_run(std::string_view text, Changes changes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 1 || size > 400) return 0;
-  parcompute::change_and_run(parcompute::kExpressions[data[0] % parcompute::kExpressions.size()], {data + 1, size - 1});
+  static const std::vector<parcompute::Original> originals(parcompute::kExpressions.begin(), parcompute::kExpressions.end());
+  parcompute::change_and_run(originals[data[0] % originals.size()], {data + 1, size - 1});
   return 0;
 }

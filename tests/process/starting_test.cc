@@ -191,6 +191,42 @@ TEST_F(Starting, InADirectoryThatOthersMayWriteIsNotPermitted) {
   EXPECT_TRUE(std::filesystem::is_empty(socket.parent_path()));
 }
 
+TEST_F(Starting, BehindASymbolicLinkThatWasPlantedLeavesWhatItLeadsTo) {
+  const std::filesystem::path treasure = directory() / "treasure";
+  write_file(treasure, "as it was");
+  for (const std::string suffix : {"", ".lock", ".log"}) {
+    const auto socket = place("planted" + suffix);
+    std::filesystem::create_symlink(treasure, socket.native() + suffix);
+    EXPECT_THROW(start_server(at(socket)), Failure) << suffix;
+    EXPECT_EQ(read_file(treasure), "as it was") << suffix;
+    EXPECT_TRUE(std::filesystem::is_symlink(socket.native() + suffix)) << suffix;
+  }
+}
+
+TEST_F(Starting, UnderAnOpenUmaskLetsNobodyElseIn) {
+  const auto socket = place("open");
+  const mode_t before = ::umask(0);
+  start_server(at(socket));
+  ::umask(before);
+  ConnectOptions options;
+  options.socket = socket;
+  auto session = Session::connect(options);
+  session.create_arange("a", DType::kInt64, {10});
+  for (const auto& file : std::filesystem::directory_iterator(socket.parent_path())) {
+    struct stat status{};
+    ASSERT_EQ(::lstat(file.path().c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 077u, 0u) << file.path();
+  }
+  const auto names = segments_of(socket);
+  EXPECT_EQ(names.size(), 1u);
+  for (const std::string& name : names) {
+    struct stat status{};
+    ASSERT_EQ(::stat(("/dev/shm/" + name).c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 077u, 0u) << name;
+  }
+  session.stop_server(true);
+}
+
 TEST_F(Starting, IsSeenByWhoeverWaitsForTheListenerInEitherOrder) {
   for (int round = 0; round < 50; ++round) {
     const auto socket = place("awaited").parent_path() / std::to_string(round);

@@ -63,6 +63,8 @@ CALL_RULES = (
     # Each of these files has a child that it has not reaped, whose number is its own therefore.
     (r"::kill\s*\(|\b(killpg|tgkill)\s*\(", ("tests/", "server/io/pool.cc", "worker/forkserver.cc", "client/cpp/server_process.cc"),
      "a number may be another process's by now: signal a pidfd, or a child that is not reaped"),
+    (r"\bsystem_clock\b|\bCLOCK_REALTIME\b|\bgettimeofday\s*\(", ("tests/",),
+     "clocks are set: what is waited for is measured by steady_clock"),
 )
 TEST_CALL_RULES = (
     (r"\b(sleep_for|sleep_until|usleep|nanosleep|sleep)\s*\(",
@@ -165,6 +167,7 @@ class Floors(unittest.TestCase):
     def test_errno_and_sleeping_are_noticed(self):
         self.check("worker/a.cc", "auto x = std::strerror(errno);\n", "system_error.h")
         self.check("server/io/a.cc", "::kill(pid, SIGTERM);\n", "signal a pidfd")
+        self.check("server/io/a.cc", "auto now = std::chrono::system_clock::now();\n", "steady_clock")
         self.check("tests/unit/a.cc", "std::this_thread::sleep_for(1ms);\n", "waits for the event")
         self.check("tests/unit/a.cc", '// sleep_for(1ms)\nauto x = "usleep(3)"; /* sleep(1) */\n', None)
         self.check("tests/unit/a.cc", 'auto x = "http://sleep(1)"; sleep (1);\n', "waits for the event")
