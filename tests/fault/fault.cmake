@@ -10,6 +10,7 @@ add_executable(fault_test
   ${CMAKE_CURRENT_LIST_DIR}/kills_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/ledger.cc
   ${CMAKE_CURRENT_LIST_DIR}/soak_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/truncations_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/upgrades_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/victims.cc)
 target_link_libraries(fault_test PRIVATE parcompute_test_support GTest::gtest_main)
