@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include <google/protobuf/stubs/logging.h>
+
 #include "common/base/invariant.h"
 #include "common/operation/operation.h"
 #include "proto/limits.h"
@@ -75,6 +77,8 @@ void plan_request(std::span<const std::uint8_t> request_bytes, std::span<const s
 }  // namespace parcompute
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  // Of what cannot be read there would be words without end.
+  [[maybe_unused]] static const auto spoken = google::protobuf::SetLogHandler(nullptr);
   // One byte says where the request ends and the operands begin.
   if (size < 1 || size > parcompute::kMaxPacketBytes) return 0;
   const std::span all(data + 1, size - 1);
