@@ -1,8 +1,10 @@
 #include "server/core/reactor.h"
 
-#include "server/core/shares.h"
+#include <algorithm>
 
 #include <fmt/format.h>
+
+#include "server/core/shares.h"
 
 namespace parcompute::server {
 namespace {
@@ -52,7 +54,15 @@ bool Reactor::adopt_array(const SegmentHeader& header, const CreatedSegment& seg
 }
 
 void Reactor::start_workers() {
+  begin_births();
   for (const Worker& worker : state_.workers) effects_.fork_worker(worker.index);
+}
+
+// Where no worker is up.
+void Reactor::begin_births() {
+  if (state_.births.has_begun() || std::any_of(state_.workers.begin(), state_.workers.end(), [](const Worker& worker) { return worker.is_up(); })) return;
+  state_.births.begin();
+  begin_watch(state_, effects_);
 }
 
 Result<void> Reactor::check_session(uid_t uid) const {
@@ -93,7 +103,12 @@ void Reactor::on_worker_forked(WorkerIndex index, pid_t pid) {
 void Reactor::on_worker_ready(WorkerIndex index) {
   Worker& worker = state_.workers[index];
   kWorkerLife.apply(worker.state, WorkerEvent::kReady);
+  state_.births.end();
   dispatcher_.feed_all();
+}
+
+void Reactor::on_fork_failed(WorkerIndex index, const Error& error) {
+  if (state_.workers[index].state == WorkerState::kStarting) state_.births.on_failed(error.message);
 }
 
 void Reactor::settle(const Dispatcher::Settled& settled) {
@@ -136,6 +151,19 @@ void Reactor::on_wake() {
   dispatcher_.feed_all();
 }
 
+void Reactor::on_second() {
+  // What jobs that end here leave to be looked at is seen by the last of these.
+  const bool waits_for_worker = watch_births();
+  state_.is_watched = dispatcher_.watch_workers() || waits_for_worker;
+  if (!state_.is_watched) effects_.watch(false);
+}
+
+bool Reactor::watch_births() {
+  state_.births.on_second();
+  if (const auto hopeless = state_.births.hopeless()) jobs_.fail_all(*hopeless);
+  return state_.births.has_begun();
+}
+
 void Reactor::on_worker_leaving(WorkerIndex index) {
   kWorkerLife.apply(state_.workers[index].state, WorkerEvent::kLeave);
 }
@@ -158,7 +186,12 @@ void Reactor::on_worker_lost(WorkerIndex index, std::string_view how) {
 
 void Reactor::on_workers_lost(std::span<const LostWorker> lost) {
   Dispatcher::Settled settled;
-  for (const LostWorker& one : lost) dispatcher_.on_worker_lost(state_.workers[one.index], one, settled);
+  for (const LostWorker& one : lost) {
+    Worker& worker = state_.workers[one.index];
+    if (worker.state == WorkerState::kStarting) state_.births.on_failed(fmt::format("worker {} {}", one.index, one.how));
+    dispatcher_.on_worker_lost(worker, one, settled);
+  }
+  begin_births();
   for (const LostWorker& one : lost) effects_.fork_worker(one.index);
   settle(settled);
   dispatcher_.feed_all();

@@ -69,6 +69,7 @@ class Coordinator : private Effects, private PoolEvents {
 
   void on_forkserver_started(pid_t pid) override { core_.on_forkserver_started(pid); }
   void on_worker_forked(WorkerIndex index, pid_t pid) override { core_.on_worker_forked(index, pid); }
+  void on_fork_failed(WorkerIndex index, const Error& error) override { core_.on_fork_failed(index, error); }
   void on_worker_ready(WorkerIndex index) override { core_.on_worker_ready(index); }
   void on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions) override {
     core_.on_completions(index, completions);

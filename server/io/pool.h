@@ -30,6 +30,8 @@ class PoolEvents {
   virtual ~PoolEvents() = default;
   virtual void on_forkserver_started(pid_t pid) = 0;
   virtual void on_worker_forked(WorkerIndex index, pid_t pid) = 0;
+  // It is tried again, and again.
+  virtual void on_fork_failed(WorkerIndex index, const Error& error) = 0;
   virtual void on_worker_ready(WorkerIndex index) = 0;
   virtual void on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions) = 0;
   virtual void on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) = 0;
@@ -77,7 +79,7 @@ class Pool {
   void start_again_after(std::chrono::milliseconds pause);
   void start_again();
   void on_forked(const ForkMessage& message, Packet& packet);
-  void give_up_fork(WorkerIndex index);
+  void give_up_fork(WorkerIndex index, Error why);
   void on_exited(const ForkMessage& message);
   void on_worker_packet(WorkerIndex index, std::uint64_t serial, Packet& packet);
   void report_if_up(WorkerIndex index);

@@ -58,6 +58,7 @@ TEST_F(DispatchTest, TheDescriptionTravelsOnceToEachWorker) {
 TEST_F(DispatchTest, AWorkerThatIsStoppedWithAChunkInHandIsReplaced) {
   start(2);
   const SessionId session = open_session();
+  core->on_second();
   EXPECT_FALSE(effects.watches);
   send(session, nop(2, 1));
   EXPECT_TRUE(effects.watches);

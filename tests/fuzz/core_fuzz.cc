@@ -194,7 +194,7 @@ class Script {
     world_.dying.insert(worker);
   }
   void lose(WorkerIndex worker) {
-    if (world_.forking.contains(worker)) return;
+    if (world_.forking.contains(worker)) return core_->on_fork_failed(worker, Error{ErrorCode::kSystem, "cannot fork", 0});
     world_.chunks[worker].clear();
     world_.forgets[worker] = 0;
     world_.dying.erase(worker);

@@ -383,6 +383,45 @@ TEST_F(WorkerDeath, AtBirthTimeAfterTimeIsFollowedByARestAndInTheEndByAWorker) {
   EXPECT_EQ(session_->status().server_pid, before.server_pid);
 }
 
+// As long as one place has a worker, jobs wait for it. Where none has, they are told why; and the server never gives up.
+TEST_F(WorkerDeath, AtBirthOfAllForLongIsToldToWhoWaitsAndForgottenWhenOneComes) {
+  open();
+  const Status before = pool_is_whole();
+  auto array = session_->create_arange("a", DType::kInt64, {1000});
+  {
+    StillbornForks workers(before.forkserver_pid);
+    if (!workers.is_attached()) GTEST_SKIP() << "a process may not be traced here";
+    for (const WorkerInfo& worker : before.workers) kill_now(worker.pid);
+    until([&] { return workers.count() > 0; }, "a worker is stillborn");
+    until(
+        [&] {
+          workers.count();
+          return std::ranges::all_of(status().workers, [](const WorkerInfo& worker) { return worker.state == WorkerInfo::State::kStarting; });
+        },
+        "no worker is up");
+    auto job = session_->submit(Reduce{.a = array});
+    until(
+        [&] {
+          workers.count();
+          return job.info().waiting_for.find("signal 9") != std::string::npos;
+        },
+        "the job says what it waits for");
+    until(
+        [&] {
+          workers.count();
+          return job.info().state == JobState::kFailed;
+        },
+        "the job is ended");
+    expect_failure([&] { job.wait(); }, ErrorCode::kSystem, {"no worker has been up", "signal 9", "try again"});
+    expect_failure([&] { session_->submit(Reduce{.a = array}).wait(); }, ErrorCode::kSystem, {"no worker has been up", "signal 9"});
+    const int tried = workers.count();
+    until([&] { return workers.count() > tried; }, "the server tries again");
+  }
+  pool_is_whole();
+  EXPECT_EQ(session_->submit(Reduce{.a = array}).wait().scalar->as<std::int64_t>(), 499'500);
+  EXPECT_EQ(session_->status().server_pid, before.server_pid);
+}
+
 // How fast is node_bench's to say.
 TEST_F(WorkerDeath, IsMadeGoodEachTime) {
   open();
