@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "server/core/replies.h"
 #include "server/core/shares.h"
 
 namespace parcompute::server {
@@ -11,6 +12,8 @@ namespace {
 
 // Memory that waits for the next array takes at most one part in so many of the memory that arrays may take.
 constexpr std::uint64_t kSpareShare = 4;
+// Counted as the server sees them, so that one that was stopped itself reads what has come before it judges.
+constexpr unsigned kGreetingSeconds = 5;
 
 }  // namespace
 
@@ -76,6 +79,7 @@ void Reactor::on_session_opened(SessionId id, pid_t pid, uid_t uid) {
   session.uid = uid;
   state_.sessions.emplace(id, std::move(session));
   state_.sessions_of.add(uid);
+  begin_watch(state_, effects_);
 }
 
 void Reactor::on_request(SessionId id, const wire::Request& request, std::span<const ReceivedFile> files) {
@@ -154,7 +158,8 @@ void Reactor::on_wake() {
 void Reactor::on_second() {
   // What jobs that end here leave to be looked at is seen by the last of these.
   const bool waits_for_worker = watch_births();
-  state_.is_watched = dispatcher_.watch_workers() || waits_for_worker;
+  const bool waits_for_hello = watch_greetings();
+  state_.is_watched = dispatcher_.watch_workers() || waits_for_worker || waits_for_hello;
   if (!state_.is_watched) effects_.watch(false);
 }
 
@@ -162,6 +167,21 @@ bool Reactor::watch_births() {
   state_.births.on_second();
   if (const auto hopeless = state_.births.hopeless()) jobs_.fail_all(*hopeless);
   return state_.births.has_begun();
+}
+
+// Whoever connects says Hello at once, or is no client: it would keep a place, and an idle server, for ever.
+bool Reactor::watch_greetings() {
+  bool has_new = false;
+  for (auto& [id, session] : state_.sessions) {
+    if (session.state != SessionState::kNew) continue;
+    has_new = true;
+    if (++session.seconds_new != kGreetingSeconds) continue;
+    wire::Reply reply;
+    describe(Error{ErrorCode::kTimeout, fmt::format("no Hello came within {} s of connecting; the session is closed", kGreetingSeconds), 0}, *reply.mutable_failed());
+    effects_.reply(id, reply, {});
+    effects_.drop_session(id);
+  }
+  return has_new;
 }
 
 void Reactor::on_worker_leaving(WorkerIndex index) {

@@ -91,6 +91,7 @@ class Reactor {
  private:
   void begin_births();
   bool watch_births();
+  bool watch_greetings();
   void settle(const Dispatcher::Settled& settled);
 
   State state_;

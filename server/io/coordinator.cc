@@ -263,6 +263,10 @@ void Coordinator::reply(SessionId session, const wire::Reply& reply, HandedSegme
     return segments_.keep_headroom();
   }
   log_warning("session {} does not read its replies; it is closed", session.value);
+  drop_session(session);
+}
+
+void Coordinator::drop_session(SessionId session) {
   // Not from within the core, which is at work.
   boost::asio::post(loop_, [this, session] { end_session(session); });
 }

@@ -99,6 +99,7 @@ class Coordinator : private Effects, private PoolEvents {
   Result<std::uint64_t> free_bytes() override { return segments_.free_bytes(); }
   Result<std::uint64_t> file_size(SegmentId file) override { return segments_.file_size(file); }
   void reply(SessionId session, const wire::Reply& reply, HandedSegment handed) override;
+  void drop_session(SessionId session) override;
   void send_work(WorkerIndex worker, const WorkPacket& packet) override;
   void send_forget(WorkerIndex worker, std::span<const SegmentId> segments) override;
   void fork_worker(WorkerIndex worker) override { pool_.fork_worker(worker); }

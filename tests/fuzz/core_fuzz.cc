@@ -59,6 +59,7 @@ class World : public Effects {
     PARCOMPUTE_INVARIANT(!handed.id || segments.contains(handed.id));
     if (reply.has_failed()) PARCOMPUTE_INVARIANT(!reply.failed().message().empty());
   }
+  void drop_session(SessionId session) override { unwanted.push_back(session); }
   void send_work(WorkerIndex worker, const WorkPacket& packet) override {
     for (const SegmentId segment : packet.new_segments) PARCOMPUTE_INVARIANT(segments.contains(segment));
     PARCOMPUTE_INVARIANT(!packet.chunks.empty() && packet.slot < kJobSlots);
@@ -76,6 +77,7 @@ class World : public Effects {
   std::uint64_t shm_free = std::uint64_t{1} << 40;
   std::uint64_t last_segment = 0;
   std::set<SegmentId> segments;
+  std::vector<SessionId> unwanted;
   std::map<WorkerIndex, std::deque<ChunkDescriptor>> chunks;
   std::map<WorkerIndex, std::size_t> forgets;
   std::set<WorkerIndex> forking, dying;
@@ -215,6 +217,10 @@ class Script {
     world_.time += std::chrono::seconds(seconds);
     if (std::exchange(world_.wakes, false)) core_->on_wake();
     if (world_.watches) core_->on_second();
+    for (const SessionId id : std::exchange(world_.unwanted, {})) {
+      std::erase(sessions_, id);
+      core_->on_session_closed(id);
+    }
   }
   void close_session() {
     if (sessions_.empty()) return;
