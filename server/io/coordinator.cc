@@ -328,10 +328,16 @@ void Coordinator::wake_at(Instant when) {
 void Coordinator::watch(bool on) {
   second_timer_.cancel();
   if (!on) return;
+  // Not before what is under way has been handed out: it reads some files.
+  boost::asio::post(loop_, [this] { pool_.begin_watch(); });
+  wait_a_second();
+}
+
+void Coordinator::wait_a_second() {
   second_timer_.expires_after(std::chrono::seconds(1));
   second_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error || leaving_) return;
-    watch(true);
+    wait_a_second();
     pool_.on_second();
     is_short_of_memory();  // and if it was, perhaps it is no more
     core_.on_second();

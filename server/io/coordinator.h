@@ -61,6 +61,7 @@ class Coordinator : private Effects, private PoolEvents {
   void end_session(SessionId id);
   void refuse(SessionId id, std::uint64_t request, ErrorCode code, std::string message);
   bool is_short_of_memory();
+  void wait_a_second();
   void watch_signals();
   void watch_lifeline();
   void watch_idleness();

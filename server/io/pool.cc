@@ -19,7 +19,6 @@
 #include "common/base/log.h"
 #include "common/base/utf8.h"
 #include "common/os/child_process.h"
-#include "common/os/oom_kills.h"
 #include "common/os/system_error.h"
 #include "common/os/unix_socket.h"
 #include "common/shm/segment.h"
@@ -67,8 +66,7 @@ Pool::Pool(boost::asio::io_context& loop, Closer& closer, std::span<std::byte> b
       buffer_(buffer),
       cpus_(std::move(cpus)),
       events_(events),
-      places_(workers),
-      oom_kills_(oom_kills(read_small_file)) {}
+      places_(workers) {}
 
 Pool::~Pool() {
   stop();
@@ -178,16 +176,16 @@ void Pool::on_exited(const ForkMessage& message) {
 
 bool Pool::was_killed_for_memory(int status) {
   if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) return false;
-  // One death for each that was counted: several may end together.
-  const auto counted = oom_kills(read_small_file);
-  if (!oom_kills_ || !counted || *counted <= *oom_kills_) return false;
-  ++*oom_kills_;
-  return true;
+  return oom_kills_.explain_one(oom_kills(read_small_file));
+}
+
+void Pool::begin_watch() {
+  oom_kills_.begin(oom_kills(read_small_file));
+  forkserver_seconds_stopped_ = 0;
 }
 
 void Pool::on_second() {
-  // What was counted so far were others' processes.
-  oom_kills_ = oom_kills(read_small_file);
+  oom_kills_.on_second(oom_kills(read_small_file));
   // Nobody would hear of workers that end, or get another.
   forkserver_seconds_stopped_ = is_stopped_process(forkserver_pid_) ? forkserver_seconds_stopped_ + 1 : 0;
   if (forkserver_seconds_stopped_ < kStoppedSeconds) return;

@@ -16,6 +16,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "common/base/ids.h"
+#include "common/os/oom_kills.h"
 #include "common/os/unique_fd.h"
 #include "proto/descriptor.h"
 #include "server/core/effects.h"
@@ -56,6 +57,8 @@ class Pool {
   Result<void> start();
   void fork_worker(WorkerIndex index);
   void kill_worker(WorkerIndex index);
+  // From now on on_second() is called.
+  void begin_watch();
   // While workers compute: looks after what no event tells.
   void on_second();
   // By a signal; false also where that cannot be told.
@@ -100,7 +103,7 @@ class Pool {
   PoolEvents& events_;
   std::vector<Place> places_;
   std::array<ChunkCompletion, kMaxChunksPerPacket> completions_{};  // room for one packet's
-  std::optional<std::uint64_t> oom_kills_;  // that are known, of those that the control group counted
+  OomKills oom_kills_;
   unsigned forkserver_seconds_stopped_ = 0;
   std::shared_ptr<PacketSocket> forkserver_;
   pid_t forkserver_pid_ = 0;
