@@ -1,17 +1,22 @@
 // Workers and the forkserver die, stop and come back: jobs end right, and the pool is whole again.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
 #include <gmock/gmock.h>
 
+#include "common/os/unique_fd.h"
 #include "tests/support/reference.h"
 #include "tests/support/sanitized.h"
 #include "tests/support/server_fixture.h"
@@ -76,6 +81,14 @@ class WorkerDeath : public ServerTest {
     rlim_t fd = 0;
     while (std::filesystem::is_symlink(std::filesystem::path("/proc") / std::to_string(pid) / "fd" / std::to_string(fd))) ++fd;
     return fd;
+  }
+  // Memory without a name of another process; none where it cannot be had.
+  static UniqueFd memory_of(pid_t pid, const std::string& label) {
+    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path("/proc") / std::to_string(pid) / "fd")) {
+      std::error_code gone;
+      if (std::filesystem::read_symlink(entry, gone).native().starts_with("/memfd:" + label)) return UniqueFd(::open(entry.path().c_str(), O_RDWR | O_CLOEXEC));
+    }
+    return {};
   }
   static std::size_t count_of(std::string_view text, std::string_view word) {
     std::size_t count = 0;
@@ -234,6 +247,48 @@ TEST_F(WorkerDeath, IsCertifiedWhereAChunkEndsOneWorkerAfterTheOther) {
     if (!kSanitized) { EXPECT_THAT(death.fault, ::testing::HasSubstr("parcompute-worker+0x")); }
   }
   EXPECT_FALSE(session_->jobs().front().certificate) << "too long for a list";
+}
+
+// The memory of the redo logs is in no array: who finds it gone meets a fault that is the worker's own, each time that the chunk
+// is tried.
+TEST_F(WorkerDeath, OfAFaultOfItsOwnIsCertifiedWithItsAddressAndItsStack) {
+  open();
+  auto array = session_->create_arange("a", DType::kInt64, {1000});
+  auto other = session_->create_arange("b", DType::kInt64, {1000});
+  const Status before = pool_is_whole();
+  const UniqueFd redo = memory_of(before.server_pid, "parcompute-redo");
+  ASSERT_TRUE(redo) << "the server's redo memory cannot be opened";
+  struct stat status_of_redo {};
+  ASSERT_EQ(::fstat(redo.get(), &status_of_redo), 0);
+  const auto expect_numbers_from = [&](std::int64_t first) {
+    std::vector<std::int64_t> expected(1000);
+    std::iota(expected.begin(), expected.end(), first);
+    EXPECT_THAT(array.view<const std::int64_t>(), Pointwise(Eq(), expected));
+  };
+  const Evaluate add_one{"a + 1", {{"a", array}}, {}};
+  SubmitOptions in_place;
+  in_place.into = array;
+
+  ASSERT_EQ(::ftruncate(redo.get(), 0), 0);
+  auto job = session_->submit(add_one, in_place);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(session_->submit(Reduce{.a = other}).wait().scalar->as<std::int64_t>(), 499'500) << "it is not the others' trouble";
+  expect_failure([&] { job.wait(); }, ErrorCode::kComputationFailed, {"3 workers died", "[0:1000] of its output", "job show"});
+  const JobInfo info = job.info();
+  ASSERT_TRUE(info.certificate);
+  ASSERT_EQ(info.certificate->deaths.size(), 3u);
+  for (const auto& death : info.certificate->deaths) {
+    EXPECT_THAT(death.how, ::testing::HasSubstr("signal 7"));
+    EXPECT_THAT(death.fault, ::testing::StartsWith("at address 0x"));
+    EXPECT_THAT(death.fault, ::testing::HasSubstr("\nparcompute-worker+0x"));
+  }
+  expect_numbers_from(0);
+
+  ASSERT_EQ(::ftruncate(redo.get(), status_of_redo.st_size), 0);
+  pool_is_whole();
+  EXPECT_TRUE(session_->accept("a")) << "who was writing it died";
+  EXPECT_EQ(session_->submit(add_one, in_place).wait().info.state, JobState::kDone);
+  expect_numbers_from(1);
+  EXPECT_EQ(replaced(), 3u);
 }
 
 TEST_F(WorkerDeath, OfASegmentThatWasTruncatedIsToldInWords) {

@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import re
 import signal
 import subprocess
 import unittest
@@ -442,6 +443,41 @@ class Answers(CommandLine):
         exported = self.run_client("export", "file", "out\x1b[2J.npy")
         self.assertEqual(exported.returncode, 0, exported.stderr)
         self.assertNotIn("\x1b", exported.stderr)
+
+    # ---- workers that die
+
+    def test_a_job_that_workers_die_of_has_a_certificate(self):
+        a = self.imported("a", np.arange(1000.0))
+        server = json.loads(self.client("status", "--json"))["server_pid"]
+        # What workers remember a piece in before they write over its operands: who finds it gone dies, each time.
+        links = {f"/proc/{server}/fd/{fd}": os.readlink(f"/proc/{server}/fd/{fd}") for fd in os.listdir(f"/proc/{server}/fd")}
+        redo = os.open(next(path for path, target in links.items() if target.startswith("/memfd:parcompute-redo")), os.O_RDWR)
+        self.addCleanup(os.close, redo)
+        size = os.fstat(redo).st_size
+        os.ftruncate(redo, 0)
+        done = self.run_client("run", "expr", "a + 1", "--into", "a")
+        os.ftruncate(redo, size)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        said = re.search(r"3 workers died computing blocks 0 to 0 of phase 1 of job (\d+) \(expr\), which make \[0:1000\] of its output; "
+                         r"the last one was killed by signal 7 \(Bus error\); 'parcompute-client job show \1' tells how", done.stderr)
+        self.assertTrue(said, done.stderr)
+        shown = self.client("job", "show", said[1])
+        self.assertRegex(shown, r"\nstate +failed\n")
+        self.assertRegex(shown, r"\n\nblocks 0 to 0 of phase 1, \[0:1000\] of the output, ended 3 workers:\n")
+        deaths = re.findall(r"^  worker \d \(pid (\d+)\) was killed by signal 7 \(Bus error\), after it had used \d[^\n]* at most\n"
+                            r"    at address 0x[0-9a-f]+\n(?:    \S[^\n]*\n)*?    parcompute-worker\+0x[0-9a-f]+", shown, re.MULTILINE)
+        self.assertEqual(len(set(deaths)), 3, shown)
+        certificate = json.loads(self.client("job", "show", said[1], "--json"))["certificate"]
+        self.assertEqual([certificate[key] for key in ("phase", "first_block", "block_count", "slice")], [1, 0, 1, "[0:1000]"])
+        self.assertEqual([str(death["pid"]) for death in certificate["deaths"]], deaths)
+        for death in certificate["deaths"]:
+            self.assertEqual(set(death), {"worker", "pid", "how", "fault", "peak_bytes", "by_oom_killer"})
+            self.assertIs(death["by_oom_killer"], False)
+            self.assertGreater(death["peak_bytes"], 1_000_000)
+            self.assertTrue(death["fault"].startswith("at address 0x"))
+        self.client("accept", "a")
+        self.client("run", "expr", "a + 1", "--into", "a")
+        np.testing.assert_array_equal(self.exported("a"), a + 1)
 
     # ---- signals
 
