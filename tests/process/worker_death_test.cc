@@ -1,21 +1,27 @@
 // Workers and the forkserver die, stop and come back: jobs end right, and the pool is whole again.
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "common/os/system_error.h"
 #include "common/os/unique_fd.h"
 #include "tests/support/reference.h"
 #include "tests/support/sanitized.h"
@@ -89,6 +95,38 @@ class WorkerDeath : public ServerTest {
       if (std::filesystem::read_symlink(entry, gone).native().starts_with("/memfd:" + label)) return UniqueFd(::open(entry.path().c_str(), O_RDWR | O_CLOEXEC));
     }
     return {};
+  }
+  // Worker 1 is another, of whom the server has a number and no pidfd.
+  Status reborn_without_pidfd() {
+    const auto before = pool_is_whole();
+    const pid_t server = before.server_pid, forkserver = before.forkserver_pid;
+    // The server asks for a worker, and the forkserver is not there yet to make it.
+    EXPECT_EQ(::kill(server, SIGSTOP), 0);
+    kill_now(before.workers[1].pid);
+    until([&] { return status_line(before.workers[1].pid, "State").empty() && status_line(forkserver, "State").starts_with("S"); }, "the worker is reaped");
+    EXPECT_EQ(::kill(forkserver, SIGSTOP), 0);
+    EXPECT_EQ(::kill(server, SIGCONT), 0);
+    until([&] { return status().workers[1].replaced > before.workers[1].replaced; }, "the server has asked for another");
+    rlimit limit{};
+    EXPECT_EQ(::prlimit(server, RLIMIT_NOFILE, nullptr, &limit), 0);
+    const rlimit full{first_free_descriptor(server), limit.rlim_max};
+    EXPECT_EQ(::prlimit(server, RLIMIT_NOFILE, &full, nullptr), 0);
+    EXPECT_EQ(::kill(forkserver, SIGCONT), 0);
+    const auto whole = pool_is_whole();
+    EXPECT_EQ(::prlimit(server, RLIMIT_NOFILE, &limit, nullptr), 0);
+    EXPECT_EQ(count_of(describe_descriptors(server), "[pidfd]"), whole.workers.size() - 1) << describe_descriptors(server);
+    return whole;
+  }
+  // A child that waits for its end; negative, with errno, where it cannot have this number.
+  static pid_t start_with_number(pid_t wanted) {
+    clone_args arguments{};
+    arguments.exit_signal = SIGCHLD;
+    arguments.set_tid = reinterpret_cast<std::uintptr_t>(&wanted);
+    arguments.set_tid_size = 1;
+    const auto child = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
+    if (child != 0) return child;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (true) ::pause();
   }
   static std::size_t count_of(std::string_view text, std::string_view word) {
     std::size_t count = 0;
@@ -314,32 +352,40 @@ TEST_F(WorkerDeath, IsWhatAWorkerThatStaysStoppedMeets) {
 // Where the server's table of descriptors is full when a worker is born, it has nothing to end it by.
 TEST_F(WorkerDeath, IsDealtOutByTheForkserverWhereTheServerHasNoPidfd) {
   open();
-  const auto before = pool_is_whole();
-  const pid_t server = before.server_pid, forkserver = before.forkserver_pid;
-  ASSERT_GT(server, 0);
-  ASSERT_GT(forkserver, 0);
-  // The server asks for a worker, and the forkserver is not there yet to make it.
-  ASSERT_EQ(::kill(server, SIGSTOP), 0);
-  kill_now(before.workers[1].pid);
-  until([&] { return status_line(before.workers[1].pid, "State").empty() && status_line(forkserver, "State").starts_with("S"); }, "the worker is reaped");
-  ASSERT_EQ(::kill(forkserver, SIGSTOP), 0);
-  ASSERT_EQ(::kill(server, SIGCONT), 0);
-  until([&] { return status().workers[1].replaced == 1; }, "the server has asked for another");
-  rlimit limit{};
-  ASSERT_EQ(::prlimit(server, RLIMIT_NOFILE, nullptr, &limit), 0);
-  const rlimit full{first_free_descriptor(server), limit.rlim_max};
-  ASSERT_EQ(::prlimit(server, RLIMIT_NOFILE, &full, nullptr), 0);
-  ASSERT_EQ(::kill(forkserver, SIGCONT), 0);
-  const auto whole = pool_is_whole();
-  ASSERT_EQ(::prlimit(server, RLIMIT_NOFILE, &limit, nullptr), 0);
-  ASSERT_EQ(count_of(describe_descriptors(server), "[pidfd]"), whole.workers.size() - 1) << describe_descriptors(server);
-
+  const auto whole = reborn_without_pidfd();
   auto array = session_->create_arange("a", DType::kInt64, {4'000'000});
   ASSERT_EQ(::kill(whole.workers[1].pid, SIGSTOP), 0);
   auto job = session_->submit(Reduce{.a = array}, one_by_one());
   EXPECT_EQ(job.wait().scalar->as<std::int64_t>(), std::int64_t{3'999'999} * 2'000'000);
   EXPECT_NE(pool_is_whole().workers[1].pid, whole.workers[1].pid);
   EXPECT_EQ(status().workers[1].replaced, 2u);
+}
+
+// The kernel gives numbers of processes again, here at once: to one that has nothing to do with the server.
+TEST_F(WorkerDeath, LeavesItsNumberToAnotherWhomTheServerDoesNotTouch) {
+  open();
+  for (const bool has_pidfd : {true, false}) {
+    const Status before = has_pidfd ? pool_is_whole() : reborn_without_pidfd();
+    const WorkerInfo& worker = before.workers[1];
+    // What the server hears when it moves on: the end of the worker's socket, which is reason enough to end it, and its death.
+    ASSERT_EQ(::kill(before.server_pid, SIGSTOP), 0);
+    until([&] { return is_stopped(before.server_pid); }, "the server is stopped");
+    kill_now(worker.pid);
+    until([&] { return status_line(worker.pid, "State").empty(); }, "its number is free");
+    const pid_t bystander = start_with_number(worker.pid);
+    const int error_number = errno;
+    ASSERT_EQ(::kill(before.server_pid, SIGCONT), 0);
+    if (bystander < 0) GTEST_SKIP() << system_error("give a process the number", fmt::format("{}", worker.pid), error_number).message;
+    ASSERT_EQ(bystander, worker.pid);
+    until([&] { return status().workers[1].replaced > worker.replaced; }, "its death is noticed");
+    const Status after = pool_is_whole();
+    EXPECT_NE(after.workers[1].pid, bystander);
+    EXPECT_EQ(session_->submit(Nop{1000}, one_by_one()).wait().info.state, JobState::kDone);
+    EXPECT_EQ(::waitpid(bystander, nullptr, WNOHANG), 0) << "who was not the server's was ended by it";
+    kill_now(bystander);
+    EXPECT_EQ(wait_for(bystander), 128 + SIGKILL);
+    if (kSanitized) break;  // whom a full table of descriptors confuses
+  }
 }
 
 TEST_F(WorkerDeath, IsNotWhatAStoppedWorkerIsTakenFor) {
