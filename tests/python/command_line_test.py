@@ -444,7 +444,26 @@ class Answers(CommandLine):
         self.assertEqual(exported.returncode, 0, exported.stderr)
         self.assertNotIn("\x1b", exported.stderr)
 
-    # ---- workers that die
+    # ---- workers that die, or do not come
+
+    def test_status_says_that_no_worker_is_up(self):
+        never = self.folder / "never.sh"  # a forkserver that has not come as far as to fork
+        never.write_text("#!/bin/sh\nexec sleep 1000\n")
+        never.chmod(0o755)
+        (self.folder / "apart").mkdir(mode=0o700)
+        environment = {**self.environment, "PARCOMPUTE_SOCKET": str(self.folder / "apart" / "control.sock"), "PARCOMPUTE_WORKER": str(never)}
+
+        def client(*words):
+            done = subprocess.run([BIN / "parcompute-client", *words], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+
+        client("start", "--workers", "1")
+        self.addCleanup(client, "stop")
+        self.assertTrue(client("status").endswith("\nno worker is up: jobs wait for one, and fail where none comes for long; why stands in the server's log\n"))
+        self.assertEqual([worker["state"] for worker in json.loads(client("status", "--json"))["workers"]], ["starting"])
+        self.assertEqual(self.client("run", "reduce", "sum", self.save("ones.npy", np.ones(5))), "5.0\n")
+        self.assertNotIn("no worker is up", self.client("status"))
 
     def test_a_job_that_workers_die_of_has_a_certificate(self):
         a = self.imported("a", np.arange(1000.0))
