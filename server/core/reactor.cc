@@ -205,12 +205,11 @@ void Reactor::on_worker_lost(WorkerIndex index, std::string_view how) {
 }
 
 void Reactor::on_workers_lost(std::span<const LostWorker> lost) {
+  // Those that fail together, as when the forkserver ends, fail for one cause, once.
+  const auto unborn = std::find_if(lost.begin(), lost.end(), [&](const LostWorker& one) { return state_.workers[one.index].state == WorkerState::kStarting; });
+  if (unborn != lost.end()) state_.births.on_failed(fmt::format("worker {} {}", unborn->index, unborn->how));
   Dispatcher::Settled settled;
-  for (const LostWorker& one : lost) {
-    Worker& worker = state_.workers[one.index];
-    if (worker.state == WorkerState::kStarting) state_.births.on_failed(fmt::format("worker {} {}", one.index, one.how));
-    dispatcher_.on_worker_lost(worker, one, settled);
-  }
+  for (const LostWorker& one : lost) dispatcher_.on_worker_lost(state_.workers[one.index], one, settled);
   begin_births();
   for (const LostWorker& one : lost) effects_.fork_worker(one.index);
   settle(settled);

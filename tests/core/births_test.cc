@@ -1,4 +1,6 @@
 // Workers that do not come: jobs wait for a while, are told why, and nothing of it is left when one comes.
+#include <array>
+
 #include "tests/core/turns_fixture.h"
 
 namespace parcompute::server {
@@ -91,6 +93,21 @@ TEST_F(BirthsTest, ThatAreFewOrRecentAreWaitedFor) {
   EXPECT_EQ(state(next), JobState::kRunning);
   pass(1);
   EXPECT_EQ(state(next), JobState::kFailed);
+}
+
+TEST_F(BirthsTest, ThatFailWithTheForkserverFailOnceForAllPlaces) {
+  const JobId job = submit(nop(1));
+  const auto lose_forkserver = [&] {
+    const std::array lost{LostWorker{0, "ended with the forkserver"}, LostWorker{1, "ended with the forkserver"}};
+    core->on_workers_lost(lost);
+    EXPECT_EQ(Recorder::take(effects.forked).size(), 2u);
+  };
+  for (int i = 0; i < 4; ++i) lose_forkserver();
+  pass(20);
+  EXPECT_EQ(state(job), JobState::kRunning);
+  lose_forkserver();
+  pass(1);
+  EXPECT_THAT(why(job), HasSubstr("5 that were to come failed; the last time: worker 0 ended with the forkserver"));
 }
 
 TEST_F(BirthsTest, BesideAWorkerThatIsUpAreNobodysTrouble) {
