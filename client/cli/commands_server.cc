@@ -137,7 +137,9 @@ std::string print_status(const Answer& answer) {
     rows.push_back({text(worker["id"]), text(worker["pid"]),
                     worker["cpu"].is_null() ? "any" : text(worker["cpu"]), text(worker["state"]),
                     text(worker["chunks"]), text(worker["replaced"])});
-  return out + "\n" + table(rows, {0, 1, 2, 4, 5});
+  const bool has_worker = std::any_of(v["workers"].begin(), v["workers"].end(), [](const Value& worker) { return worker["state"] != "starting"; });
+  const char* const remark = has_worker ? "" : "\nno worker is up: jobs wait for one, and fail where none comes for long; why stands in the server's log\n";
+  return out + "\n" + table(rows, {0, 1, 2, 4, 5}) + remark;
 }
 
 // ---- cpus

@@ -30,7 +30,24 @@ std::optional<std::uint64_t> counted_by(const FileReader& read_file, std::string
 
 std::optional<std::uint64_t> oom_kills(const FileReader& read_file) {
   if (const auto count = counted_by(read_file, "", "/memory.events")) return count;
-  return counted_by(read_file, "memory", "/memory.oom_control");
+  if (const auto count = counted_by(read_file, "memory", "/memory.oom_control")) return count;
+  const auto text = read_file("/proc/vmstat");
+  return text ? counted(*text) : std::nullopt;
+}
+
+void OomKills::begin(std::optional<std::uint64_t> counted) {
+  spoken_for_ = a_second_ago_ = counted;
+}
+
+void OomKills::on_second(std::optional<std::uint64_t> counted) {
+  spoken_for_ = std::max(spoken_for_, a_second_ago_);
+  a_second_ago_ = counted;
+}
+
+bool OomKills::explain_one(std::optional<std::uint64_t> counted) {
+  if (!spoken_for_ || !counted || *counted <= *spoken_for_) return false;
+  ++*spoken_for_;
+  return true;
 }
 
 }  // namespace parcompute

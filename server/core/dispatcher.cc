@@ -83,7 +83,7 @@ bool Dispatcher::put_off_for_memory(Job& job, const Lease& lease) {
 void Dispatcher::feed_all() {
   resume_who_waited_for_memory();
   // Others may wait for what a worker has to give back, as for its chunks.
-  if (state_.memory.bytes(MemoryState::kFreeing) > 0) watch();
+  if (state_.memory.bytes(MemoryState::kFreeing) > 0) begin_watch(state_, effects_);
   // Idle workers first: a chunk is better in their hands than waiting in others'.
   for (const std::size_t packets : {std::size_t{0}, std::size_t{1}}) {
     for (Worker& worker : state_.workers) {
@@ -176,7 +176,7 @@ void Dispatcher::send_packet(Worker& worker, Job& job) {
   worker.leases.back().last_in_packet = true;
   ++worker.packets;
   kWorkerLife.apply(worker.state, WorkerEvent::kLeased);
-  watch();
+  begin_watch(state_, effects_);
   effects_.send_work(worker.index, {*slot, std::span(chunks).first(count), description, std::span(new_segments.data(), new_segments.size())});
   make_room(worker);
 }
@@ -222,15 +222,11 @@ ChunkDescriptor Dispatcher::lease(Worker& worker, Job& job, std::uint32_t slot, 
   return {id, job.id().value, blocks.first, blocks.count, slot, phase, attempt};
 }
 
-void Dispatcher::watch() {
-  if (!std::exchange(watching_, true)) effects_.watch(true);
-}
-
 bool Dispatcher::watch_workers() {
-  watching_ = false;
+  bool has_owing = false;
   for (Worker& worker : state_.workers) {
     if (worker.leases.empty() && worker.forgetting.empty()) continue;
-    watching_ = true;
+    has_owing = true;
     // Leases and segments have numbers of their own, but what is owed next is one or the other for the whole of a second.
     const std::uint64_t owed = worker.leases.empty() ? worker.forgetting.front().value : worker.leases.front().id;
     if (std::exchange(worker.owes, owed) != owed) worker.seconds_in_hand = 0;
@@ -243,7 +239,7 @@ bool Dispatcher::watch_workers() {
     if (is_stuck) worker.ended_for = fmt::format("it had not let go of an array for {} s", worker.seconds_in_hand);
     if (is_leaving || is_stopped || is_stuck) effects_.kill_worker(worker.index);
   }
-  return watching_;
+  return has_owing;
 }
 
 void Dispatcher::make_room(Worker& worker) {

@@ -28,7 +28,7 @@ class Dispatcher {
   void feed_all();
 
   // Ends workers that stay stopped with a chunk in hand, or memory to give back, or do not end when they should. False where nobody has anything: it need not be called until a
-  // chunk is handed out again, or memory is given up.
+  // chunk is handed out again, or memory is given up, either of which begins the watch.
   bool watch_workers();
 
   // Jobs with nothing out, whose phase is done or that have been failing or cancelling: their next step is JobControl's.
@@ -40,7 +40,6 @@ class Dispatcher {
   void on_worker_lost(Worker& worker, const LostWorker& lost, Settled& settled);
 
  private:
-  void watch();
   void resume_who_waited_for_memory();
   bool put_off_for_memory(Job& job, const Lease& lease);
   Job* choose(Worker& worker);
@@ -62,7 +61,6 @@ class Dispatcher {
   State& state_;
   Effects& effects_;
   std::size_t redos_ = 0;  // in all workers' lists
-  bool watching_ = false;
   std::uint64_t freed_ = 0;  // MemoryLedger::freed() when those who wait for memory were last looked at
 };
 

@@ -76,6 +76,8 @@ class Effects {
   // ---- sessions
   // With `handed`'s descriptor. Where that cannot be had, a refusal goes instead.
   virtual void reply(SessionId session, const wire::Reply& reply, HandedSegment handed) = 0;
+  // Closes its connection, behind what was sent on it. Its end comes back as an event.
+  virtual void drop_session(SessionId session) = 0;
 
   // ---- workers
   virtual void send_work(WorkerIndex worker, const WorkPacket& packet) = 0;

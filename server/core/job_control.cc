@@ -90,6 +90,7 @@ Result<std::optional<JobControl::Used>> JobControl::find_output(const Session& s
 
 Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const wire::SubmitJob& message) {
   if (state_.stopping) return fail(ErrorCode::kNoServer, "the server is stopping and takes no new jobs");
+  if (const auto hopeless = state_.births.hopeless()) return fail(*hopeless);
   if (state_.jobs.live().size() >= kMaxLiveJobs)
     return fail(ErrorCode::kOverBudget, fmt::format("{} jobs are waiting or running, the most there may be: wait for some to end", kMaxLiveJobs));
   if (auto ok = check_job_share(state_, session.uid); !ok) return fail(ok.error());
@@ -299,6 +300,21 @@ void JobControl::cancel(Job& job, std::string_view why) {
   if (!job.summary.error) job.summary.error = Error{ErrorCode::kCancelled, fmt::format("job {} ({}) was cancelled{}", job.id().value, job.summary.operation, why), 0};
   kJobLife.apply(job.summary.state, JobEvent::kCancel);
   if (job.leases == 0) settle(job);
+}
+
+// Later ones first: they wait for earlier ones, never the other way round, and shall end for this reason and not for theirs.
+void JobControl::fail_all(const Error& why) {
+  std::vector<JobId> live;
+  for (const auto& [id, job] : state_.jobs.live()) live.push_back(id);
+  std::reverse(live.begin(), live.end());
+  for (const JobId id : live) {
+    Job* job = state_.jobs.find(id);
+    if (job == nullptr) continue;
+    if (!job->summary.error)
+      job->summary.error = Error{why.code, fmt::format("job {} ({}) could not go on: {}", id.value, job->summary.operation, why.message), why.system_errno};
+    kJobLife.apply(job->summary.state, JobEvent::kChunkFailed);
+    if (job->leases == 0) settle(*job);
+  }
 }
 
 void JobControl::end(Job& job) {

@@ -27,6 +27,8 @@ class JobControl {
   // The next phase of a job whose phase is done, or its end.
   void settle(Job& job);
   void cancel(Job& job, std::string_view why);
+  // None of those that live can go on.
+  void fail_all(const Error& why);
 
   // Answers a request with the job's end: now, or when it comes.
   void wait(Session& session, std::uint64_t request, JobId id);

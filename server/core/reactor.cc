@@ -1,14 +1,19 @@
 #include "server/core/reactor.h"
 
-#include "server/core/shares.h"
+#include <algorithm>
 
 #include <fmt/format.h>
+
+#include "server/core/replies.h"
+#include "server/core/shares.h"
 
 namespace parcompute::server {
 namespace {
 
 // Memory that waits for the next array takes at most one part in so many of the memory that arrays may take.
 constexpr std::uint64_t kSpareShare = 4;
+// Counted as the server sees them, so that one that was stopped itself reads what has come before it judges.
+constexpr unsigned kGreetingSeconds = 5;
 
 }  // namespace
 
@@ -52,7 +57,15 @@ bool Reactor::adopt_array(const SegmentHeader& header, const CreatedSegment& seg
 }
 
 void Reactor::start_workers() {
+  begin_births();
   for (const Worker& worker : state_.workers) effects_.fork_worker(worker.index);
+}
+
+// Where no worker is up.
+void Reactor::begin_births() {
+  if (state_.births.has_begun() || std::any_of(state_.workers.begin(), state_.workers.end(), [](const Worker& worker) { return worker.is_up(); })) return;
+  state_.births.begin();
+  begin_watch(state_, effects_);
 }
 
 Result<void> Reactor::check_session(uid_t uid) const {
@@ -66,6 +79,7 @@ void Reactor::on_session_opened(SessionId id, pid_t pid, uid_t uid) {
   session.uid = uid;
   state_.sessions.emplace(id, std::move(session));
   state_.sessions_of.add(uid);
+  begin_watch(state_, effects_);
 }
 
 void Reactor::on_request(SessionId id, const wire::Request& request, std::span<const ReceivedFile> files) {
@@ -93,7 +107,12 @@ void Reactor::on_worker_forked(WorkerIndex index, pid_t pid) {
 void Reactor::on_worker_ready(WorkerIndex index) {
   Worker& worker = state_.workers[index];
   kWorkerLife.apply(worker.state, WorkerEvent::kReady);
+  state_.births.end();
   dispatcher_.feed_all();
+}
+
+void Reactor::on_fork_failed(WorkerIndex index, const Error& error) {
+  if (state_.workers[index].state == WorkerState::kStarting) state_.births.on_failed(error.message);
 }
 
 void Reactor::settle(const Dispatcher::Settled& settled) {
@@ -136,6 +155,35 @@ void Reactor::on_wake() {
   dispatcher_.feed_all();
 }
 
+void Reactor::on_second() {
+  // What jobs that end here leave to be looked at is seen by the last of these.
+  const bool waits_for_worker = watch_births();
+  const bool waits_for_hello = watch_greetings();
+  state_.is_watched = dispatcher_.watch_workers() || waits_for_worker || waits_for_hello;
+  if (!state_.is_watched) effects_.watch(false);
+}
+
+bool Reactor::watch_births() {
+  state_.births.on_second();
+  if (const auto hopeless = state_.births.hopeless()) jobs_.fail_all(*hopeless);
+  return state_.births.has_begun();
+}
+
+// Whoever connects says Hello at once, or is no client: it would keep a place, and an idle server, for ever.
+bool Reactor::watch_greetings() {
+  bool has_new = false;
+  for (auto& [id, session] : state_.sessions) {
+    if (session.state != SessionState::kNew) continue;
+    has_new = true;
+    if (++session.seconds_new != kGreetingSeconds) continue;
+    wire::Reply reply;
+    describe(Error{ErrorCode::kTimeout, fmt::format("no Hello came within {} s of connecting; the session is closed", kGreetingSeconds), 0}, *reply.mutable_failed());
+    effects_.reply(id, reply, {});
+    effects_.drop_session(id);
+  }
+  return has_new;
+}
+
 void Reactor::on_worker_leaving(WorkerIndex index) {
   kWorkerLife.apply(state_.workers[index].state, WorkerEvent::kLeave);
 }
@@ -157,8 +205,12 @@ void Reactor::on_worker_lost(WorkerIndex index, std::string_view how) {
 }
 
 void Reactor::on_workers_lost(std::span<const LostWorker> lost) {
+  // Those that fail together, as when the forkserver ends, fail for one cause, once.
+  const auto unborn = std::find_if(lost.begin(), lost.end(), [&](const LostWorker& one) { return state_.workers[one.index].state == WorkerState::kStarting; });
+  if (unborn != lost.end()) state_.births.on_failed(fmt::format("worker {} {}", unborn->index, unborn->how));
   Dispatcher::Settled settled;
   for (const LostWorker& one : lost) dispatcher_.on_worker_lost(state_.workers[one.index], one, settled);
+  begin_births();
   for (const LostWorker& one : lost) effects_.fork_worker(one.index);
   settle(settled);
   dispatcher_.feed_all();

@@ -54,6 +54,8 @@ class Reactor {
   void on_forkserver_started(pid_t pid) { state_.identity.forkserver_pid = pid; }
   void on_worker_forked(WorkerIndex index, pid_t pid);
   void on_worker_ready(WorkerIndex index);
+  // It could not be forked; it will be tried again.
+  void on_fork_failed(WorkerIndex index, const Error& error);
   // A completion that breaks the rules ends its worker.
   void on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions);
   void on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text);
@@ -73,9 +75,7 @@ class Reactor {
   // ---- time: what Effects::wake_at asked for
   void on_wake();
   // What Effects::watch asked for.
-  void on_second() {
-    if (!dispatcher_.watch_workers()) effects_.watch(false);
-  }
+  void on_second();
 
   // ---- the end: answers everybody who waits (with the failure, where one ends the server), drops what nobody could find again, and
   // all arrays if told so.
@@ -89,6 +89,9 @@ class Reactor {
   const State& state() const { return state_; }
 
  private:
+  void begin_births();
+  bool watch_births();
+  bool watch_greetings();
   void settle(const Dispatcher::Settled& settled);
 
   State state_;

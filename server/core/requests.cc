@@ -147,6 +147,8 @@ Result<void> Requests::get_job(const Call& call) {
     if (!worker.is_up() && std::any_of(worker.redo.begin(), worker.redo.end(), is_of_job))
       info.set_waiting_for(fmt::format("worker {}, which is being started again, for what it was overwriting", worker.index));
   }
+  if (const std::string& failure = state_.births.last_failure(); !failure.empty() && !has_ended((*summary)->state))
+    info.set_waiting_for(fmt::format("a worker: none is up, and those that were to come failed; the last time: {}", failure));
   reply(call, answer);
   return {};
 }

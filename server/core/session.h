@@ -17,6 +17,7 @@ struct Session {
   pid_t pid = 0;
   uid_t uid = 0;
   SessionState state = SessionState::kNew;
+  unsigned seconds_new = 0;       // in which no Hello came
   std::string client;             // program and version
   std::set<ArrayId> arrays;       // anonymous: gone with the session
   std::set<JobId> jobs;           // live and not detached: cancelled with it

@@ -7,9 +7,11 @@
 #include <deque>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "server/core/array_table.h"
+#include "server/core/births.h"
 #include "server/core/effects.h"
 #include "server/core/job_table.h"
 #include "server/core/memory_ledger.h"
@@ -35,6 +37,7 @@ struct State {
   ArrayTable arrays;
   JobTable jobs;
   std::vector<Worker> workers;
+  Births births;
   std::unordered_map<SessionId, Session> sessions;
   MemoryLedger memory;
   SpareSegments spares;
@@ -45,10 +48,16 @@ struct State {
   std::vector<JobId> waiting_for_memory;  // that is still being given back
   std::uint64_t last_lease = 0;
   std::uint64_t chunks_done = 0;
+  bool is_watched = false;  // Effects::watch was asked for
   bool stopping = false;
   bool drop_arrays = false;  // when the server leaves
 
   std::uint64_t next_lease() { return ++last_lease; }
 };
+
+// Something is to be looked at once a second from now on.
+inline void begin_watch(State& state, Effects& effects) {
+  if (!std::exchange(state.is_watched, true)) effects.watch(true);
+}
 
 }  // namespace parcompute::server

@@ -263,6 +263,10 @@ void Coordinator::reply(SessionId session, const wire::Reply& reply, HandedSegme
     return segments_.keep_headroom();
   }
   log_warning("session {} does not read its replies; it is closed", session.value);
+  drop_session(session);
+}
+
+void Coordinator::drop_session(SessionId session) {
   // Not from within the core, which is at work.
   boost::asio::post(loop_, [this, session] { end_session(session); });
 }
@@ -324,10 +328,16 @@ void Coordinator::wake_at(Instant when) {
 void Coordinator::watch(bool on) {
   second_timer_.cancel();
   if (!on) return;
+  // Not before what is under way has been handed out: it reads some files.
+  boost::asio::post(loop_, [this] { pool_.begin_watch(); });
+  wait_a_second();
+}
+
+void Coordinator::wait_a_second() {
   second_timer_.expires_after(std::chrono::seconds(1));
   second_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error || leaving_) return;
-    watch(true);
+    wait_a_second();
     pool_.on_second();
     is_short_of_memory();  // and if it was, perhaps it is no more
     core_.on_second();

@@ -61,6 +61,7 @@ class Coordinator : private Effects, private PoolEvents {
   void end_session(SessionId id);
   void refuse(SessionId id, std::uint64_t request, ErrorCode code, std::string message);
   bool is_short_of_memory();
+  void wait_a_second();
   void watch_signals();
   void watch_lifeline();
   void watch_idleness();
@@ -69,6 +70,7 @@ class Coordinator : private Effects, private PoolEvents {
 
   void on_forkserver_started(pid_t pid) override { core_.on_forkserver_started(pid); }
   void on_worker_forked(WorkerIndex index, pid_t pid) override { core_.on_worker_forked(index, pid); }
+  void on_fork_failed(WorkerIndex index, const Error& error) override { core_.on_fork_failed(index, error); }
   void on_worker_ready(WorkerIndex index) override { core_.on_worker_ready(index); }
   void on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions) override {
     core_.on_completions(index, completions);
@@ -98,6 +100,7 @@ class Coordinator : private Effects, private PoolEvents {
   Result<std::uint64_t> free_bytes() override { return segments_.free_bytes(); }
   Result<std::uint64_t> file_size(SegmentId file) override { return segments_.file_size(file); }
   void reply(SessionId session, const wire::Reply& reply, HandedSegment handed) override;
+  void drop_session(SessionId session) override;
   void send_work(WorkerIndex worker, const WorkPacket& packet) override;
   void send_forget(WorkerIndex worker, std::span<const SegmentId> segments) override;
   void fork_worker(WorkerIndex worker) override { pool_.fork_worker(worker); }

@@ -19,7 +19,6 @@
 #include "common/base/log.h"
 #include "common/base/utf8.h"
 #include "common/os/child_process.h"
-#include "common/os/oom_kills.h"
 #include "common/os/system_error.h"
 #include "common/os/unix_socket.h"
 #include "common/shm/segment.h"
@@ -67,8 +66,7 @@ Pool::Pool(boost::asio::io_context& loop, Closer& closer, std::span<std::byte> b
       buffer_(buffer),
       cpus_(std::move(cpus)),
       events_(events),
-      places_(workers),
-      oom_kills_(oom_kills(read_small_file)) {}
+      places_(workers) {}
 
 Pool::~Pool() {
   stop();
@@ -139,8 +137,7 @@ void Pool::on_forkserver_packet(Packet& packet) {
     case ForkKind::kForked: return on_forked(message, packet);
     case ForkKind::kExited: return on_exited(message);
     case ForkKind::kForkFailed:
-      log_error("{}", system_error("fork", fmt::format("worker {}", message.worker), message.status).message);
-      if (place_of(message) != nullptr) give_up_fork(message.worker);
+      if (place_of(message) != nullptr) give_up_fork(message.worker, system_error("fork", fmt::format("worker {}", message.worker), message.status));
       return;
     case ForkKind::kForkWorker:
     case ForkKind::kKillWorker: break;
@@ -179,16 +176,16 @@ void Pool::on_exited(const ForkMessage& message) {
 
 bool Pool::was_killed_for_memory(int status) {
   if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) return false;
-  // One death for each that was counted: several may end together.
-  const auto counted = oom_kills(read_small_file);
-  if (!oom_kills_ || !counted || *counted <= *oom_kills_) return false;
-  ++*oom_kills_;
-  return true;
+  return oom_kills_.explain_one(oom_kills(read_small_file));
+}
+
+void Pool::begin_watch() {
+  oom_kills_.begin(oom_kills(read_small_file));
+  forkserver_seconds_stopped_ = 0;
 }
 
 void Pool::on_second() {
-  // What was counted so far were others' processes.
-  oom_kills_ = oom_kills(read_small_file);
+  oom_kills_.on_second(oom_kills(read_small_file));
   // Nobody would hear of workers that end, or get another.
   forkserver_seconds_stopped_ = is_stopped_process(forkserver_pid_) ? forkserver_seconds_stopped_ + 1 : 0;
   if (forkserver_seconds_stopped_ < kStoppedSeconds) return;
@@ -273,10 +270,7 @@ void Pool::fork_later(WorkerIndex index) {
 
 void Pool::fork_now(WorkerIndex index) {
   auto pair = make_socket_pair();
-  if (!pair) {
-    log_error("{}; worker {} has to wait", pair.error().message, index);
-    return fork_later(index);
-  }
+  if (!pair) return give_up_fork(index, pair.error());
   Place& place = places_[index];
   place = Place{};
   place.serial = ++last_serial_;
@@ -284,10 +278,7 @@ void Pool::fork_now(WorkerIndex index) {
       loop_, closer_, pair->first, Peer::kOwn, buffer_, kMaxQueuedReplies,
       {[this, index, serial = place.serial](Packet& packet, bool) { on_worker_packet(index, serial, packet); },
        [this, index] { kill_worker(index); }});
-  if (!socket) {
-    log_error("{}; worker {} has to wait", socket.error().message, index);
-    return fork_later(index);
-  }
+  if (!socket) return give_up_fork(index, socket.error());
   place.socket = *std::move(socket);
   ForkMessage request{};
   request.kind = ForkKind::kForkWorker;
@@ -297,11 +288,15 @@ void Pool::fork_now(WorkerIndex index) {
   const int fd = pair->second.get();
   const std::span<const std::byte> bytes = bytes_of(request);
   if (forkserver_->send(std::span(&bytes, 1), std::span(&fd, 1))) return;
-  log_error("worker {} could not be asked of the forkserver (too many descriptors on their way?); it has to wait", index);
-  give_up_fork(index);
+  give_up_fork(index, Error{ErrorCode::kSystem, "the forkserver could not be asked for a worker (too many descriptors on their way?)", 0});
 }
 
-void Pool::give_up_fork(WorkerIndex index) {
+void Pool::give_up_fork(WorkerIndex index, Error why) {
+  log_error("{}; worker {} has to wait", why.message, index);
+  // The core may be what asked for it.
+  boost::asio::post(loop_, [this, index, why = std::move(why)] {
+    if (!stopped_) events_.on_fork_failed(index, why);
+  });
   Place& place = places_[index];
   if (place.socket) place.socket->close();
   place.socket.reset();

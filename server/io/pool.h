@@ -16,6 +16,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "common/base/ids.h"
+#include "common/os/oom_kills.h"
 #include "common/os/unique_fd.h"
 #include "proto/descriptor.h"
 #include "server/core/effects.h"
@@ -30,6 +31,8 @@ class PoolEvents {
   virtual ~PoolEvents() = default;
   virtual void on_forkserver_started(pid_t pid) = 0;
   virtual void on_worker_forked(WorkerIndex index, pid_t pid) = 0;
+  // It is tried again, and again.
+  virtual void on_fork_failed(WorkerIndex index, const Error& error) = 0;
   virtual void on_worker_ready(WorkerIndex index) = 0;
   virtual void on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions) = 0;
   virtual void on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) = 0;
@@ -54,6 +57,8 @@ class Pool {
   Result<void> start();
   void fork_worker(WorkerIndex index);
   void kill_worker(WorkerIndex index);
+  // From now on on_second() is called.
+  void begin_watch();
   // While workers compute: looks after what no event tells.
   void on_second();
   // By a signal; false also where that cannot be told.
@@ -77,7 +82,7 @@ class Pool {
   void start_again_after(std::chrono::milliseconds pause);
   void start_again();
   void on_forked(const ForkMessage& message, Packet& packet);
-  void give_up_fork(WorkerIndex index);
+  void give_up_fork(WorkerIndex index, Error why);
   void on_exited(const ForkMessage& message);
   void on_worker_packet(WorkerIndex index, std::uint64_t serial, Packet& packet);
   void report_if_up(WorkerIndex index);
@@ -98,7 +103,7 @@ class Pool {
   PoolEvents& events_;
   std::vector<Place> places_;
   std::array<ChunkCompletion, kMaxChunksPerPacket> completions_{};  // room for one packet's
-  std::optional<std::uint64_t> oom_kills_;  // that are known, of those that the control group counted
+  OomKills oom_kills_;
   unsigned forkserver_seconds_stopped_ = 0;
   std::shared_ptr<PacketSocket> forkserver_;
   pid_t forkserver_pid_ = 0;

@@ -58,6 +58,7 @@ TEST_F(DispatchTest, TheDescriptionTravelsOnceToEachWorker) {
 TEST_F(DispatchTest, AWorkerThatIsStoppedWithAChunkInHandIsReplaced) {
   start(2);
   const SessionId session = open_session();
+  core->on_second();
   EXPECT_FALSE(effects.watches);
   send(session, nop(2, 1));
   EXPECT_TRUE(effects.watches);
@@ -397,6 +398,58 @@ TEST_F(DispatchTest, RandomDeathsLoseAndRepeatNoBlock) {
     EXPECT_EQ(done, wanted);
     EXPECT_TRUE(core->state().jobs.live().empty());
   }
+}
+
+TEST_F(DispatchTest, ACertificateSaysWhomTheKernelKilledForMemory) {
+  start(1);
+  const SessionId session = open_session();
+  wire::Request request = nop(1, 1);
+  request.mutable_submit_job()->set_detach(true);
+  const std::uint64_t job = ask(session, request).job_submitted().job_id();
+  for (const bool by_oom_killer : {true, false, true}) {
+    ASSERT_EQ(Recorder::take(effects.work).size(), 1u);
+    const LostWorker lost{0, "was killed by signal 9 (Killed)", 4096, by_oom_killer};
+    core->on_workers_lost(std::span(&lost, 1));
+    EXPECT_EQ(Recorder::take(effects.forked).size(), 1u);
+    core->on_worker_forked(0, 200);
+    core->on_worker_ready(0);
+  }
+  wire::Request show;
+  show.mutable_get_job()->mutable_job()->set_id(job);
+  const wire::JobInfo info = ask(session, show).job_described().job();
+  ASSERT_EQ(info.certificate().deaths_size(), 3);
+  for (const int death : {0, 2}) {
+    EXPECT_TRUE(info.certificate().deaths(death).by_oom_killer());
+    EXPECT_EQ(info.certificate().deaths(death).how(), "was killed by signal 9 (Killed) by the kernel, for memory was short");
+  }
+  EXPECT_FALSE(info.certificate().deaths(1).by_oom_killer());
+  EXPECT_EQ(info.certificate().deaths(1).how(), "was killed by signal 9 (Killed)");
+  EXPECT_THAT(info.error().message(), ::testing::HasSubstr("the last one was killed by signal 9 (Killed) by the kernel, for memory was short")) << "its short form";
+}
+
+// It would look as if the kernel had, had memory run out in the same second.
+TEST_F(DispatchTest, WhomTheServerEndsTheKernelDidNot) {
+  start(1);
+  const SessionId session = open_session();
+  wire::Request request = nop(1, 1);
+  request.mutable_submit_job()->set_detach(true);
+  const std::uint64_t job = ask(session, request).job_submitted().job_id();
+  for (int death = 0; death < 3; ++death) {
+    ASSERT_EQ(Recorder::take(effects.work).size(), 1u);
+    effects.stopped_workers.insert(0);
+    while (effects.killed.empty()) core->on_second();
+    effects.killed.clear();
+    const LostWorker lost{0, "was killed by signal 9 (Killed)", 4096, true};
+    core->on_workers_lost(std::span(&lost, 1));
+    EXPECT_EQ(Recorder::take(effects.forked).size(), 1u);
+    core->on_worker_ready(0);
+  }
+  wire::Request show;
+  show.mutable_get_job()->mutable_job()->set_id(job);
+  const wire::JobInfo info = ask(session, show).job_described().job();
+  ASSERT_EQ(info.certificate().deaths_size(), 3);
+  EXPECT_FALSE(info.certificate().deaths(0).by_oom_killer());
+  EXPECT_THAT(info.error().message(), ::testing::HasSubstr("by the server, for it had been stopped"));
 }
 
 }  // namespace

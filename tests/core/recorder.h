@@ -39,6 +39,7 @@ class Recorder : public Effects {
     EXPECT_TRUE(work.empty()) << work.size() << " packets of work that the test did not expect";
     EXPECT_TRUE(forked.empty()) << "workers were asked for";
     EXPECT_TRUE(killed.empty()) << "workers were killed";
+    EXPECT_TRUE(dropped_sessions.empty()) << "sessions were ended";
     EXPECT_FALSE(stopped);
   }
 
@@ -68,6 +69,7 @@ class Recorder : public Effects {
   void reply(SessionId session, const wire::Reply& message, HandedSegment handed) override {
     replies.push_back({session, message, handed.id, handed.writable});
   }
+  void drop_session(SessionId session) override { dropped_sessions.push_back(session); }
   void send_work(WorkerIndex worker, const WorkPacket& packet) override {
     Work noted{worker, {packet.chunks.begin(), packet.chunks.end()}, {}, !packet.description.empty(),
                {packet.new_segments.begin(), packet.new_segments.end()}};
@@ -111,6 +113,7 @@ class Recorder : public Effects {
   std::map<SegmentId, Dropped> dropped;
   std::map<WorkerIndex, std::vector<SegmentId>> forgotten;
   std::vector<Reply> replies;
+  std::vector<SessionId> dropped_sessions;
   std::vector<Work> work;
   std::vector<WorkerIndex> forked;
   std::vector<WorkerIndex> killed;

@@ -24,6 +24,28 @@ TEST_F(RequestTest, NothingComesBeforeHello) {
   EXPECT_EQ(ask(session, status).failed().code(), static_cast<std::uint32_t>(ErrorCode::kInvalidArgument));
 }
 
+TEST_F(RequestTest, HelloComesWithinFiveSecondsOrNeverMore) {
+  start(1);
+  const SessionId greeted = open_session(), mute{78};
+  core->on_second();
+  EXPECT_FALSE(effects.watches);
+  core->on_session_opened(mute, 1, kOwner);
+  EXPECT_TRUE(effects.watches);
+  for (int second = 1; second < 5; ++second) core->on_second();
+  EXPECT_TRUE(effects.replies.empty());
+  core->on_second();
+  ASSERT_EQ(effects.replies.size(), 1u);
+  EXPECT_EQ(effects.replies.front().session, mute);
+  EXPECT_EQ(effects.take_reply().failed().code(), static_cast<std::uint32_t>(ErrorCode::kTimeout));
+  EXPECT_EQ(Recorder::take(effects.dropped_sessions), std::vector{mute});
+  core->on_second();
+  EXPECT_TRUE(effects.replies.empty()) << "once is enough";
+  core->on_session_closed(mute);
+  core->on_second();
+  EXPECT_FALSE(effects.watches);
+  EXPECT_TRUE(core->state().sessions.contains(greeted)) << "it may be silent now";
+}
+
 TEST_F(RequestTest, HelloComesOnce) {
   start(1);
   const SessionId session = open_session();

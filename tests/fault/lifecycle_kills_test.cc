@@ -20,6 +20,10 @@ const Scene kScenes[] = {
     {"ArrayMaking",     &L::freeze,            &L::draw,                &L::is_being_made,    kDone,      kCancelled, kAfter,   kCut,      kAbsent},
     {"ArrayWhole",      &L::make,              &L::greet,               &L::is_known,         kNoJob,     kNoJob,     kBefore,  kBefore,   kBefore},
     {"ArrayIncomplete", &L::make_and_freeze,   &L::count_up_and_cancel, &L::is_cut,           kCancelled, kCancelled, kCut,     kCut,      kCut},
+    {"MemoryUsed",      &L::nothing,           &L::greet,               &L::is_known,         kNoJob,     kNoJob,     kAbsent,  kAbsent,   kAbsent},
+    {"MemorySpare",     &L::nothing,           &L::make_and_remove,     &L::is_spare,         kNoJob,     kNoJob,     kAbsent,  kAbsent,   kAbsent, nullptr, nullptr, 64 * kMebibyte},
+    {"MemoryHeld",      &L::nothing,           &L::map_and_remove,      &L::is_held,          kNoJob,     kNoJob,     kAbsent,  kAbsent,   kAbsent},
+    {"MemoryFreeing",   &L::make_and_use_and_freeze, &L::remove,        &L::is_freeing,       kNoJob,     kNoJob,     kAbsent,  kAbsent,   kAbsent},
     {"WorkerStarting",  &L::hold_back_workers, &L::draw,                &L::is_starting_only, kDone,      kCancelled, kAfter,   kCut | kAfter, kAbsent},
     {"WorkerIdle",      &L::nothing,           &L::greet,               &L::is_known,         kNoJob,     kNoJob,     kAbsent,  kAbsent,   kAbsent},
     {"WorkerBusy",      &L::make_and_freeze,   &L::count_up,            &L::is_being_made,    kDone,      kCancelled, kAfter,   kCut,      kCut | kBefore},
@@ -35,7 +39,7 @@ const Scene kScenes[] = {
 // clang-format on
 
 TEST(LifecycleKillsTable, HasEveryStateOfEveryLifecycle) {
-  EXPECT_EQ(std::size(kScenes), server::kSessionLife.cells.size() + server::kArrayLife.cells.size() + server::kWorkerLife.cells.size() +
+  EXPECT_EQ(std::size(kScenes), server::kSessionLife.cells.size() + server::kArrayLife.cells.size() + server::kMemoryLife.cells.size() + server::kWorkerLife.cells.size() +
                                     server::kJobLife.cells.size());
 }
 
@@ -53,6 +57,7 @@ TEST_P(LifecycleKills, LoseWhatDiesAndNothingElse) {
   ASSERT_NO_FATAL_FAILURE(let_owner_act());
   ASSERT_NO_FATAL_FAILURE((this->*scene->hold)());
   ASSERT_NO_FATAL_FAILURE(strike());
+  ASSERT_NO_FATAL_FAILURE(expect_mapped());
 
   if (victim == Victim::kCoordinator) return expect_next_server_finds(scene->made_after_restart);
   const auto& ends = victim == Victim::kClient ? scene->orphan : scene->job;

@@ -41,6 +41,7 @@ struct Owner {
   std::optional<RawClient> stranger;  // connected, and no more
   std::optional<Session> session;
   std::optional<Job> job;
+  std::optional<Array> array;  // that it has mapped
 };
 
 class LifecycleKills;
@@ -55,6 +56,7 @@ struct Scene {
   unsigned made, made_after_restart, made_without_client;
   const char* no_worker = nullptr;        // why these cannot be killed in this state
   const char* no_forkserver = nullptr;
+  std::uint64_t spare_bytes = 0;          // most that the server keeps for the next arrays
 };
 
 struct Cell {
@@ -116,11 +118,38 @@ class LifecycleKills : public ServerTest, public ::testing::WithParamInterface<C
     make();
     freeze();
   }
+  // Both workers have it.
+  void make_and_use_and_freeze() {
+    make();
+    auto session = connect();
+    until(
+        [&] {
+          EXPECT_EQ(session.submit(Reduce{.a = session.find("made")}, one_by_one()).wait().scalar->as<std::int64_t>(), kNumbers * (kNumbers - 1) / 2);
+          return std::ranges::all_of(status().workers, [&](const WorkerInfo& worker) { return maps(worker.pid, "made"); });
+        },
+        "the workers have the array");
+    freeze();
+  }
 
   // ---- act
   void knock(Owner& owner) { owner.stranger.emplace(socket()); }
   void greet(Owner& owner) { owner.session.emplace(connect("owner")); }
   void draw(Owner& owner) { submit(owner, grid_, "made"); }
+  void make_and_remove(Owner& owner) {
+    greet(owner);
+    owner.session->create_arange("made", DType::kInt64, {kNumbers});
+    owner.session->remove("made");
+  }
+  void remove(Owner& owner) {
+    greet(owner);
+    owner.session->remove("made");
+  }
+  void map_and_remove(Owner& owner) {
+    greet(owner);
+    owner.array.emplace(owner.session->create_arange("made", DType::kInt64, {kNumbers}));
+    EXPECT_EQ(owner.array->view<const std::int64_t>().size(), static_cast<std::size_t>(kNumbers));
+    owner.session->remove("made");
+  }
   void double_given(Owner& owner) {
     greet(owner);
     submit(owner, Evaluate{"a * 2", {{"a", owner.session->find("given")}}, {}}, "made");
@@ -165,6 +194,9 @@ class LifecycleKills : public ServerTest, public ::testing::WithParamInterface<C
 
   // ---- hold
   void is_known() { until([&] { return status().sessions == 2; }, "the session is known"); }
+  void is_spare() { until([&] { return status().memory_spare_bytes > 0; }, "the memory is kept"); }
+  void is_held() { until([&] { return status().memory_held_bytes > 0; }, "the memory is still in use"); }
+  void is_freeing() { until([&] { return status().memory_freeing_bytes > 0; }, "the memory is being given back"); }
   void is_in_hand() {
     until([&] { return std::ranges::count(status().workers, WorkerInfo::State::kBusy, &WorkerInfo::state) > 0; }, "a worker holds a chunk");
   }
@@ -218,7 +250,7 @@ class LifecycleKills : public ServerTest, public ::testing::WithParamInterface<C
     real_program_ = *program;
     give_program_back();
     ASSERT_EQ(::setenv("PARCOMPUTE_WORKER", program_.c_str(), 1), 0);
-    start_lasting(2, 3600, 0);
+    start_lasting(2, 3600, GetParam().scene->spare_bytes);
     pool_is_whole();
     connect().create_arange("given", DType::kInt64, {kNumbers});
     others_are_gone();  // who looks for the owner's session finds no other
@@ -241,6 +273,13 @@ class LifecycleKills : public ServerTest, public ::testing::WithParamInterface<C
   static std::vector<pid_t> children_of(pid_t parent) {
     std::ifstream list(fmt::format("/proc/{0}/task/{0}/children", parent));
     return {std::istream_iterator<pid_t>(list), {}};
+  }
+  bool maps(pid_t pid, const std::string& name) {
+    const std::string segment = connect().find(name).info().segment_name;
+    std::ifstream maps(fmt::format("/proc/{}/maps", pid));
+    for (std::string line; std::getline(maps, line);)
+      if (line.ends_with("/" + segment)) return true;
+    return false;
   }
   bool is_starting(std::size_t worker) { return status().workers.at(worker).state == WorkerInfo::State::kStarting; }
   void submit(Owner& owner, const Operation& operation, const std::string& output) {
@@ -350,8 +389,22 @@ class LifecycleKills : public ServerTest, public ::testing::WithParamInterface<C
         << "the array's bits are others";
   }
 
+  // What a client has mapped stays as it is, whoever dies; and goes with it.
+  void expect_mapped() {
+    if (!owner_.array) return;
+    const auto numbers = owner_.array->view<const std::int64_t>();
+    for (std::size_t i = 0; i < numbers.size(); ++i) ASSERT_EQ(numbers[i], static_cast<std::int64_t>(i));
+    owner_.array.reset();
+  }
+
   // Whatever was killed: what was there before is there, nothing besides, and the next job is right.
   void expect_rest(Session& session) {
+    until(
+        [&] {
+          const Status now = session.status();
+          return now.memory_spare_bytes + now.memory_held_bytes + now.memory_freeing_bytes == 0;
+        },
+        "the memory that nobody has is free");
     std::uint64_t bytes = 0;
     const auto arrays = session.list();
     for (const ArrayInfo& array : arrays) {

@@ -61,6 +61,7 @@ class World : public Effects {
     PARCOMPUTE_INVARIANT(!handed.id || segments.contains(handed.id));
     if (reply.has_failed()) PARCOMPUTE_INVARIANT(!reply.failed().message().empty());
   }
+  void drop_session(SessionId session) override { unwanted.push_back(session); }
   void send_work(WorkerIndex worker, const WorkPacket& packet) override {
     for (const SegmentId segment : packet.new_segments) PARCOMPUTE_INVARIANT(segments.contains(segment));
     PARCOMPUTE_INVARIANT(!packet.chunks.empty() && packet.slot < kJobSlots);
@@ -78,6 +79,7 @@ class World : public Effects {
   std::uint64_t shm_free = std::uint64_t{1} << 40;
   std::uint64_t last_segment = 0;
   std::set<SegmentId> segments;
+  std::vector<SessionId> unwanted;
   std::map<WorkerIndex, std::deque<ChunkDescriptor>> chunks;
   std::map<WorkerIndex, std::size_t> forgets;
   std::set<WorkerIndex> forking, dying;
@@ -196,7 +198,7 @@ class Script {
     world_.dying.insert(worker);
   }
   void lose(WorkerIndex worker) {
-    if (world_.forking.contains(worker)) return;
+    if (world_.forking.contains(worker)) return core_->on_fork_failed(worker, Error{ErrorCode::kSystem, "cannot fork", 0});
     world_.chunks[worker].clear();
     world_.forgets[worker] = 0;
     world_.dying.erase(worker);
@@ -217,6 +219,10 @@ class Script {
     world_.time += std::chrono::seconds(seconds);
     if (std::exchange(world_.wakes, false)) core_->on_wake();
     if (world_.watches) core_->on_second();
+    for (const SessionId id : std::exchange(world_.unwanted, {})) {
+      std::erase(sessions_, id);
+      core_->on_session_closed(id);
+    }
   }
   void close_session() {
     if (sessions_.empty()) return;

@@ -77,11 +77,10 @@ TEST_F(Crowd, OfClientsThatFallSilentCostsThemselvesAlone) {
   std::vector<RawClient> silent;
   for (std::uint64_t i = 0; i < kSilent; ++i) {
     RawClient& client = silent.emplace_back(socket());
-    // Some say nothing; some greet and hear no more; some ask and ask, and read no answer; some have a job that ends in the void.
-    if (i % 4 == 0) continue;
+    // Some greet and hear no more; some ask and ask, and read no answer; some have a job that ends in the void.
     ASSERT_TRUE(client.send(hello_request()));
-    for (std::uint64_t id = 2; i % 4 == 2 && id < 30; ++id) ASSERT_TRUE(client.send_now(status_request(id)));
-    if (i % 4 == 3) {
+    for (std::uint64_t id = 2; i % 3 == 1 && id < 30; ++id) ASSERT_TRUE(client.send_now(status_request(id)));
+    if (i % 3 == 2) {
       wire::Request job = request(2);
       job.mutable_submit_job()->mutable_operation()->mutable_nop()->set_blocks(5);
       ASSERT_TRUE(client.send(job));
@@ -100,6 +99,35 @@ TEST_F(Crowd, OfClientsThatFallSilentCostsThemselvesAlone) {
   silent.clear();
   until([&] { return session.status().sessions == 1; }, "the crowd is gone");
   EXPECT_EQ(session.status().server_pid, server);
+}
+
+// Half a handshake is none. Who is greeted may be silent for as long as it likes.
+TEST_F(Crowd, OfThoseWhoSayNoHelloIsToldWhyAndSentAway) {
+  start(1);
+  auto session = connect();
+  RawClient greeted(socket());
+  greeted.greet();
+  RawClient mute(socket()), foreign(socket());
+  wire::Request from_the_future = hello_request();
+  from_the_future.mutable_hello()->set_min_version(1'000'000);
+  from_the_future.mutable_hello()->set_max_version(1'000'000);
+  EXPECT_TRUE(foreign.ask(from_the_future)->has_failed());
+  for (RawClient* client : {&mute, &foreign}) {
+    const auto farewell = client->receive();  // the watchdog has the patience
+    ASSERT_TRUE(farewell);
+    EXPECT_EQ(farewell->failed().code(), static_cast<std::uint32_t>(ErrorCode::kTimeout));
+    EXPECT_NE(farewell->failed().message().find("no Hello"), std::string::npos) << farewell->failed().message();
+    EXPECT_FALSE(client->receive()) << "the session is over";
+  }
+  until([&] { return session.status().sessions == 2; }, "their sessions are gone");
+  EXPECT_TRUE(greeted.ask(status_request(2))->has_status_reported());
+}
+
+TEST_F(Crowd, OfOneWhoSaysNoHelloKeepsNoIdleServerFromLeaving) {
+  start_lasting(1, 3);
+  const ProcessWatch watch(server_pid());
+  const RawClient mute(lasting_socket());
+  EXPECT_TRUE(watch.ends_within(60s));
 }
 
 // One that asks without end, and never reads: its queue is bounded, and so is what the server takes for it.
@@ -168,6 +196,8 @@ TEST_F(Crowd, OfDescriptorsThatNobodyWantsLeavesTheTableAsItWas) {
     client.emplace(socket());
     client->greet();
   }
+  client.emplace(socket());  // the last one may have been cut off, too
+  client->greet();
   until([&] { return descriptors_of(server) == before; }, "all of them are closed");
   EXPECT_EQ(session.status().server_pid, server) << "the others are served";
 }

@@ -31,10 +31,12 @@ add_executable(process_test
   ${CMAKE_CURRENT_LIST_DIR}/npy_files_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/old_client_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/process_tree_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/quotas_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/sealed_death_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/sealed_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/server_death_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/sharing_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/short_group_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/shortened_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/signals_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/spare_segments_test.cc

@@ -1,17 +1,28 @@
 // Workers and the forkserver die, stop and come back: jobs end right, and the pool is whole again.
+#include <fcntl.h>
+#include <linux/sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "common/os/system_error.h"
+#include "common/os/unique_fd.h"
 #include "tests/support/reference.h"
 #include "tests/support/sanitized.h"
 #include "tests/support/server_fixture.h"
@@ -76,6 +87,46 @@ class WorkerDeath : public ServerTest {
     rlim_t fd = 0;
     while (std::filesystem::is_symlink(std::filesystem::path("/proc") / std::to_string(pid) / "fd" / std::to_string(fd))) ++fd;
     return fd;
+  }
+  // Memory without a name of another process; none where it cannot be had.
+  static UniqueFd memory_of(pid_t pid, const std::string& label) {
+    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path("/proc") / std::to_string(pid) / "fd")) {
+      std::error_code gone;
+      if (std::filesystem::read_symlink(entry, gone).native().starts_with("/memfd:" + label)) return UniqueFd(::open(entry.path().c_str(), O_RDWR | O_CLOEXEC));
+    }
+    return {};
+  }
+  // Worker 1 is another, of whom the server has a number and no pidfd.
+  Status reborn_without_pidfd() {
+    const auto before = pool_is_whole();
+    const pid_t server = before.server_pid, forkserver = before.forkserver_pid;
+    // The server asks for a worker, and the forkserver is not there yet to make it.
+    EXPECT_EQ(::kill(server, SIGSTOP), 0);
+    kill_now(before.workers[1].pid);
+    until([&] { return status_line(before.workers[1].pid, "State").empty() && status_line(forkserver, "State").starts_with("S"); }, "the worker is reaped");
+    EXPECT_EQ(::kill(forkserver, SIGSTOP), 0);
+    EXPECT_EQ(::kill(server, SIGCONT), 0);
+    until([&] { return status().workers[1].replaced > before.workers[1].replaced; }, "the server has asked for another");
+    rlimit limit{};
+    EXPECT_EQ(::prlimit(server, RLIMIT_NOFILE, nullptr, &limit), 0);
+    const rlimit full{first_free_descriptor(server), limit.rlim_max};
+    EXPECT_EQ(::prlimit(server, RLIMIT_NOFILE, &full, nullptr), 0);
+    EXPECT_EQ(::kill(forkserver, SIGCONT), 0);
+    const auto whole = pool_is_whole();
+    EXPECT_EQ(::prlimit(server, RLIMIT_NOFILE, &limit, nullptr), 0);
+    EXPECT_EQ(count_of(describe_descriptors(server), "[pidfd]"), whole.workers.size() - 1) << describe_descriptors(server);
+    return whole;
+  }
+  // A child that waits for its end; negative, with errno, where it cannot have this number.
+  static pid_t start_with_number(pid_t wanted) {
+    clone_args arguments{};
+    arguments.exit_signal = SIGCHLD;
+    arguments.set_tid = reinterpret_cast<std::uintptr_t>(&wanted);
+    arguments.set_tid_size = 1;
+    const auto child = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
+    if (child != 0) return child;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (true) ::pause();
   }
   static std::size_t count_of(std::string_view text, std::string_view word) {
     std::size_t count = 0;
@@ -236,6 +287,48 @@ TEST_F(WorkerDeath, IsCertifiedWhereAChunkEndsOneWorkerAfterTheOther) {
   EXPECT_FALSE(session_->jobs().front().certificate) << "too long for a list";
 }
 
+// The memory of the redo logs is in no array: who finds it gone meets a fault that is the worker's own, each time that the chunk
+// is tried.
+TEST_F(WorkerDeath, OfAFaultOfItsOwnIsCertifiedWithItsAddressAndItsStack) {
+  open();
+  auto array = session_->create_arange("a", DType::kInt64, {1000});
+  auto other = session_->create_arange("b", DType::kInt64, {1000});
+  const Status before = pool_is_whole();
+  const UniqueFd redo = memory_of(before.server_pid, "parcompute-redo");
+  ASSERT_TRUE(redo) << "the server's redo memory cannot be opened";
+  struct stat status_of_redo {};
+  ASSERT_EQ(::fstat(redo.get(), &status_of_redo), 0);
+  const auto expect_numbers_from = [&](std::int64_t first) {
+    std::vector<std::int64_t> expected(1000);
+    std::iota(expected.begin(), expected.end(), first);
+    EXPECT_THAT(array.view<const std::int64_t>(), Pointwise(Eq(), expected));
+  };
+  const Evaluate add_one{"a + 1", {{"a", array}}, {}};
+  SubmitOptions in_place;
+  in_place.into = array;
+
+  ASSERT_EQ(::ftruncate(redo.get(), 0), 0);
+  auto job = session_->submit(add_one, in_place);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(session_->submit(Reduce{.a = other}).wait().scalar->as<std::int64_t>(), 499'500) << "it is not the others' trouble";
+  expect_failure([&] { job.wait(); }, ErrorCode::kComputationFailed, {"3 workers died", "[0:1000] of its output", "job show"});
+  const JobInfo info = job.info();
+  ASSERT_TRUE(info.certificate);
+  ASSERT_EQ(info.certificate->deaths.size(), 3u);
+  for (const auto& death : info.certificate->deaths) {
+    EXPECT_THAT(death.how, ::testing::HasSubstr("signal 7"));
+    EXPECT_THAT(death.fault, ::testing::StartsWith("at address 0x"));
+    EXPECT_THAT(death.fault, ::testing::HasSubstr("\nparcompute-worker+0x"));
+  }
+  expect_numbers_from(0);
+
+  ASSERT_EQ(::ftruncate(redo.get(), status_of_redo.st_size), 0);
+  pool_is_whole();
+  EXPECT_TRUE(session_->accept("a")) << "who was writing it died";
+  EXPECT_EQ(session_->submit(add_one, in_place).wait().info.state, JobState::kDone);
+  expect_numbers_from(1);
+  EXPECT_EQ(replaced(), 3u);
+}
+
 TEST_F(WorkerDeath, OfASegmentThatWasTruncatedIsToldInWords) {
   auto session = connect();
   auto array = session.create_arange("a", DType::kFloat64, {1'000'000});
@@ -259,32 +352,40 @@ TEST_F(WorkerDeath, IsWhatAWorkerThatStaysStoppedMeets) {
 // Where the server's table of descriptors is full when a worker is born, it has nothing to end it by.
 TEST_F(WorkerDeath, IsDealtOutByTheForkserverWhereTheServerHasNoPidfd) {
   open();
-  const auto before = pool_is_whole();
-  const pid_t server = before.server_pid, forkserver = before.forkserver_pid;
-  ASSERT_GT(server, 0);
-  ASSERT_GT(forkserver, 0);
-  // The server asks for a worker, and the forkserver is not there yet to make it.
-  ASSERT_EQ(::kill(server, SIGSTOP), 0);
-  kill_now(before.workers[1].pid);
-  until([&] { return status_line(before.workers[1].pid, "State").empty() && status_line(forkserver, "State").starts_with("S"); }, "the worker is reaped");
-  ASSERT_EQ(::kill(forkserver, SIGSTOP), 0);
-  ASSERT_EQ(::kill(server, SIGCONT), 0);
-  until([&] { return status().workers[1].replaced == 1; }, "the server has asked for another");
-  rlimit limit{};
-  ASSERT_EQ(::prlimit(server, RLIMIT_NOFILE, nullptr, &limit), 0);
-  const rlimit full{first_free_descriptor(server), limit.rlim_max};
-  ASSERT_EQ(::prlimit(server, RLIMIT_NOFILE, &full, nullptr), 0);
-  ASSERT_EQ(::kill(forkserver, SIGCONT), 0);
-  const auto whole = pool_is_whole();
-  ASSERT_EQ(::prlimit(server, RLIMIT_NOFILE, &limit, nullptr), 0);
-  ASSERT_EQ(count_of(describe_descriptors(server), "[pidfd]"), whole.workers.size() - 1) << describe_descriptors(server);
-
+  const auto whole = reborn_without_pidfd();
   auto array = session_->create_arange("a", DType::kInt64, {4'000'000});
   ASSERT_EQ(::kill(whole.workers[1].pid, SIGSTOP), 0);
   auto job = session_->submit(Reduce{.a = array}, one_by_one());
   EXPECT_EQ(job.wait().scalar->as<std::int64_t>(), std::int64_t{3'999'999} * 2'000'000);
   EXPECT_NE(pool_is_whole().workers[1].pid, whole.workers[1].pid);
   EXPECT_EQ(status().workers[1].replaced, 2u);
+}
+
+// The kernel gives numbers of processes again, here at once: to one that has nothing to do with the server.
+TEST_F(WorkerDeath, LeavesItsNumberToAnotherWhomTheServerDoesNotTouch) {
+  open();
+  for (const bool has_pidfd : {true, false}) {
+    const Status before = has_pidfd ? pool_is_whole() : reborn_without_pidfd();
+    const WorkerInfo& worker = before.workers[1];
+    // What the server hears when it moves on: the end of the worker's socket, which is reason enough to end it, and its death.
+    ASSERT_EQ(::kill(before.server_pid, SIGSTOP), 0);
+    until([&] { return is_stopped(before.server_pid); }, "the server is stopped");
+    kill_now(worker.pid);
+    until([&] { return status_line(worker.pid, "State").empty(); }, "its number is free");
+    const pid_t bystander = start_with_number(worker.pid);
+    const int error_number = errno;
+    ASSERT_EQ(::kill(before.server_pid, SIGCONT), 0);
+    if (bystander < 0) GTEST_SKIP() << system_error("give a process the number", fmt::format("{}", worker.pid), error_number).message;
+    ASSERT_EQ(bystander, worker.pid);
+    until([&] { return status().workers[1].replaced > worker.replaced; }, "its death is noticed");
+    const Status after = pool_is_whole();
+    EXPECT_NE(after.workers[1].pid, bystander);
+    EXPECT_EQ(session_->submit(Nop{1000}, one_by_one()).wait().info.state, JobState::kDone);
+    EXPECT_EQ(::waitpid(bystander, nullptr, WNOHANG), 0) << "who was not the server's was ended by it";
+    kill_now(bystander);
+    EXPECT_EQ(wait_for(bystander), 128 + SIGKILL);
+    if (kSanitized) break;  // whom a full table of descriptors confuses
+  }
 }
 
 TEST_F(WorkerDeath, IsNotWhatAStoppedWorkerIsTakenFor) {
@@ -380,6 +481,45 @@ TEST_F(WorkerDeath, AtBirthTimeAfterTimeIsFollowedByARestAndInTheEndByAWorker) {
   pool_is_whole();
   EXPECT_EQ(status().workers[0].replaced, static_cast<std::uint64_t>(deaths) + 1);
   EXPECT_EQ(replaced(), static_cast<std::uint64_t>(deaths) + 1);
+  EXPECT_EQ(session_->status().server_pid, before.server_pid);
+}
+
+// As long as one place has a worker, jobs wait for it. Where none has, they are told why; and the server never gives up.
+TEST_F(WorkerDeath, AtBirthOfAllForLongIsToldToWhoWaitsAndForgottenWhenOneComes) {
+  open();
+  const Status before = pool_is_whole();
+  auto array = session_->create_arange("a", DType::kInt64, {1000});
+  {
+    StillbornForks workers(before.forkserver_pid);
+    if (!workers.is_attached()) GTEST_SKIP() << "a process may not be traced here";
+    for (const WorkerInfo& worker : before.workers) kill_now(worker.pid);
+    until([&] { return workers.count() > 0; }, "a worker is stillborn");
+    until(
+        [&] {
+          workers.count();
+          return std::ranges::all_of(status().workers, [](const WorkerInfo& worker) { return worker.state == WorkerInfo::State::kStarting; });
+        },
+        "no worker is up");
+    auto job = session_->submit(Reduce{.a = array});
+    until(
+        [&] {
+          workers.count();
+          return job.info().waiting_for.find("signal 9") != std::string::npos;
+        },
+        "the job says what it waits for");
+    until(
+        [&] {
+          workers.count();
+          return job.info().state == JobState::kFailed;
+        },
+        "the job is ended");
+    expect_failure([&] { job.wait(); }, ErrorCode::kSystem, {"no worker has been up", "signal 9", "try again"});
+    expect_failure([&] { session_->submit(Reduce{.a = array}).wait(); }, ErrorCode::kSystem, {"no worker has been up", "signal 9"});
+    const int tried = workers.count();
+    until([&] { return workers.count() > tried; }, "the server tries again");
+  }
+  pool_is_whole();
+  EXPECT_EQ(session_->submit(Reduce{.a = array}).wait().scalar->as<std::int64_t>(), 499'500);
   EXPECT_EQ(session_->status().server_pid, before.server_pid);
 }
 

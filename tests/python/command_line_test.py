@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import re
 import signal
 import subprocess
 import unittest
@@ -445,6 +446,60 @@ class Answers(CommandLine):
         exported = self.run_client("export", "file", "out\x1b[2J.npy")
         self.assertEqual(exported.returncode, 0, exported.stderr)
         self.assertNotIn("\x1b", exported.stderr)
+
+    # ---- workers that die, or do not come
+
+    def test_status_says_that_no_worker_is_up(self):
+        never = self.folder / "never.sh"  # a forkserver that has not come as far as to fork
+        never.write_text("#!/bin/sh\nexec sleep 1000\n")
+        never.chmod(0o755)
+        (self.folder / "apart").mkdir(mode=0o700)
+        environment = {**self.environment, "PARCOMPUTE_SOCKET": str(self.folder / "apart" / "control.sock"), "PARCOMPUTE_WORKER": str(never)}
+
+        def client(*words):
+            done = subprocess.run([BIN / "parcompute-client", *words], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+
+        client("start", "--workers", "1")
+        self.addCleanup(client, "stop")
+        self.assertTrue(client("status").endswith("\nno worker is up: jobs wait for one, and fail where none comes for long; why stands in the server's log\n"))
+        self.assertEqual([worker["state"] for worker in json.loads(client("status", "--json"))["workers"]], ["starting"])
+        self.assertEqual(self.client("run", "reduce", "sum", self.save("ones.npy", np.ones(5))), "5.0\n")
+        self.assertNotIn("no worker is up", self.client("status"))
+
+    def test_a_job_that_workers_die_of_has_a_certificate(self):
+        a = self.imported("a", np.arange(1000.0))
+        server = json.loads(self.client("status", "--json"))["server_pid"]
+        # What workers remember a piece in before they write over its operands: who finds it gone dies, each time.
+        links = {f"/proc/{server}/fd/{fd}": os.readlink(f"/proc/{server}/fd/{fd}") for fd in os.listdir(f"/proc/{server}/fd")}
+        redo = os.open(next(path for path, target in links.items() if target.startswith("/memfd:parcompute-redo")), os.O_RDWR)
+        self.addCleanup(os.close, redo)
+        size = os.fstat(redo).st_size
+        os.ftruncate(redo, 0)
+        done = self.run_client("run", "expr", "a + 1", "--into", "a")
+        os.ftruncate(redo, size)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        said = re.search(r"3 workers died computing blocks 0 to 0 of phase 1 of job (\d+) \(expr\), which make \[0:1000\] of its output; "
+                         r"the last one was killed by signal 7 \(Bus error\); 'parcompute-client job show \1' tells how", done.stderr)
+        self.assertTrue(said, done.stderr)
+        shown = self.client("job", "show", said[1])
+        self.assertRegex(shown, r"\nstate +failed\n")
+        self.assertRegex(shown, r"\n\nblocks 0 to 0 of phase 1, \[0:1000\] of the output, ended 3 workers:\n")
+        deaths = re.findall(r"^  worker \d \(pid (\d+)\) was killed by signal 7 \(Bus error\), after it had used \d[^\n]* at most\n"
+                            r"    at address 0x[0-9a-f]+\n(?:    \S[^\n]*\n)*?    parcompute-worker\+0x[0-9a-f]+", shown, re.MULTILINE)
+        self.assertEqual(len(set(deaths)), 3, shown)
+        certificate = json.loads(self.client("job", "show", said[1], "--json"))["certificate"]
+        self.assertEqual([certificate[key] for key in ("phase", "first_block", "block_count", "slice")], [1, 0, 1, "[0:1000]"])
+        self.assertEqual([str(death["pid"]) for death in certificate["deaths"]], deaths)
+        for death in certificate["deaths"]:
+            self.assertEqual(set(death), {"worker", "pid", "how", "fault", "peak_bytes", "by_oom_killer"})
+            self.assertIs(death["by_oom_killer"], False)
+            self.assertGreater(death["peak_bytes"], 1_000_000)
+            self.assertTrue(death["fault"].startswith("at address 0x"))
+        self.client("accept", "a")
+        self.client("run", "expr", "a + 1", "--into", "a")
+        np.testing.assert_array_equal(self.exported("a"), a + 1)
 
     # ---- signals
 

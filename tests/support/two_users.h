@@ -18,11 +18,13 @@ class TwoUsers : public SharedService {
   static constexpr gid_t kGroup = 65'534;
   static constexpr const char* kGroupName = "nogroup";
 
-  void begin_for_both(const char* backing, std::size_t open_files = 0) {
+  void begin_for_both(const char* backing, std::size_t open_files = 0, const std::vector<std::string>& more = {}) {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be several users";
     const group* const entry = ::getgrnam(kGroupName);
     if (entry == nullptr || entry->gr_gid != kGroup) GTEST_SKIP() << "this machine has no group " << kGroupName;
-    begin({"--admit-group", kGroupName, "--backing", backing}, kRoom, open_files);
+    std::vector<std::string> options{"--admit-group", kGroupName, "--backing", backing};
+    options.insert(options.end(), more.begin(), more.end());
+    begin(std::move(options), kRoom, open_files);
   }
 
   // Runs `body` as another user, with a session of theirs.
@@ -57,8 +59,7 @@ class TwoUsers : public SharedService {
     }
     EXPECT_EQ(wait_for(child), 0);
   }
-
- private:
+  // This process, a child of the test's, is that user from now on.
   void be(uid_t user, const std::function<void(Session&)>& body) {
     if (::setgroups(0, nullptr) != 0 || ::setgid(kGroup) != 0 || ::setuid(user) != 0) ::_exit(2);
     try {
