@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "common/os/cgroup.h"
 
@@ -19,19 +20,25 @@ std::optional<std::uint64_t> counted(std::string_view text) {
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> counted_by(const FileReader& read_file, std::string_view controller, const char* file) {
+// The group's file of this name, or an empty path.
+std::string group_file(const FileReader& read_file, std::string_view controller, const char* name) {
   const CgroupDirectories found = cgroup_directories(read_file, controller);
-  if (found.directories.empty()) return std::nullopt;
-  const auto text = read_file(found.directories.front() + file);
-  return text ? counted(*text) : std::nullopt;
+  return found.directories.empty() ? std::string() : found.directories.front() + name;
 }
 
 }  // namespace
 
-std::optional<std::uint64_t> oom_kills(const FileReader& read_file) {
-  if (const auto count = counted_by(read_file, "", "/memory.events")) return count;
-  if (const auto count = counted_by(read_file, "memory", "/memory.oom_control")) return count;
-  const auto text = read_file("/proc/vmstat");
+OomCounter::OomCounter(FileReader read_file) : read_file_(std::move(read_file)) {
+  for (std::string file : {group_file(read_file_, "", "/memory.events"), group_file(read_file_, "memory", "/memory.oom_control"), std::string("/proc/vmstat")}) {
+    file_ = std::move(file);
+    if (count()) return;
+  }
+  file_.clear();
+}
+
+std::optional<std::uint64_t> OomCounter::count() const {
+  if (file_.empty()) return std::nullopt;
+  const auto text = read_file_(file_);
   return text ? counted(*text) : std::nullopt;
 }
 

@@ -3,14 +3,24 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "common/os/file_reader.h"
 
 namespace parcompute {
 
 // Since the group began. Of version 2 memory.events has it, of version 1 memory.oom_control. A root group has neither: then of the whole
-// machine, which /proc/vmstat has. Nothing where nobody counts.
-std::optional<std::uint64_t> oom_kills(const FileReader& read_file);
+// machine, which /proc/vmstat has. Which file it is, is found once: it is read in the middle of other work.
+class OomCounter {
+ public:
+  explicit OomCounter(FileReader read_file);
+  // Nothing where nobody counts.
+  std::optional<std::uint64_t> count() const;
+
+ private:
+  FileReader read_file_;
+  std::string file_;  // empty: there is none
+};
 
 // Whose death a kill was that the kernel counted. It counts before the process ends, and the end is told later: so what is
 // counted shortly before counts for it, and what was counted long before was another's.

@@ -176,16 +176,16 @@ void Pool::on_exited(const ForkMessage& message) {
 
 bool Pool::was_killed_for_memory(int status) {
   if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) return false;
-  return oom_kills_.explain_one(oom_kills(read_small_file));
+  return oom_kills_.explain_one(oom_counter_.count());
 }
 
 void Pool::begin_watch() {
-  oom_kills_.begin(oom_kills(read_small_file));
+  oom_kills_.begin(oom_counter_.count());
   forkserver_seconds_stopped_ = 0;
 }
 
 void Pool::on_second() {
-  oom_kills_.on_second(oom_kills(read_small_file));
+  oom_kills_.on_second(oom_counter_.count());
   // Nobody would hear of workers that end, or get another.
   forkserver_seconds_stopped_ = is_stopped_process(forkserver_pid_) ? forkserver_seconds_stopped_ + 1 : 0;
   if (forkserver_seconds_stopped_ < kStoppedSeconds) return;

@@ -103,6 +103,7 @@ class Pool {
   PoolEvents& events_;
   std::vector<Place> places_;
   std::array<ChunkCompletion, kMaxChunksPerPacket> completions_{};  // room for one packet's
+  OomCounter oom_counter_{read_small_file};
   OomKills oom_kills_;
   unsigned forkserver_seconds_stopped_ = 0;
   std::shared_ptr<PacketSocket> forkserver_;

@@ -67,7 +67,7 @@ void decide(std::string_view bytes) {
   const MemoryBudget memory = decide_memory_budget({std::nullopt, std::uint64_t{1} << 33, std::uint64_t{1} << 34, reader(texts)});
   PARCOMPUTE_INVARIANT(memory.limit_bytes <= std::uint64_t{1} << 33 && memory.decided < memory.sources.size());
   std::for_each(memory.sources.begin(), memory.sources.end(), check_source);
-  (void)oom_kills(reader(texts));
+  (void)OomCounter(reader(texts)).count();
 
   const std::string word = texts.next();
   if (const auto list = parse_cpu_list(word)) PARCOMPUTE_INVARIANT(std::all_of(list->begin(), list->end(), [](int cpu) { return cpu >= 0; }));

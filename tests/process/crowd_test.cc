@@ -127,6 +127,7 @@ TEST_F(Crowd, OfOneWhoSaysNoHelloKeepsNoIdleServerFromLeaving) {
   start_lasting(1, 3);
   const ProcessWatch watch(server_pid());
   const RawClient mute(lasting_socket());
+  leave_alone();
   EXPECT_TRUE(watch.ends_within(60s));
 }
 

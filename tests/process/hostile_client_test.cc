@@ -259,7 +259,7 @@ TEST_F(HostileClient, OneTooManyIsRefusedWithAWord) {
   if (limit.rlim_cur < kMaxSessions + 200)
     GTEST_SKIP() << "only " << limit.rlim_cur << " descriptors are allowed";
   std::vector<RawClient> crowd;
-  while (crowd.size() + sessions_ < kMaxSessions) crowd.emplace_back(socket());
+  while (crowd.size() + sessions_ < kMaxSessions) crowd.emplace_back(socket()).greet();
   RawClient late(socket());
   expect_refusal(late.receive(), ErrorCode::kOverBudget, "sessions", 0);
   EXPECT_FALSE(late.receive().has_value());

@@ -47,7 +47,7 @@ TEST(OomKillsTest, AreCountedByTheNearestThatCounts) {
       {"a file that may not be read", with(unified_machine(), {{kV2, "<denied>"}}), std::nullopt},
       {"no files at all", {}, std::nullopt},
   };
-  for (const auto& row : cases) EXPECT_EQ(oom_kills(recorded(row.files)), row.count) << row.what;
+  for (const auto& row : cases) EXPECT_EQ(OomCounter(recorded(row.files)).count(), row.count) << row.what;
 }
 
 TEST(OomKillsTest, ExplainOneDeathEach) {
