@@ -49,7 +49,8 @@ class Backing {
     std::uint64_t size = 0;
     SegmentHeader header;
   };
-  // Arrays that an earlier server left behind, checked. What else it left is taken away, with a word in the log.
+  // Arrays that an earlier server left behind, checked. What else it left is taken away, with a word in the log; what a newer
+  // server left is for one that can read it.
   virtual std::vector<Found> take_over() = 0;
 
   // Of a segment's memory (segment_memory()), what lies in the segment itself before the data.

@@ -187,6 +187,7 @@ Result<Backing::Found> SealedBacking::adopt(StoredDescriptor& stored, Slot& slot
 
 std::vector<Backing::Found> SealedBacking::take_over() {
   std::vector<Found> found;
+  std::vector<StoredDescriptor> left_alone;  // for the next server that can read their pages
   std::set<std::string> strangers;
   for (StoredDescriptor& stored : stored_) {
     Slot slot = 0;
@@ -195,19 +196,25 @@ std::vector<Backing::Found> SealedBacking::take_over() {
       slots_[adopted->header.inode] = slot;
       free_slots_.erase(slot);
       found.push_back(std::move(*adopted));
-    } else {
+    } else if (adopted.error().code == ErrorCode::kBadData) {
       log_warning("{}; dropped", adopted.error().message);
       strangers.insert(stored.name);
+    } else {
+      log_warning("{}; left in systemd's descriptor store", adopted.error().message);
+      foreign_slots_.insert(slot);
+      free_slots_.erase(slot);
+      left_alone.push_back(std::move(stored));
     }
   }
   stored_.clear();
   for (const std::string& name : strangers) unstore_descriptor(name);
-  // One that fits may have had the name of one that does not.
-  for (const Found& one : found) {
-    const std::string name = stored_name(slots_.at(one.header.inode));
-    if (!strangers.contains(name)) continue;
-    if (auto stored = store_descriptor(name, one.segment.fd.get()); !stored) log_error("{}; array '{}' will not outlive this server", stored.error().message, one.header.name);
-  }
+  // One that stays may have had the name of one that does not.
+  const auto store_again = [&](const std::string& name, int fd) {
+    if (!strangers.contains(name)) return;
+    if (auto stored = store_descriptor(name, fd); !stored) log_error("{}; the array in it will not outlive this server", stored.error().message);
+  };
+  for (const Found& one : found) store_again(stored_name(slots_.at(one.header.inode)), one.segment.fd.get());
+  for (const StoredDescriptor& one : left_alone) store_again(one.name, one.fd.get());
   if (catalog_) forget_widowed_pages();
   const auto names = list_segments(prefix_);
   if (names && !names->empty())
@@ -216,7 +223,7 @@ std::vector<Backing::Found> SealedBacking::take_over() {
 }
 
 void SealedBacking::forget_widowed_pages() {
-  std::set<Slot> paired;
+  std::set<Slot> paired = foreign_slots_;
   for (const auto& [inode, slot] : slots_) paired.insert(slot);
   struct stat status {};
   if (::fstat(catalog_.get(), &status) != 0) return log_error("{}", system_error("look at", "the catalog of arrays", errno).message);

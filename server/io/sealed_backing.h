@@ -47,6 +47,7 @@ class SealedBacking : public Backing {
   std::vector<StoredDescriptor> stored_;  // until take_over()
   std::unordered_map<Inode, Slot> slots_;
   std::set<Slot> free_slots_;
+  std::set<Slot> foreign_slots_;  // of arrays that this server cannot read: theirs until one comes that can
   bool is_full_ = false;  // and it was said
 };
 
