@@ -93,6 +93,7 @@ Result<void> SealedBacking::open_catalog(std::size_t store_room) {
   for (StoredDescriptor& one : stored_) {
     if (one.name != kCatalogName || catalog_) continue;
     if (auto ok = check_catalog(one.fd.get()); ok) catalog_ = std::move(one.fd);
+    else if (ok.error().system_errno != 0) return fail(not_taken_over(ok.error()));
     else log_warning("{}; dropped, and the arrays in it", ok.error().message);
   }
   std::erase_if(stored_, [](const StoredDescriptor& one) { return one.name == kCatalogName; });
@@ -185,7 +186,7 @@ Result<Backing::Found> SealedBacking::adopt(StoredDescriptor& stored, Slot& slot
   return Found{{segment_name(memory->inode), std::move(stored.fd)}, memory->bytes, std::move(*header)};
 }
 
-std::vector<Backing::Found> SealedBacking::take_over() {
+Result<std::vector<Backing::Found>> SealedBacking::take_over() {
   std::vector<Found> found;
   std::vector<StoredDescriptor> left_alone;  // for the next server that can read their pages
   std::set<std::string> strangers;
@@ -199,6 +200,8 @@ std::vector<Backing::Found> SealedBacking::take_over() {
     } else if (adopted.error().code == ErrorCode::kBadData) {
       log_warning("{}; dropped", adopted.error().message);
       strangers.insert(stored.name);
+    } else if (adopted.error().system_errno != 0) {
+      return fail(not_taken_over(adopted.error()));
     } else {
       log_warning("{}; left in systemd's descriptor store", adopted.error().message);
       foreign_slots_.insert(slot);

@@ -23,7 +23,7 @@ class SealedBacking : public Backing {
   Result<NamedSegment> make(std::uint64_t size) override;
   Result<void> describe(const NamedSegment& segment, const SegmentHeader& header) override;
   void forget(const NamedSegment& segment) override;
-  std::vector<Found> take_over() override;
+  Result<std::vector<Found>> take_over() override;
   std::uint64_t own_pages() const override { return 0; }
   Result<std::uint64_t> free_bytes() override { return available_.bytes(); }
 

@@ -133,9 +133,11 @@ void SegmentStore::unlink(SegmentId id) {
   if (!std::exchange(segment.is_forgotten, true)) backing_->forget(segment.memory);
 }
 
-std::vector<SegmentStore::Found> SegmentStore::take_over() {
+Result<std::vector<SegmentStore::Found>> SegmentStore::take_over() {
+  auto taken = backing_->take_over();
+  if (!taken) return fail(taken.error());
   std::vector<Found> found;
-  for (Backing::Found& one : backing_->take_over()) {
+  for (Backing::Found& one : *taken) {
     const SegmentId id{++last_id_};
     found.push_back({one.header, CreatedSegment{id, one.segment.name}});
     segments_[id] = {std::move(one.segment), one.size, one.header.data_bytes, std::nullopt, false};

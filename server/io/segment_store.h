@@ -49,7 +49,7 @@ class SegmentStore {
     CreatedSegment segment;
   };
   // Backing::take_over(), with ids.
-  std::vector<Found> take_over();
+  Result<std::vector<Found>> take_over();
   // Takes back the descriptor that it gave up where the table was full: whenever somebody asks for something, it may be so no more.
   void keep_headroom();
   // Backing::free_bytes().
