@@ -58,7 +58,7 @@ Coordinator::Coordinator(CoordinatorOptions options)
       options_(std::move(options)),
       buffer_(kMaxPacketBytes),
       arena_block_(kArenaBlockBytes),
-      segments_(std::move(options_.backing)),
+      segments_(std::move(options_.backing), !options_.drop_arrays_at_exit),
       pool_(loop_, closers_.of(::geteuid()), buffer_, options_.core.workers, options_.core.cpus, *this),
       core_(options_.core, *this),
       unread_(closers_, most_unread_descriptors()),

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/os/memory_budget.h"
 #include "common/os/system_error.h"
+#include "server/io/leftovers.h"
 
 namespace parcompute::server {
 namespace {
@@ -79,6 +80,7 @@ Result<std::vector<Backing::Found>> NamedBacking::take_over() {
       return fail(not_taken_over(adopted.error()));
     }
   }
+  take_leftovers_away(prefix_);
   return found;
 }
 

@@ -16,6 +16,7 @@
 #include "common/base/log.h"
 #include "common/os/system_error.h"
 #include "common/shm/sealed_memory.h"
+#include "server/io/leftovers.h"
 
 namespace parcompute::server {
 namespace {
@@ -219,6 +220,7 @@ Result<std::vector<Backing::Found>> SealedBacking::take_over() {
   for (const Found& one : found) store_again(stored_name(slots_.at(one.header.inode)), one.segment.fd.get());
   for (const StoredDescriptor& one : left_alone) store_again(one.name, one.fd.get());
   if (catalog_) forget_widowed_pages();
+  take_leftovers_away(prefix_);
   const auto names = list_segments(prefix_);
   if (names && !names->empty())
     log_warning("{} segments of a server with --backing named lie in /dev/shm ({}*): they are left alone, and one with that option takes them over", names->size(), prefix_);

@@ -177,7 +177,6 @@ TEST_F(ServerDeath, LeavesNothingThatIsNoNamedArray) {
   job.id();  // it is there
   EXPECT_EQ(segments().size(), 4u);
   kill_server();
-  EXPECT_EQ(segments().size(), 4u);
   start_lasting();
   EXPECT_EQ(segments().size(), 1u);
   EXPECT_EQ(connect().list().size(), 1u);
