@@ -94,8 +94,13 @@ Result<std::vector<std::string>> list_segments(std::string_view prefix) {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/dev/shm"), ::closedir);
   if (!directory) return fail(system_error("list", "/dev/shm", errno));
   std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(directory.get()))
+  errno = 0;
+  while (const dirent* entry = ::readdir(directory.get())) {
     if (std::string_view(entry->d_name).starts_with(prefix)) names.emplace_back(entry->d_name);
+    errno = 0;
+  }
+  // Half a list is none.
+  if (errno != 0) return fail(system_error("list", "/dev/shm", errno));
   return names;
 }
 

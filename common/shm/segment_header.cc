@@ -94,7 +94,11 @@ Result<SegmentHeader> decode_segment_header(std::span<const std::byte> page, std
   HeaderLayout layout;
   std::memcpy(&layout, page.data(), sizeof layout);
   if (layout.magic != kMagic) return refuse("its magic is wrong");
-  if (layout.version != kHeaderVersion && layout.version != kVersionWithoutMode) return refuse(fmt::format("its header has version {}", layout.version));
+  // What follows, and over what its check sum goes, a newer server knows.
+  if (layout.version > kHeaderVersion)
+    return fail(ErrorCode::kUnsupported, fmt::format("segment '{}' is of a newer server: its header has version {}, this one reads {} and {}", segment_name, layout.version,
+                                                     kVersionWithoutMode, kHeaderVersion));
+  if (layout.version < kVersionWithoutMode) return refuse(fmt::format("its header has version {}", layout.version));
   if (layout.checksum != checksum_of(layout)) return refuse("its header's check sum is wrong");
   if (layout.version == kVersionWithoutMode) layout.mode = 0, layout.inode = 0;
   const auto mode = array_mode_from_number(layout.mode);

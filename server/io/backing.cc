@@ -24,6 +24,11 @@ Result<std::unique_ptr<Backing>> make_backing(BackingKind kind, const std::strin
   return std::make_unique<NamedBacking>(prefix);
 }
 
+Error not_taken_over(const Error& refused) {
+  return {refused.code, fmt::format("{}; the server does not start without the arrays of the one before it, which are still there: try again", refused.message),
+          refused.system_errno};
+}
+
 Result<void> check_found(const SegmentHeader& header, std::string_view segment_name) {
   if (auto ok = check_array_name(header.name); !ok) return fail(ErrorCode::kBadData, fmt::format("segment '{}' held no named array", segment_name));
   // A shortened array's data lie where the longer one's did.

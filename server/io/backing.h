@@ -49,8 +49,10 @@ class Backing {
     std::uint64_t size = 0;
     SegmentHeader header;
   };
-  // Arrays that an earlier server left behind, checked. What else it left is taken away, with a word in the log.
-  virtual std::vector<Found> take_over() = 0;
+  // Arrays that an earlier server left behind, checked. What else it left is taken away, with a word in the log; what a newer
+  // server left is for one that can read it. An error where the system refused to tell: to serve without an array would be to give
+  // its name away, so the server does not start, and whatever it did not get at is there for the next one.
+  virtual Result<std::vector<Found>> take_over() = 0;
 
   // Of a segment's memory (segment_memory()), what lies in the segment itself before the data.
   virtual std::uint64_t own_pages() const = 0;
@@ -61,6 +63,9 @@ class Backing {
 // `prefix`: see segment_prefix(). `stored`: what systemd kept for this server, and `store_room`: how much it will; 0: nothing, or nobody
 // would take it from there.
 Result<std::unique_ptr<Backing>> make_backing(BackingKind kind, const std::string& prefix, std::vector<StoredDescriptor> stored, std::size_t store_room);
+
+// Why there is no server, where it was refused something as it took over.
+Error not_taken_over(const Error& refused);
 
 // What holds wherever a header was found: it describes a named array, whose data lie where a server puts them.
 Result<void> check_found(const SegmentHeader& header, std::string_view segment_name);

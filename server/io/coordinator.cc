@@ -58,7 +58,7 @@ Coordinator::Coordinator(CoordinatorOptions options)
       options_(std::move(options)),
       buffer_(kMaxPacketBytes),
       arena_block_(kArenaBlockBytes),
-      segments_(std::move(options_.backing)),
+      segments_(std::move(options_.backing), !options_.drop_arrays_at_exit),
       pool_(loop_, closers_.of(::geteuid()), buffer_, options_.core.workers, options_.core.cpus, *this),
       core_(options_.core, *this),
       unread_(closers_, most_unread_descriptors()),
@@ -77,9 +77,11 @@ Coordinator::Coordinator(CoordinatorOptions options)
 Coordinator::~Coordinator() = default;
 
 Result<void> Coordinator::start() {
+  const auto left = segments_.take_over();
+  if (!left) return fail(left.error());
   if (auto started = pool_.start(); !started) return started;
   core_.start_workers();
-  for (const SegmentStore::Found& found : segments_.take_over())
+  for (const SegmentStore::Found& found : *left)
     if (!core_.adopt_array(found.header, found.segment))
       log_warning("segment '{}' holds another array '{}': removed", found.segment.name, found.header.name);
   if (options_.drop_arrays_at_exit) core_.drop_arrays_at_exit();

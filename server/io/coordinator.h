@@ -47,7 +47,7 @@ class Coordinator : private Effects, private PoolEvents {
   explicit Coordinator(CoordinatorOptions options);
   ~Coordinator() override;
 
-  // Starts the pool and takes over what an earlier server left behind.
+  // Takes over what an earlier server left behind, and starts the pool.
   Result<void> start();
   // Until somebody stops it. An error where the pool failed.
   Result<void> run();

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/os/memory_budget.h"
 #include "common/os/system_error.h"
+#include "server/io/leftovers.h"
 
 namespace parcompute::server {
 namespace {
@@ -50,7 +51,10 @@ Result<Backing::Found> NamedBacking::adopt(const std::string& name) {
   if (!opened) return fail(opened.error());
   if (auto ours = look(::fstat(opened->get(), &status), status); !ours) return fail(ours.error());
   SegmentHeaderPage page{};
-  const ssize_t got = ::pread(opened->get(), page.data(), page.size(), 0);
+  ssize_t got = 0;
+  do {
+    got = ::pread(opened->get(), page.data(), page.size(), 0);
+  } while (got < 0 && errno == EINTR);
   if (got < 0) return fail(system_error("read the header of segment", name, errno));
   const auto size = static_cast<std::uint64_t>(status.st_size);
   auto header = decode_segment_header(std::span(page).first(static_cast<std::size_t>(got)), name, size);
@@ -59,13 +63,10 @@ Result<Backing::Found> NamedBacking::adopt(const std::string& name) {
   return Found{{name, std::move(*opened)}, size, std::move(*header)};
 }
 
-std::vector<Backing::Found> NamedBacking::take_over() {
+Result<std::vector<Backing::Found>> NamedBacking::take_over() {
   std::vector<Found> found;
   const auto names = list_segments(prefix_);
-  if (!names) {
-    log_error("{}; arrays of an earlier server cannot be found", names.error().message);
-    return found;
-  }
+  if (!names) return fail(not_taken_over(names.error()));
   for (const std::string& name : *names) {
     auto adopted = adopt(name);
     if (adopted) {
@@ -73,10 +74,13 @@ std::vector<Backing::Found> NamedBacking::take_over() {
     } else if (adopted.error().code == ErrorCode::kBadData) {
       log_info("{}; removed", adopted.error().message);
       take_away(name);
-    } else {
+    } else if (adopted.error().system_errno == 0) {
       log_warning("{}; left alone", adopted.error().message);
+    } else if (adopted.error().system_errno != ENOENT) {  // removed since they were listed
+      return fail(not_taken_over(adopted.error()));
     }
   }
+  take_leftovers_away(prefix_);
   return found;
 }
 

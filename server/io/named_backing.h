@@ -13,7 +13,7 @@ class NamedBacking : public Backing {
   Result<void> describe(const NamedSegment& segment, const SegmentHeader& header) override;
   void forget(const NamedSegment& segment) override;
   // Only the holder of the socket's lock may call this.
-  std::vector<Found> take_over() override;
+  Result<std::vector<Found>> take_over() override;
   std::uint64_t own_pages() const override { return kSegmentHeaderBytes; }
   Result<std::uint64_t> free_bytes() override;
 

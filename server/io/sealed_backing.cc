@@ -16,6 +16,7 @@
 #include "common/base/log.h"
 #include "common/os/system_error.h"
 #include "common/shm/sealed_memory.h"
+#include "server/io/leftovers.h"
 
 namespace parcompute::server {
 namespace {
@@ -93,6 +94,7 @@ Result<void> SealedBacking::open_catalog(std::size_t store_room) {
   for (StoredDescriptor& one : stored_) {
     if (one.name != kCatalogName || catalog_) continue;
     if (auto ok = check_catalog(one.fd.get()); ok) catalog_ = std::move(one.fd);
+    else if (ok.error().system_errno != 0) return fail(not_taken_over(ok.error()));
     else log_warning("{}; dropped, and the arrays in it", ok.error().message);
   }
   std::erase_if(stored_, [](const StoredDescriptor& one) { return one.name == kCatalogName; });
@@ -185,8 +187,9 @@ Result<Backing::Found> SealedBacking::adopt(StoredDescriptor& stored, Slot& slot
   return Found{{segment_name(memory->inode), std::move(stored.fd)}, memory->bytes, std::move(*header)};
 }
 
-std::vector<Backing::Found> SealedBacking::take_over() {
+Result<std::vector<Backing::Found>> SealedBacking::take_over() {
   std::vector<Found> found;
+  std::vector<StoredDescriptor> left_alone;  // for the next server that can read their pages
   std::set<std::string> strangers;
   for (StoredDescriptor& stored : stored_) {
     Slot slot = 0;
@@ -195,20 +198,29 @@ std::vector<Backing::Found> SealedBacking::take_over() {
       slots_[adopted->header.inode] = slot;
       free_slots_.erase(slot);
       found.push_back(std::move(*adopted));
-    } else {
+    } else if (adopted.error().code == ErrorCode::kBadData) {
       log_warning("{}; dropped", adopted.error().message);
       strangers.insert(stored.name);
+    } else if (adopted.error().system_errno != 0) {
+      return fail(not_taken_over(adopted.error()));
+    } else {
+      log_warning("{}; left in systemd's descriptor store", adopted.error().message);
+      foreign_slots_.insert(slot);
+      free_slots_.erase(slot);
+      left_alone.push_back(std::move(stored));
     }
   }
   stored_.clear();
   for (const std::string& name : strangers) unstore_descriptor(name);
-  // One that fits may have had the name of one that does not.
-  for (const Found& one : found) {
-    const std::string name = stored_name(slots_.at(one.header.inode));
-    if (!strangers.contains(name)) continue;
-    if (auto stored = store_descriptor(name, one.segment.fd.get()); !stored) log_error("{}; array '{}' will not outlive this server", stored.error().message, one.header.name);
-  }
+  // One that stays may have had the name of one that does not.
+  const auto store_again = [&](const std::string& name, int fd) {
+    if (!strangers.contains(name)) return;
+    if (auto stored = store_descriptor(name, fd); !stored) log_error("{}; the array in it will not outlive this server", stored.error().message);
+  };
+  for (const Found& one : found) store_again(stored_name(slots_.at(one.header.inode)), one.segment.fd.get());
+  for (const StoredDescriptor& one : left_alone) store_again(one.name, one.fd.get());
   if (catalog_) forget_widowed_pages();
+  take_leftovers_away(prefix_);
   const auto names = list_segments(prefix_);
   if (names && !names->empty())
     log_warning("{} segments of a server with --backing named lie in /dev/shm ({}*): they are left alone, and one with that option takes them over", names->size(), prefix_);
@@ -216,7 +228,7 @@ std::vector<Backing::Found> SealedBacking::take_over() {
 }
 
 void SealedBacking::forget_widowed_pages() {
-  std::set<Slot> paired;
+  std::set<Slot> paired = foreign_slots_;
   for (const auto& [inode, slot] : slots_) paired.insert(slot);
   struct stat status {};
   if (::fstat(catalog_.get(), &status) != 0) return log_error("{}", system_error("look at", "the catalog of arrays", errno).message);

@@ -23,7 +23,7 @@ class SealedBacking : public Backing {
   Result<NamedSegment> make(std::uint64_t size) override;
   Result<void> describe(const NamedSegment& segment, const SegmentHeader& header) override;
   void forget(const NamedSegment& segment) override;
-  std::vector<Found> take_over() override;
+  Result<std::vector<Found>> take_over() override;
   std::uint64_t own_pages() const override { return 0; }
   Result<std::uint64_t> free_bytes() override { return available_.bytes(); }
 
@@ -47,6 +47,7 @@ class SealedBacking : public Backing {
   std::vector<StoredDescriptor> stored_;  // until take_over()
   std::unordered_map<Inode, Slot> slots_;
   std::set<Slot> free_slots_;
+  std::set<Slot> foreign_slots_;  // of arrays that this server cannot read: theirs until one comes that can
   bool is_full_ = false;  // and it was said
 };
 

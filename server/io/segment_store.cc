@@ -24,7 +24,8 @@ UniqueFd make_headroom() {
 
 }  // namespace
 
-SegmentStore::SegmentStore(std::unique_ptr<Backing> backing) : backing_(std::move(backing)), headroom_(make_headroom()) {}
+SegmentStore::SegmentStore(std::unique_ptr<Backing> backing, bool leaves_arrays)
+    : backing_(std::move(backing)), leaves_arrays_(leaves_arrays), headroom_(make_headroom()) {}
 
 Result<NamedSegment> SegmentStore::make_memory(std::uint64_t size) {
   auto made = backing_->make(size);
@@ -57,7 +58,12 @@ Result<CreatedSegment> SegmentStore::create(const SegmentHeader& header, bool re
 }
 
 Result<void> SegmentStore::write_header(SegmentId id, const SegmentHeader& header) const {
-  return backing_->describe(segments_.at(id).memory, header);
+  const NamedSegment& memory = segments_.at(id).memory;
+  if (leaves_arrays_) return backing_->describe(memory, header);
+  // Whatever ends this server, nobody shall take what it leaves for an array.
+  SegmentHeader nameless = header;
+  nameless.name.clear();
+  return backing_->describe(memory, nameless);
 }
 
 // Somebody else's descriptor: it may be of a file system whose owner answers when he likes. So all that is ever asked of it here is
@@ -133,9 +139,11 @@ void SegmentStore::unlink(SegmentId id) {
   if (!std::exchange(segment.is_forgotten, true)) backing_->forget(segment.memory);
 }
 
-std::vector<SegmentStore::Found> SegmentStore::take_over() {
+Result<std::vector<SegmentStore::Found>> SegmentStore::take_over() {
+  auto taken = backing_->take_over();
+  if (!taken) return fail(taken.error());
   std::vector<Found> found;
-  for (Backing::Found& one : backing_->take_over()) {
+  for (Backing::Found& one : *taken) {
     const SegmentId id{++last_id_};
     found.push_back({one.header, CreatedSegment{id, one.segment.name}});
     segments_[id] = {std::move(one.segment), one.size, one.header.data_bytes, std::nullopt, false};

@@ -23,7 +23,8 @@ namespace parcompute::server {
 
 class SegmentStore {
  public:
-  explicit SegmentStore(std::unique_ptr<Backing> backing);
+  // `leaves_arrays`: to the next server, those that have a name.
+  SegmentStore(std::unique_ptr<Backing> backing, bool leaves_arrays);
 
   Result<CreatedSegment> create(const SegmentHeader& header, bool reserve);
   Result<void> write_header(SegmentId id, const SegmentHeader& header) const;
@@ -49,7 +50,7 @@ class SegmentStore {
     CreatedSegment segment;
   };
   // Backing::take_over(), with ids.
-  std::vector<Found> take_over();
+  Result<std::vector<Found>> take_over();
   // Takes back the descriptor that it gave up where the table was full: whenever somebody asks for something, it may be so no more.
   void keep_headroom();
   // Backing::free_bytes().
@@ -66,6 +67,7 @@ class SegmentStore {
   Result<NamedSegment> make_memory(std::uint64_t size);
 
   std::unique_ptr<Backing> backing_;
+  bool leaves_arrays_;
   // Making a segment, and handing it to a client, takes two descriptors for a moment and one for good. The other one is kept for when
   // the table is full, so that room for one is room for a segment.
   UniqueFd headroom_;

@@ -26,6 +26,7 @@ add_executable(process_test
   ${CMAKE_CURRENT_LIST_DIR}/into_arrays_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/job_order_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/jobs_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/leftovers_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/many_arrays_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/neighbours_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/npy_files_test.cc

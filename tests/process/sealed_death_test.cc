@@ -12,6 +12,7 @@
 #include <gmock/gmock.h>
 
 #include "common/shm/segment_header.h"
+#include "tests/support/newer_server.h"
 #include "tests/support/shared_service.h"
 
 namespace parcompute::testing {
@@ -232,6 +233,30 @@ TEST_F(SealedDeath, WithDescriptorsThatDoNotFitIsSurvivedByTheNext) {
   kill_and_start_again();
   EXPECT_THAT(names(), SizeIs(6));
   EXPECT_EQ(connect().find("good").view<const std::int64_t>()[999], 999);
+}
+
+// An upgrade that was taken back: what the newer server left is for the next one of its kind.
+TEST_F(SealedDeath, LeavesArraysOfANewerServerToOneThatCanReadThem) {
+  begin();
+  for (const char* name : {"old", "newer"}) connect().create_arange(name, DType::kInt64, {1000});
+  kill();
+  const SegmentHeaderPage page = read_page(stored("catalog").fd.get(), kSegmentHeaderBytes);
+  write_page(stored("catalog").fd.get(), kSegmentHeaderBytes, of_newer_server(page));
+  // What fits nothing and has its name goes without it.
+  manager_->store().push_back({"array-1", UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC))});
+  for (int start = 0; start < 2; ++start) {
+    start_again();
+    EXPECT_THAT(names(), ElementsAre("old"));
+    // Its slot is nobody else's.
+    connect().create_arange("another", DType::kInt64, {10});
+    EXPECT_THAT(manager_->stored_names(), ElementsAre("array-0", "array-1", "array-2", "catalog"));
+    connect().remove("another");
+    kill();
+  }
+  write_page(stored("catalog").fd.get(), kSegmentHeaderBytes, page);
+  start_again();
+  EXPECT_THAT(names(), ElementsAre("newer", "old"));
+  EXPECT_EQ(connect().find("newer").view<const std::int64_t>()[999], 999);
 }
 
 TEST_F(SealedDeath, WithoutItsCatalogLeavesNothing) {

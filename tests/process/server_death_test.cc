@@ -12,7 +12,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "common/shm/segment.h"
 #include "common/shm/segment_header.h"
+#include "tests/support/newer_server.h"
 #include "tests/support/npy_bytes.h"
 #include "tests/support/reference.h"
 #include "tests/support/server_fixture.h"
@@ -176,7 +178,6 @@ TEST_F(ServerDeath, LeavesNothingThatIsNoNamedArray) {
   job.id();  // it is there
   EXPECT_EQ(segments().size(), 4u);
   kill_server();
-  EXPECT_EQ(segments().size(), 4u);
   start_lasting();
   EXPECT_EQ(segments().size(), 1u);
   EXPECT_EQ(connect().list().size(), 1u);
@@ -225,6 +226,32 @@ TEST_F(ServerDeath, WithAForeignOrBrokenSegmentAmongItsOwnIsSurvivedByTheNext) {
   EXPECT_EQ(session.list().size(), 1u);
   EXPECT_EQ(session.find("a").size(), 5u);
   EXPECT_EQ(segments().size(), 1u);
+}
+
+// An upgrade that was taken back: what the newer server left is for the next one of its kind.
+TEST_F(ServerDeath, LeavesArraysOfANewerServerToOneThatCanReadThem) {
+  connect().create_arange("a", DType::kInt64, {1000});
+  kill_server();
+  ASSERT_EQ(segments().size(), 1u);
+  const std::string name = segments().front();
+  SegmentHeaderPage page;
+  {
+    const auto fd = open_segment(name);
+    ASSERT_TRUE(fd);
+    page = read_page(fd->get(), 0);
+    write_page(fd->get(), 0, of_newer_server(page));
+  }
+  start_lasting();
+  EXPECT_TRUE(connect().list().empty());
+  EXPECT_EQ(segments(), std::vector{name});
+  connect().stop_server(true);
+  {
+    const auto fd = open_segment(name);
+    ASSERT_TRUE(fd);
+    write_page(fd->get(), 0, page);
+  }
+  start_lasting();
+  EXPECT_EQ(connect().find("a").view<const std::int64_t>()[999], 999);
 }
 
 // Names are taken more strictly than they once were: what has one keeps it.

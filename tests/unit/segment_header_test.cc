@@ -66,6 +66,20 @@ TEST(SegmentHeaderPageTest, ThatSaysNothingNewIsReadByServersWithoutModes) {
   EXPECT_EQ(page, of_version_1(page));
 }
 
+TEST(SegmentHeaderPageTest, OfANewerServerIsToldFromRubbish) {
+  const auto code_of = [](const SegmentHeaderPage& page) { return decode_segment_header(page, "s", kSize).error().code; };
+  SegmentHeaderPage page = encode_segment_header(example());
+  for (const std::uint32_t version : {3u, 4u, ~0u}) {
+    std::memcpy(page.data() + kVersionAt, &version, sizeof version);
+    EXPECT_EQ(code_of(page), ErrorCode::kUnsupported) << version;
+  }
+  std::memset(page.data() + kVersionAt, 0, 4);
+  EXPECT_EQ(code_of(page), ErrorCode::kBadData);
+  std::memset(page.data() + kVersionAt, 3, 1);
+  page[0] ^= std::byte{1};
+  EXPECT_EQ(code_of(page), ErrorCode::kBadData) << "whatever its version, it has not the magic";
+}
+
 TEST(SegmentHeaderPageTest, WithAByteChangedIsRefused) {
   SegmentHeader header = example();
   header.mode = ArrayMode::kGroupRead;
