@@ -4,8 +4,9 @@
 
 #include <array>
 #include <cerrno>
-#include <system_error>
+#include <stdexcept>
 
+#include "common/os/system_error.h"
 #include "common/shm/segment_header.h"
 #include "tests/fault/campaign.h"
 #include "tests/fault/job_mix.h"
@@ -61,13 +62,13 @@ class Truncations : public Campaign {
 
   void spoil(Dice& dice, const ArrayInfo& array) {
     const UniqueFd memory(::open(("/dev/shm/" + array.segment_name).c_str(), O_RDWR | O_CLOEXEC));
-    if (!memory) throw std::system_error(errno, std::system_category(), array.segment_name);
+    if (!memory) throw std::runtime_error(system_error("spoil", array.segment_name, errno).message);
     const auto length = segment_memory(array.nbytes());
     const auto from = static_cast<off_t>(below(dice, length));
     const int outcome = one_in(dice, 2) ? ::ftruncate(memory.get(), from)
                                         : ::fallocate(memory.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from,
                                                       static_cast<off_t>(1 + below(dice, length)));
-    if (outcome != 0) throw std::system_error(errno, std::system_category(), array.segment_name);
+    if (outcome != 0) throw std::runtime_error(system_error("spoil", array.segment_name, errno).message);
     ++tallies_.faults;
   }
 };
