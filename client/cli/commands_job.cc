@@ -111,9 +111,9 @@ std::string print_show(const Answer& answer) {
 }
 
 Answer wait(const Context& context, const JobFlags& args) {
-  Session session = context.connect_running();
+  Session session = context.connect_running(args.timeout);
   Job job = session.find_job(args.id);
-  return {.value = describe_result(wait_for(context, job, args.timeout, GiveUp::kLeaveJob)), .array = {}};
+  return {.value = describe_result(wait_for(context, session, job, args.timeout, GiveUp::kLeaveJob)), .array = {}};
 }
 
 Answer cancel(const Context& context, const JobFlags& args) {

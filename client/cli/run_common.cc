@@ -101,7 +101,7 @@ Answer run_job(const Context& context, Session& session, const Operation& operat
     Value value{{"job", job.id()}};
     return {.value = std::move(value), .array = {}};
   }
-  JobResult result = wait_for(context, job, args.timeout, GiveUp::kCancelJob);
+  JobResult result = wait_for(context, session, job, args.timeout, GiveUp::kCancelJob);
   if (names_file(args.out)) write_file(session, result, args.out);
   if (args.mode) session.set_mode(args.out, *args.mode);
   if (ending.finish) ending.finish(result);

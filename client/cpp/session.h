@@ -33,6 +33,9 @@ struct ConnectOptions {
   // Start a private server where none answers. Without it connect() throws kNoServer.
   bool start_embedded = true;
   std::string client_name = "C++ client";  // for the server's log
+  // How long connecting, and each call, waits for a server that says nothing; then it throws kTimeout, and says whose
+  // silence it was. Jobs may take as long as they like: who waits for one asks after it now and then.
+  std::chrono::milliseconds patience{30'000};
 };
 
 // Where a job's result goes.
@@ -117,6 +120,8 @@ class Session {
   std::vector<JobInfo> jobs();
 
   // ---- the server
+  // ConnectOptions::patience, from now on.
+  void set_patience(std::chrono::milliseconds patience);
   Status status();
   // Tells the server to leave. Named arrays stay in shared memory for the next server on the same socket, unless
   // dropped. Returns when it is gone.

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import select
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -47,18 +48,41 @@ class Surroundings(CommandLine):
     def test_a_server_without_its_socket_is_named(self):
         with tempfile.TemporaryDirectory(prefix="parcompute-test-") as name:
             folder = pathlib.Path(name)
-            socket = folder / "s"
-            options = ("--socket", socket)
+            place = folder / "s"
+            options = ("--socket", place)
             self.client("start", "--workers", "1", *options)
             pid = int((folder / "s.lock").read_text())
             self.assertEqual(json.loads(self.client("status", "--json", *options))["server_pid"], pid)
-            socket.unlink()
-            self.refused(69, (f"pid {pid}", f"kill {pid}", str(socket)), "stop", *options)
+            place.unlink()
+            self.refused(69, (f"pid {pid}", f"kill {pid}", str(place)), "stop", *options)
             self.refused(73, (f"pid {pid}", f"kill {pid}", "is gone"), "start", *options)
             process = os.pidfd_open(pid)
             os.kill(pid, 15)
             self.assertTrue(self.ends(process))
             self.refused(69, ("no server answers",), "stop", *options)
+
+    def test_a_server_that_is_stopped_is_waited_for_no_longer_than_asked(self):
+        with tempfile.TemporaryDirectory(prefix="parcompute-test-") as name:
+            options = ("--socket", pathlib.Path(name) / "s")
+            self.client("start", "--workers", "1", *options)
+            pid = json.loads(self.client("status", "--json", *options))["server_pid"]
+            words = (f"pid {pid}", "does not answer", f"kill -CONT {pid}")
+            endless = ("run", "nop", "--blocks", "100000000000000", "--chunk", "1")
+            job = self.client(*endless, "--detach", *options).strip()
+            running = subprocess.Popen([BIN / "parcompute-client", "--progress", "always", *endless, "--timeout", "6", *map(str, options)], env=self.environment, stderr=subprocess.PIPE, text=True)
+            try:
+                self.assertNotEqual(running.stderr.read(1), "", "it ended by itself")  # the bar's first letter: the job is there
+                os.kill(pid, signal.SIGSTOP)
+                self.refused(124, words, "run", "nop", "--blocks", "1", "--timeout", "0.2", *options)
+                self.refused(124, words, "job", "wait", job, "--timeout", "0.2", *options)
+                self.assertEqual(running.wait(timeout=60), 124)
+                said = running.stderr.read().splitlines()[-1]
+                for word in ("did not end within 6.00 s", "it is cancelled when its server hears of that", *words):
+                    self.assertIn(word, said)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+                running.stderr.close()
+                self.client("stop", *options)
 
     @staticmethod
     def ends(process):
