@@ -152,7 +152,7 @@ Answer list(const Context& context, const NoFlags&) {
 
 std::string place_of(const Value& array) {
   std::string place = array["path"].is_null() ? "shared memory" : one_line(array["path"].get<std::string>());
-  if (array["incomplete"].get<bool>()) place += ", incomplete";
+  if (array["incomplete"].get<bool>()) place += array["writer_job"].is_null() ? ", incomplete" : fmt::format(", being written by job {}", array["writer_job"].dump());
   return place;
 }
 

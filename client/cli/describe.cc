@@ -78,6 +78,7 @@ Value describe(const ArrayInfo& array) {
       {"segment", text_or_null(array.segment_name)},
       {"writable", array.writable},
       {"incomplete", array.incomplete},
+      {"writer_job", array.writer_job != 0 ? Value(array.writer_job) : Value()},
       {"owner_uid", array.owner_uid},
       {"mode", name(array.mode)},
   };

@@ -203,6 +203,7 @@ ArrayInfo array_info(const wire::ArrayInfo& message) {
   array.segment_name = message.segment_name();
   array.writable = message.writable();
   array.incomplete = message.incomplete();
+  array.writer_job = message.writer_job();
   array.owner_uid = message.owner_uid();
   // A mode of a newer server says at least that others may read.
   array.mode = array_mode_from_number(static_cast<std::uint32_t>(message.mode())).value_or(ArrayMode::kGroupRead);

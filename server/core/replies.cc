@@ -39,6 +39,7 @@ void describe(const Array& array, wire::ArrayInfo& message) {
   message.set_data_bytes(array.data_bytes);
   message.set_writable(array.writable);
   message.set_incomplete(array.state != ArrayState::kWhole);
+  if (!array.writers.empty()) message.set_writer_job(array.writers.rbegin()->value);
   message.set_owner_uid(array.owner_uid);
   message.set_mode(static_cast<wire::ArrayInfo::Mode>(array.mode));
   message.set_segment_name(array.segment_name);
