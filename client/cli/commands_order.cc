@@ -20,10 +20,11 @@ namespace {
 // Where it goes is asked before anything is computed.
 void check_second(Session& session, const std::string& flag, const std::string& to, const RunFlags& args) {
   if (to.empty()) return;
+  check(args);
   check_name(flag, to);
   if (args.detach) throw UsageError(fmt::format("--detach makes one array: nobody waits for the result, which {} needs", flag));
   if (to == args.out) throw UsageError(fmt::format("{} and --out both go to '{}': they are two arrays", flag, to));
-  if (names_file(to)) return;
+  if (names_file(to)) return check_file(to);
   try {
     session.find(to);
   } catch (const Failure& failure) {

@@ -45,6 +45,7 @@ Answer mandelbrot(const Context& context, const MandelbrotFlags& args) {
   if (args.size.size() != 2 || args.size[0] == 0 || args.size[1] == 0)
     throw UsageError(fmt::format("--size: '{}' is no grid: write points along x and y, such as 800x800",
                                  format_shape(args.size)));
+  if (!args.png.empty()) check_file(args.png);
   Session session = context.connect_or_start(args.timeout);
   const Mandelbrot operation{.nx = static_cast<std::uint64_t>(args.size[0]),
                              .ny = static_cast<std::uint64_t>(args.size[1]),

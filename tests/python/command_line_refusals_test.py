@@ -166,6 +166,24 @@ class Refusals(CommandLine):
             self.assertTrue(done.stderr.startswith("parcompute-server: "), done.stderr)
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
 
+    def test_a_file_that_cannot_be_written_is_refused_before_the_work(self):
+        self.imported("a", np.arange(6.0).reshape(2, 3))
+        (self.folder / "there.npy").write_text("as it was")
+        (self.folder / "a-file").write_text("")
+        jobs = self.client("job", "list", "--json")
+        endless = ("mandelbrot", "--size", "30000x30000", "--max-iter", "1000000000")
+        for words in ((*endless, "--out", "no/x.npy"), (*endless, "--png", "no/x.png"), (*endless, "--out", "there.npy", "--png", "no/x.png"), ("unique", "a", "--counts", "no/x.npy"),
+                      ("unique", "a", "--out", "no/x.npy", "--counts", "there.npy"), ("histogram", "a", "--edges-out", "no/x.npy"), ("histogram", "a", "--out", "no/x.npy", "--edges-out", "e")):
+            self.refused(73, ("'no/x.", "make the directory 'no' first"), "run", *words)
+        self.refused(73, ("'a-file/x.npy'", "Not a directory"), "run", *endless, "--out", "a-file/x.npy")
+        self.refused(73, ("'no/x.npy'", "make the directory"), "export", "a", "no/x.npy")
+        self.refused(73, ("'no/x.png'", "make the directory"), "image", "a", "no/x.png")
+        self.assertEqual(self.client("job", "list", "--json"), jobs)
+        self.refused(66, ("nosuch",), "run", "reduce", "sum", "nosuch", "--out", "there.npy")
+        self.refused(66, ("nosuch",), "export", "nosuch", "new.npy")
+        self.assertEqual((self.folder / "there.npy").read_text(), "as it was")
+        self.assertEqual([path.name for path in self.folder.iterdir() if path.name in ("new.npy", "no") or path.name.startswith(".parcompute")], [])
+
     def test_a_server_that_cannot_start_is_quoted(self):
         socket = self.folder / "run" / "other.sock"
         environment = {**self.environment, "PARCOMPUTE_WORKERS": "many"}
