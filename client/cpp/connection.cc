@@ -23,7 +23,12 @@ namespace {
 // Answers that nobody wants may pile up in the socket to this many; then they are fetched.
 constexpr std::size_t kMaxUnwanted = 64;
 
-[[noreturn]] void throw_gone() {
+// `is_known`: it has answered before.
+[[noreturn]] void throw_gone(const std::filesystem::path& place, bool is_known) {
+  if (!is_known)
+    throw Failure(ErrorCode::kNoServer, fmt::format("the server at '{}' closed the connection before it answered: it was leaving, or could not start (a service's log, 'journalctl -u parcompute', says "
+                                                    "why; or '{}.log'); try again",
+                                                    place.native(), place.native()));
   throw Failure(ErrorCode::kNoServer, "the server has gone: jobs that ran are lost, named arrays stay for the next server on its socket (those of the "
                                      "system's service over a restart, not over a stop)");
 }
@@ -108,11 +113,12 @@ bool Connection::next_reply(std::optional<Received>& received) {
     case Transfer::kDone:
     case Transfer::kNoFds: break;
     case Transfer::kNoRoom: throw_no_room("the server's answer could not be received", errno);
-    case Transfer::kClosed: throw_gone();
+    case Transfer::kClosed: throw_gone(place_, has_answered_);
     case Transfer::kWouldBlock: is_silent_ = true; return false;
     default: throw Failure(ErrorCode::kBadData, "the server's answer is no message of this protocol");
   }
   is_silent_ = false;
+  has_answered_ = true;
   received = or_end([&] { return take(packet, outcome == Transfer::kNoFds); });
   return true;
 }

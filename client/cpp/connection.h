@@ -71,6 +71,7 @@ class Connection {
   Channel channel_;
   std::filesystem::path place_;
   std::chrono::milliseconds patience_{};
+  bool has_answered_ = false;
   bool is_silent_ = false;  // it was when somebody waited for it last
   std::vector<std::byte> buffer_;
   std::string bytes_;

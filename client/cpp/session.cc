@@ -57,6 +57,16 @@ std::optional<Found> find_server(const std::vector<std::filesystem::path>& candi
   return std::nullopt;
 }
 
+// Why a private server is started. A service whose socket lies there and that nobody answers for is worth a word.
+std::string why_private(const std::vector<std::filesystem::path>& candidates) {
+  for (const auto& candidate : candidates)
+    if (std::error_code missing; std::filesystem::is_socket(candidate, missing))
+      return fmt::format("nobody answers at '{}', though its socket is there (is the service down?)", candidate.native());
+  std::string places;
+  for (const auto& candidate : candidates) places += fmt::format("{}'{}'", places.empty() ? "" : " or ", candidate.native());
+  return fmt::format("there is no server at {}", places);
+}
+
 Found connect_or_start(const ConnectOptions& options) {
   const auto patience = std::clamp(options.patience, 1ms, kConnectPatience);
   const auto candidates = options.socket.empty() ? socket_candidates() : std::vector{options.socket};
@@ -70,6 +80,8 @@ Found connect_or_start(const ConnectOptions& options) {
     throw Failure(ErrorCode::kNoServer,
                   fmt::format("no server answers at '{}': start one with 'parcompute-client start'", candidates.size() == 1 ? candidates.front().native() : own.native()));
   }
+  // Whoever has the lock is starting one at this moment, or has.
+  if (options.on_start && !lock_holder(own)) options.on_start(why_private(candidates));
   try {
     ServerOptions own_server;
     own_server.socket = own;

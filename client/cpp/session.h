@@ -33,6 +33,8 @@ struct ConnectOptions {
   // Start a private server where none answers. Without it connect() throws kNoServer.
   bool start_embedded = true;
   std::string client_name = "C++ client";  // for the server's log
+  // Called before a private server is started, with the reason: where nobody answers. A service that is down is no secret.
+  std::function<void(const std::string& why)> on_start = {};
   // How long connecting, and each call, waits for a server that says nothing; then it throws kTimeout, and says whose
   // silence it was. Jobs may take as long as they like: who waits for one asks after it now and then.
   std::chrono::milliseconds patience{30'000};

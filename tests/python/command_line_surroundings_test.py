@@ -5,8 +5,10 @@ import os
 import pathlib
 import select
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from command_line import BIN, CommandLine
@@ -83,6 +85,41 @@ class Surroundings(CommandLine):
                 os.kill(pid, signal.SIGCONT)
                 running.stderr.close()
                 self.client("stop", *options)
+
+    def test_a_private_server_is_announced(self):
+        with tempfile.TemporaryDirectory(prefix="parcompute-test-") as name:
+            place = pathlib.Path(name) / "s"
+            options = ("--socket", place)
+            for quiet, why in ((False, "there is no server at"), (True, ""), (False, "though its socket is there (is the service down?)")):
+                done = self.run_client("run", "nop", "--blocks", "1", "--json", *options, *(["--quiet"] if quiet else []))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                json.loads(done.stdout)
+                said = [line for line in done.stderr.splitlines() if "private server" in line]
+                self.assertEqual(len(said), 0 if quiet else 1, done.stderr)
+                if not quiet:
+                    self.assertIn(why, said[0])
+                    self.assertIn(str(place), said[0])
+                self.assertNotIn("private server", self.run_client("run", "nop", "--blocks", "1", *options).stderr)
+                process = os.pidfd_open(json.loads(self.client("status", "--json", *options))["server_pid"])
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+                self.assertTrue(self.ends(process))
+            self.client("start", *options)
+            self.client("stop", *options)
+
+    def test_a_server_that_closes_the_door_has_not_gone(self):
+        with tempfile.TemporaryDirectory(prefix="parcompute-test-") as name:
+            place = str(pathlib.Path(name) / "s")
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+                listener.bind(place)
+                listener.listen()
+
+                def turn_away():
+                    listener.accept()[0].close()
+
+                thread = threading.Thread(target=turn_away)
+                thread.start()
+                self.refused(69, (place, "before it answered", "journalctl"), "status", "--socket", place)
+                thread.join()
 
     @staticmethod
     def ends(process):
