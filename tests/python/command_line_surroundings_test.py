@@ -3,12 +3,14 @@
 import json
 import os
 import pathlib
+import re
 import select
 import signal
 import socket
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 from command_line import BIN, CommandLine
@@ -120,6 +122,33 @@ class Surroundings(CommandLine):
                 thread.start()
                 self.refused(69, (place, "before it answered", "journalctl"), "status", "--socket", place)
                 thread.join()
+
+    def test_the_log_tells_what_a_server_found_and_whom_it_ended(self):
+        with tempfile.TemporaryDirectory(prefix="parcompute-test-") as name:
+            options = ("--socket", pathlib.Path(name) / "s")
+            log = pathlib.Path(name) / "s.log"
+            self.client("start", "--workers", "1", *options)
+            self.client("create", "whole", "--shape", "3", *options)
+            self.client("create", "cut", "--shape", "3000x3000", "--dtype", "int64", *options)
+            job = self.client("run", "mandelbrot", "--size", "3000x3000", "--max-iter", "1000000", "--into", "cut", "--detach", *options).strip()
+            while json.loads(self.client("job", "show", job, "--json", *options))["chunks"] == 0:
+                pass
+            status = json.loads(self.client("status", "--json", *options))
+            worker = status["workers"][0]["pid"]
+            os.kill(worker, signal.SIGSTOP)
+            end = f"worker 0 (pid {worker}) is ended: it had been stopped for "
+            patience = time.monotonic() + 60
+            while end not in log.read_text() and time.monotonic() < patience:
+                time.sleep(0.1)
+            self.assertIn(f"with a chunk in hand (job {job}, whose chunk is computed again)", log.read_text())
+            process = os.pidfd_open(status["server_pid"])
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            self.assertTrue(self.ends(process))
+            self.client("start", *options)
+            found = re.search("found 2 arrays of an earlier server, 1 of them incomplete, which jobs were writing when it ended: (.*)", log.read_text())
+            self.assertIsNotNone(found, log.read_text())
+            self.assertEqual(sorted(found[1].split(", ")), ["'cut' (incomplete)", "'whole'"])
+            self.client("stop", "--drop-arrays", *options)
 
     @staticmethod
     def ends(process):
