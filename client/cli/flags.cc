@@ -12,7 +12,7 @@
 #include "client/cli/text.h"
 #include "client/cli/value_text.h"
 #include "common/array/array_spec.h"
-#include "common/base/units.h"
+#include "common/base/memory_limit.h"
 #include "common/expression/hints.h"
 
 namespace parcompute::cli {
@@ -64,8 +64,7 @@ CLI::Option* add_text(CLI::App& app, const std::string& name, const std::string&
 
 CLI::Option* add_bytes(CLI::App& app, const std::string& name, std::uint64_t& out, const std::string& help) {
   return add_text(app, name, "SIZE", help, [&out](const std::string& flag, const std::string& text) {
-    out = value_or_refuse(flag, parse_size(text));
-    if (out == 0) refuse(flag, "0 bytes hold nothing");
+    out = value_or_refuse(flag, parse_memory_limit(text));
   });
 }
 

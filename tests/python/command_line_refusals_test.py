@@ -160,11 +160,21 @@ class Refusals(CommandLine):
             self.assertEqual((self.folder / "run" / "precious").read_text(), "precious")
 
     def test_server_options_are_refused_in_one_line(self):
-        for words in (["--bogus"], ["--workers", "0"], ["--lifeline-fd", "99"], ["--memory", "0"], ["--admit-group", "nogroup"]):
+        for words in (["--bogus"], ["--workers", "0"], ["--lifeline-fd", "99"], ["--memory", "0"], ["--memory", "64"], ["--admit-group", "nogroup"]):
             done = subprocess.run([BIN / "parcompute-server", *words], capture_output=True, text=True, timeout=60)
             self.assertEqual(done.returncode, 64, done.stderr)
             self.assertTrue(done.stderr.startswith("parcompute-server: "), done.stderr)
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    def test_memory_in_which_no_array_fits_is_taken_for_a_slip(self):
+        socket = ("--socket", self.folder / "run" / "small.sock")
+        for size, words in (("64", ("'64' is 64 B", "did you mean '64M', or '64G'?")), ("1K", ("'1K' is 1.0 KiB", "at least 64.0 KiB")), ("0", ("at least",))):
+            self.refused(64, ("--memory", *words), "start", "--memory", size, *socket)
+            done = subprocess.run([BIN / "parcompute-server", "--memory", size, *map(str, socket)], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 64, done.stderr)
+            for word in words:
+                self.assertIn(word, done.stderr)
+            self.refused(64, words, "with-server", "--memory", size, "--", "true")
 
     def test_a_file_that_cannot_be_written_is_refused_before_the_work(self):
         self.imported("a", np.arange(6.0).reshape(2, 3))
