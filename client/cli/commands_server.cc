@@ -119,7 +119,7 @@ std::string print_status(const Answer& answer) {
   std::string out = table({
       {"server", fmt::format("pid {}, {}, up {}", text(v["server_pid"]), text(v["server"]),
                              format_seconds(v["uptime_seconds"].get<double>()))},
-      {"forkserver", "pid " + text(v["forkserver_pid"])},
+      {"forkserver", v["forkserver_pid"].is_null() ? "being started" : "pid " + text(v["forkserver_pid"])},
       {"socket", text(v["socket"])},
       {"memory", fmt::format("{} of {} used{}{}{}{}", format_bytes(memory["used_bytes"].get<std::uint64_t>()),
                              format_bytes(memory["limit_bytes"].get<std::uint64_t>()),

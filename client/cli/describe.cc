@@ -119,7 +119,7 @@ Value describe(const Status& status) {
                        {"replaced", worker.replaced}});
   return {
       {"server_pid", status.server_pid},
-      {"forkserver_pid", status.forkserver_pid},
+      {"forkserver_pid", status.forkserver_pid != 0 ? Value(status.forkserver_pid) : Value()},
       {"socket", status.socket},
       {"server", status.server},
       {"instance", status.instance},

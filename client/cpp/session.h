@@ -61,7 +61,7 @@ struct WorkerInfo {
 
 struct Status {
   int server_pid = 0;
-  int forkserver_pid = 0;
+  int forkserver_pid = 0;  // 0: it is being started
   std::string server;  // program and version
   std::string socket;
   std::string instance;

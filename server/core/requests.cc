@@ -299,6 +299,7 @@ Result<void> Requests::accept_array(const Call& call) {
     return fail(ErrorCode::kBadData, fmt::format("array '{0}' cannot be accepted while job {1} is writing it: wait for the job ('parcompute-client job wait {1}'), and accept "
                                                  "what it leaves if the array is incomplete then", array.label(), last));
   }
+  if (auto as_attached = jobs_.check_file(array); !as_attached) return as_attached;
   wire::Reply answer;
   wire::ArrayFound& reported = *answer.mutable_array_found();
   reported.set_was_incomplete(array.state == ArrayState::kIncomplete);

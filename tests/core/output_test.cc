@@ -211,6 +211,13 @@ TEST_F(OutputTest, AcceptingAWholeArrayChangesNothing) {
   EXPECT_EQ(state("a"), ArrayState::kWhole);
 }
 
+TEST_F(OutputTest, AnAttachedFileThatWasCutShortIsNotAccepted) {
+  attach("f", true);
+  EXPECT_TRUE(ask(session, accept("f")).has_array_found());
+  effects.file_sizes[array("f").segment] = 10;
+  EXPECT_THAT(refusal(accept("f"), ErrorCode::kBadData), HasSubstr("the file of array 'f', was cut short"));
+}
+
 TEST_F(OutputTest, AnArrayThatAJobWritesOrWillWriteIsNotAccepted) {
   adopt_incomplete("a");
   create("b");

@@ -176,6 +176,11 @@ class Refusals(CommandLine):
                 self.assertIn(word, done.stderr)
             self.refused(64, words, "with-server", "--memory", size, "--", "true")
 
+    def test_a_time_limit_is_seconds_that_somebody_may_live_to_see(self):
+        for limit in ("1e300", "1e10"):
+            self.refused(64, ("--timeout", "hundred years", "leave --timeout away"), "run", "nop", "--blocks", "1", "--timeout", limit)
+        self.refused(64, ("above 0",), "run", "nop", "--blocks", "1", "--timeout", "0")
+
     def test_a_file_that_cannot_be_written_is_refused_before_the_work(self):
         self.imported("a", np.arange(6.0).reshape(2, 3))
         (self.folder / "there.npy").write_text("as it was")

@@ -123,6 +123,14 @@ class Surroundings(CommandLine):
                 self.refused(69, (place, "before it answered", "journalctl"), "status", "--socket", place)
                 thread.join()
 
+    def test_too_few_descriptors_are_named_with_what_lifts_the_limit(self):
+        with tempfile.TemporaryDirectory(prefix="parcompute-test-") as name:
+            for command in ("run nop --blocks 1", "start"):
+                done = self.shell(f"ulimit -n 8; $C -q --socket {name}/s {command}")
+                self.assertEqual(done.returncode, 75, done.stderr)
+                self.assertIn("Too many open files", done.stderr)
+                self.assertIn("'ulimit -n'", done.stderr)
+
     def test_the_log_tells_what_a_server_found_and_whom_it_ended(self):
         with tempfile.TemporaryDirectory(prefix="parcompute-test-") as name:
             options = ("--socket", pathlib.Path(name) / "s")
@@ -149,6 +157,12 @@ class Surroundings(CommandLine):
             self.assertIsNotNone(found, log.read_text())
             self.assertEqual(sorted(found[1].split(", ")), ["'cut' (incomplete)", "'whole'"])
             self.client("stop", "--drop-arrays", *options)
+
+    def test_the_version_is_json_where_that_is_asked_for(self):
+        for words in (("--json", "--version"), ("--version", "--json")):
+            answer = json.loads(self.client(*words))
+            self.assertEqual(answer["program"], "parcompute-client")
+            self.assertEqual(self.client("--version"), f"{answer['program']} {answer['version']}\n")
 
     @staticmethod
     def ends(process):

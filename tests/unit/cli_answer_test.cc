@@ -1,5 +1,5 @@
 // What goes to standard output, and the exit status.
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <cmath>
 #include <cstring>
@@ -14,6 +14,8 @@
 
 namespace parcompute::cli {
 namespace {
+
+using ::testing::HasSubstr;
 
 // A code that is added has to be given its place here: error_code_name() knows how many there are.
 TEST(CliExitCode, EveryErrorHasItsOwnNumber) {
@@ -98,6 +100,23 @@ TEST(CliAnswer, StatusNamesWhatScriptsAskFor) {
   EXPECT_EQ(value["workers"][0].dump(),
             R"({"id":0,"pid":13,"cpu":2,"state":"busy","chunks":5,"replaced":0})");
   EXPECT_TRUE(value["workers"][1]["cpu"].is_null());
+}
+
+// What a person reads of a value.
+std::string printed(std::string_view group, std::string_view name, Value value) {
+  for (const Command& row : commands())
+    if (row.group == group && row.name == name) return row.print({.value = std::move(value), .array = {}});
+  ADD_FAILURE() << "no command " << group << " " << name;
+  return {};
+}
+
+TEST(CliAnswer, StatusOfAForkserverThatIsBeingReplacedHasNoPid) {
+  Status status;
+  EXPECT_TRUE(describe(status)["forkserver_pid"].is_null());
+  EXPECT_THAT(printed("", "status", describe(status)), HasSubstr("forkserver  being started\n"));
+  status.forkserver_pid = 12;
+  EXPECT_EQ(describe(status)["forkserver_pid"], 12);
+  EXPECT_THAT(printed("", "status", describe(status)), HasSubstr("forkserver  pid 12\n"));
 }
 
 TEST(CliAnswer, AnArraysDescriptionIsWhole) {
