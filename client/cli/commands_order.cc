@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "client/cli/command.h"
 #include "client/cli/flags.h"
@@ -25,10 +26,12 @@ void check_second(Session& session, const std::string& flag, const std::string& 
   if (args.detach) throw UsageError(fmt::format("--detach makes one array: nobody waits for the result, which {} needs", flag));
   if (to == args.out) throw UsageError(fmt::format("{} and --out both go to '{}': they are two arrays", flag, to));
   if (names_file(to)) return check_file(to);
+  const auto taken_by_others = [&] { return Failure(ErrorCode::kAlreadyExists, fmt::format("{}: the name '{}' is taken by another user's array: choose another name", flag, to)); };
   try {
-    session.find(to);
+    if (session.find(to).info().owner_uid != ::geteuid() && ::geteuid() != 0) throw taken_by_others();
   } catch (const Failure& failure) {
     if (failure.code() == ErrorCode::kNotFound) return;
+    if (failure.code() == ErrorCode::kNotPermitted) throw taken_by_others();
     throw;
   }
   throw Failure(ErrorCode::kAlreadyExists,

@@ -203,7 +203,7 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
     const bool anonymous = message.output_case() != wire::SubmitJob::kOutputName;
     if (!anonymous) {
       if (auto ok = check_new_array_name(name); !ok) return ok;
-      if (auto ok = state_.arrays.check_free(name); !ok) return ok;
+      if (auto ok = check_free(state_, session, name); !ok) return ok;
     } else if (message.detach()) {
       return fail(ErrorCode::kInvalidArgument, "a detached job's output needs a name: an anonymous array goes with its session");
     }

@@ -250,7 +250,7 @@ Result<void> Requests::attach_array(const Call& call) {
                                                  path, attach.data_offset(), name(spec->dtype)));
   if (!attach.name().empty()) {
     if (auto ok = check_new_array_name(attach.name()); !ok) return ok;
-    if (auto ok = state_.arrays.check_free(attach.name()); !ok) return ok;
+    if (auto ok = check_free(state_, call.session, attach.name()); !ok) return ok;
   }
   if (auto ok = arrays_.check_one_more(call.session.uid); !ok) return ok;
   // Jobs take turns by array: two arrays over one file, of which one may be written, would know nothing of each other.

@@ -104,6 +104,13 @@ TEST_F(RightsTest, OfAPrivateArrayOthersSeeAndDoNothing) {
   EXPECT_THAT(refusal(bob, set_mode("a", 2)), HasSubstr("its owner alone"));
 }
 
+TEST_F(RightsTest, ToANameAreTheirsWhoHaveIt) {
+  EXPECT_THAT(refusal(bob, arange("a", {3}), ErrorCode::kAlreadyExists),
+              AllOf(HasSubstr("'a' is taken by an array of uid 2000, and you are uid 3000: choose another name"), ::testing::Not(HasSubstr("array rm"))));
+  EXPECT_THAT(refusal(alice, arange("a", {3}), ErrorCode::kAlreadyExists), HasSubstr("array rm a"));
+  EXPECT_THAT(refusal(open_session(0), arange("a", {3}), ErrorCode::kAlreadyExists), HasSubstr("array rm a"));
+}
+
 TEST_F(RightsTest, WhatTheGroupMayReadIsHandedOutReadOnlyAndNotWritten) {
   EXPECT_TRUE(ask(alice, set_mode("a", 1)).has_done());
   EXPECT_THAT(names_for(bob), ElementsAre("a"));
