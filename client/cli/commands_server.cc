@@ -7,6 +7,7 @@
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
 #include "client/cli/flags.h"
+#include "client/cli/modes.h"
 #include "client/cli/number_text.h"
 #include "client/cli/with_server.h"
 #include "common/base/units.h"
@@ -137,7 +138,13 @@ std::string print_status(const Answer& answer) {
     rows.push_back({text(worker["id"]), text(worker["pid"]),
                     worker["cpu"].is_null() ? "any" : text(worker["cpu"]), text(worker["state"]),
                     text(worker["chunks"]), text(worker["replaced"])});
-  return out + "\n" + table(rows, {0, 1, 2, 4, 5});
+  out += "\n" + table(rows, {0, 1, 2, 4, 5});
+  // Who has a server alone has read it above.
+  if (v["users"].size() < 2) return out;
+  std::vector<std::vector<std::string>> users{{"user", "memory", "arrays", "jobs", "sessions"}};
+  for (const Value& user : v["users"])
+    users.push_back({user_name(user["uid"].get<std::uint32_t>()), format_bytes(user["memory_bytes"].get<std::uint64_t>()), text(user["arrays"]), text(user["jobs"]), text(user["sessions"])});
+  return out + "\n" + table(users, {1, 2, 3, 4});
 }
 
 // ---- cpus

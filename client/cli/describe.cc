@@ -117,6 +117,9 @@ Value describe(const Status& status) {
                        {"state", state_name(worker.state)},
                        {"chunks", worker.chunks_done},
                        {"replaced", worker.replaced}});
+  Value users = Value::array();
+  for (const UserUse& user : status.users)
+    users.push_back({{"uid", user.uid}, {"memory_bytes", user.memory_bytes}, {"arrays", user.arrays}, {"jobs", user.jobs}, {"sessions", user.sessions}});
   return {
       {"server_pid", status.server_pid},
       {"forkserver_pid", status.forkserver_pid != 0 ? Value(status.forkserver_pid) : Value()},
@@ -137,6 +140,7 @@ Value describe(const Status& status) {
        {{"queued", status.jobs_queued}, {"running", status.jobs_running}, {"ended", status.jobs_ended}}},
       {"chunks", status.chunks_done},
       {"sessions", status.sessions},
+      {"users", users},
   };
 }
 

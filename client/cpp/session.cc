@@ -414,6 +414,7 @@ Status Session::status() {
     Status part = status_of(reply.status_reported());
     more = reply.status_reported().more() && !part.workers.empty();
     part.workers.insert(part.workers.begin(), status.workers.begin(), status.workers.end());
+    if (part.users.empty()) part.users = std::move(status.users);
     status = std::move(part);
   }
   return status;

@@ -59,6 +59,15 @@ struct WorkerInfo {
   std::uint64_t replaced = 0;  // how many workers before it died in this place
 };
 
+// What one user has of a server.
+struct UserUse {
+  std::uint32_t uid = 0;
+  std::uint64_t memory_bytes = 0;  // of arrays, jobs' scratch areas, and removed arrays that programs still have open
+  std::uint64_t arrays = 0;
+  std::uint64_t jobs = 0;  // waiting or running
+  std::uint64_t sessions = 0;
+};
+
 struct Status {
   int server_pid = 0;
   int forkserver_pid = 0;  // 0: it is being started
@@ -77,6 +86,7 @@ struct Status {
   std::uint64_t chunks_done = 0;
   std::uint64_t sessions = 0;
   double uptime_seconds = 0;
+  std::vector<UserUse> users;  // those who have most, first; a server that has many leaves some out
 };
 
 class Session {

@@ -266,6 +266,7 @@ Status status_of(const wire::StatusReported& message) {
   status.chunks_done = message.chunks_done();
   status.sessions = message.sessions();
   status.uptime_seconds = message.uptime_seconds();
+  for (const wire::UserUse& user : message.users()) status.users.push_back({user.uid(), user.memory_bytes(), user.arrays(), user.jobs(), user.sessions()});
   return status;
 }
 
