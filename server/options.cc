@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "common/base/memory_limit.h"
 #include "common/base/units.h"
 #include "proto/version.h"
 
@@ -57,15 +58,14 @@ Options parse_options(int argc, char** argv) {
       if (option->count() > 0 && options.admit_group.empty()) throw CLI::ValidationError(option->get_name(), "only a server with --admit-group has users besides its own");
     const bool is_sealed = backing.empty() ? !options.admit_group.empty() : backing == "sealed";
     options.backing = is_sealed ? BackingKind::kSealed : BackingKind::kNamed;
-    const auto size_of = [](const char* option, const std::string& text) {
-      const auto bytes = parse_size(text);
+    const auto size_of = [](const char* option, const std::string& text, auto parse) {
+      const auto bytes = parse(text);
       if (!bytes) throw CLI::ValidationError(option, bytes.error().message);
       return *bytes;
     };
-    if (!memory.empty()) options.memory_bytes = size_of("--memory", memory);
-    if (options.memory_bytes == 0) throw CLI::ValidationError("--memory", "arrays need more than 0 bytes");
-    if (!user_memory.empty()) options.share_limits.bytes = size_of("--user-memory", user_memory);
-    if (!spare.empty()) options.spare_bytes = size_of("--spare-memory", spare);
+    if (!memory.empty()) options.memory_bytes = size_of("--memory", memory, parse_memory_limit);
+    if (!user_memory.empty()) options.share_limits.bytes = size_of("--user-memory", user_memory, parse_memory_limit);
+    if (!spare.empty()) options.spare_bytes = size_of("--spare-memory", spare, parse_size);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) std::exit(app.exit(error));  // --help, --version
     fmt::print(stderr, "parcompute-server: {}; see 'parcompute-server --help'\n", error.what());

@@ -1,5 +1,7 @@
 #include "client/cli/command.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <vector>
 
@@ -9,9 +11,11 @@
 
 namespace parcompute::cli {
 
-Session Context::connect(bool start_embedded) const {
-  return Session::connect(
-      {.socket = flags.socket, .start_embedded = start_embedded, .client_name = "parcompute-client"});
+Session Context::connect(bool start_embedded, TimeLimit limit) const {
+  ConnectOptions options{.socket = flags.socket, .start_embedded = start_embedded, .client_name = "parcompute-client"};
+  if (limit) options.patience = std::chrono::ceil<std::chrono::milliseconds>(std::min<std::chrono::duration<double>>(options.patience, std::chrono::duration<double>(*limit)));
+  options.on_start = [this](const std::string& why) { note(fmt::format("{}: a private server is started for you", why)); };
+  return Session::connect(options);
 }
 
 void Context::note(std::string_view line) const {

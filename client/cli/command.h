@@ -30,14 +30,17 @@ struct GlobalFlags {
   ProgressWhen progress = ProgressWhen::kAuto;
 };
 
+// --timeout, where it was given: seconds. No server that says nothing is waited for longer.
+using TimeLimit = std::optional<double>;
+
 // What a command may use besides its own flags.
 struct Context {
   GlobalFlags flags;
 
   // Commands that only look or end something must not bring a server to life.
-  Session connect_running() const { return connect(false); }
-  Session connect_or_start() const { return connect(true); }
-  Session connect(bool start_embedded) const;
+  Session connect_running(TimeLimit limit = {}) const { return connect(false, limit); }
+  Session connect_or_start(TimeLimit limit = {}) const { return connect(true, limit); }
+  Session connect(bool start_embedded, TimeLimit limit = {}) const;
 
   // A line for a person, on standard error, unless --quiet.
   void note(std::string_view line) const;

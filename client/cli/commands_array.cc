@@ -11,6 +11,7 @@
 #include "client/cli/modes.h"
 #include "client/cli/operand.h"
 #include "client/cli/picture.h"
+#include "client/cli/run_common.h"
 #include "client/cli/text.h"
 #include "client/cli/text_width.h"
 #include "client/cli/value_text.h"
@@ -132,6 +133,7 @@ Answer attach(const Context& context, const FileFlags& args) {
 Answer export_array(const Context& context, const FileFlags& args) {
   if (!names_file(args.file))
     throw UsageError(fmt::format("'{0}' names no file here: write '{0}.npy', or './{0}' for a file of that very name", args.file));
+  check_file(args.file);
   Session session = session_for(context, args.array);
   const Array array = whole_operand(session, args.array);
   session.export_npy(array, args.file);
@@ -152,7 +154,7 @@ Answer list(const Context& context, const NoFlags&) {
 
 std::string place_of(const Value& array) {
   std::string place = array["path"].is_null() ? "shared memory" : one_line(array["path"].get<std::string>());
-  if (array["incomplete"].get<bool>()) place += ", incomplete";
+  if (array["incomplete"].get<bool>()) place += array["writer_job"].is_null() ? ", incomplete" : fmt::format(", being written by job {}", array["writer_job"].dump());
   return place;
 }
 
@@ -308,6 +310,7 @@ void image_flags(CLI::App& app, ImageFlags& args) {
 Answer image(const Context& context, const ImageFlags& args) {
   if (!args.file.ends_with(".png"))
     throw UsageError(fmt::format("'{}' does not end in .png, and PNG is what is written", args.file));
+  check_file(args.file);
   Session session = session_for(context, args.array);
   const Array array = whole_operand(session, args.array);
   if (const auto written = write_image(args.file, elements_of(array), args.map); !written)

@@ -47,7 +47,7 @@ void expr_flags(CLI::App& app, ExprFlags& args) {
 Answer expr(const Context& context, const ExprFlags& args) {
   // What is no expression needs no server to say so.
   if (const auto syntax = parse_expression(args.expression); !syntax) throw UsageError(syntax.error().message);
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   std::vector<Evaluate::Operand> operands;
   for (const std::string& binding : args.bindings) {
     if (binding.starts_with('-')) throw UsageError(fmt::format("'{}' stands behind --, where no flag is read: write it before", binding));
@@ -119,7 +119,7 @@ Answer reduce(const Context& context, const ReduceFlags& args) {
     if (!args.op.ends_with("var") && !args.op.ends_with("std")) throw UsageError(fmt::format("--ddof belongs to var and std, not to {}", args.op));
     call += ", ddof=" + args.ddof;
   }
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   const Array array = operand(session, args.array);
   const Evaluate evaluate{call + ")", {{"x", array}}, {}};
   try {
@@ -145,7 +145,7 @@ void product_flags(CLI::App& app, ProductFlags& args) {
 
 template <class Product>
 Answer product(const Context& context, const ProductFlags& args, std::string_view name, bool sums) {
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   const Array a = operand(session, args.a);
   const Array b = operand(session, args.b);
   const Ending ending{{}, [&](const JobResult& result) {
@@ -261,7 +261,7 @@ Answer random(const Context& context, const RandomFlags& args) {
     if (!args.low.empty()) operation.low = real_value("--low", args.low);
     if (!args.high.empty()) operation.high = real_value("--high", args.high);
   }
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   const auto run = [&] {
     return run_job(context, session, operation, args, plain_ending(fmt::format("random {}", kDistributions[static_cast<std::size_t>(operation.distribution)]), args));
   };

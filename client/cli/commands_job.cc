@@ -7,6 +7,7 @@
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
 #include "client/cli/flags.h"
+#include "client/cli/modes.h"
 #include "client/cli/run_answer.h"
 #include "client/cli/text_width.h"
 #include "client/cli/wait.h"
@@ -55,16 +56,16 @@ Answer list(const Context& context, const NoFlags&) {
 }
 
 std::string print_list(const Answer& answer) {
-  std::vector<std::vector<std::string>> rows{{"id", "state", "operation", "done", "chunks", "time", ""}};
+  std::vector<std::vector<std::string>> rows{{"id", "owner", "state", "operation", "done", "chunks", "time", ""}};
   for (const Value& job : answer.value) {
     std::string remark;
     if (!job["waiting_for"].is_null()) remark = "waits for " + one_line(job["waiting_for"].get<std::string>());
     if (!job["error"].is_null()) remark = one_line(job["error"]["message"].get<std::string>());
-    rows.push_back({job["id"].dump(), job["state"].get<std::string>(), operation_of(job, kListedColumns),
+    rows.push_back({job["id"].dump(), user_name(job["owner_uid"].get<std::uint32_t>()), job["state"].get<std::string>(), operation_of(job, kListedColumns),
                     done_of(job), job["chunks"].dump(), format_seconds(job["seconds"].get<double>()),
                     remark});
   }
-  return table(rows, {0, 3, 4, 5});
+  return table(rows, {0, 4, 5, 6});
 }
 
 Answer show(const Context& context, const JobFlags& args) {
@@ -102,7 +103,7 @@ std::string print_show(const Answer& answer) {
       {"read", format_bytes(job["bytes_read"].get<std::uint64_t>())},
       {"written", format_bytes(job["bytes_written"].get<std::uint64_t>())},
       {"retries", job["retries"].dump()},
-      {"owner", "uid " + job["owner_uid"].dump()},
+      {"owner", user_name(job["owner_uid"].get<std::uint32_t>())},
       {"detached", job["detached"].get<bool>() ? "yes" : "no"},
   };
   if (!job["waiting_for"].is_null()) rows.push_back({"waits for", one_line(job["waiting_for"].get<std::string>())});
@@ -111,9 +112,9 @@ std::string print_show(const Answer& answer) {
 }
 
 Answer wait(const Context& context, const JobFlags& args) {
-  Session session = context.connect_running();
+  Session session = context.connect_running(args.timeout);
   Job job = session.find_job(args.id);
-  return {.value = describe_result(wait_for(context, job, args.timeout, GiveUp::kLeaveJob)), .array = {}};
+  return {.value = describe_result(wait_for(context, session, job, args.timeout, GiveUp::kLeaveJob)), .array = {}};
 }
 
 Answer cancel(const Context& context, const JobFlags& args) {

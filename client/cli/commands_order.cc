@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "client/cli/command.h"
 #include "client/cli/flags.h"
@@ -20,14 +21,17 @@ namespace {
 // Where it goes is asked before anything is computed.
 void check_second(Session& session, const std::string& flag, const std::string& to, const RunFlags& args) {
   if (to.empty()) return;
+  check(args);
   check_name(flag, to);
   if (args.detach) throw UsageError(fmt::format("--detach makes one array: nobody waits for the result, which {} needs", flag));
   if (to == args.out) throw UsageError(fmt::format("{} and --out both go to '{}': they are two arrays", flag, to));
-  if (names_file(to)) return;
+  if (names_file(to)) return check_file(to);
+  const auto taken_by_others = [&] { return Failure(ErrorCode::kAlreadyExists, fmt::format("{}: the name '{}' is taken by another user's array: choose another name", flag, to)); };
   try {
-    session.find(to);
+    if (session.find(to).info().owner_uid != ::geteuid() && ::geteuid() != 0) throw taken_by_others();
   } catch (const Failure& failure) {
     if (failure.code() == ErrorCode::kNotFound) return;
+    if (failure.code() == ErrorCode::kNotPermitted) throw taken_by_others();
     throw;
   }
   throw Failure(ErrorCode::kAlreadyExists,
@@ -63,11 +67,11 @@ void sort_flags(CLI::App& app, AxisFlags& args) {
   add_run_flags(app, args);
 }
 Answer sort(const Context& context, const AxisFlags& args) {
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   return run_job(context, session, Sort{operand(session, args.a), axis_or(args, -1), args.option}, args, plain_ending(fmt::format("sort '{}'", args.a), args));
 }
 Answer argsort(const Context& context, const AxisFlags& args) {
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   return run_job(context, session, Argsort{operand(session, args.a), axis_or(args, -1), args.option}, args, plain_ending(fmt::format("argsort '{}'", args.a), args));
 }
 
@@ -78,11 +82,11 @@ void scan_flags(CLI::App& app, AxisFlags& args) {
   add_run_flags(app, args);
 }
 Answer cumsum(const Context& context, const AxisFlags& args) {
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   return run_job(context, session, Cumsum{operand(session, args.a), axis_or(args, {})}, args, plain_ending(fmt::format("cumsum '{}'", args.a), args));
 }
 Answer cumprod(const Context& context, const AxisFlags& args) {
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   return run_job(context, session, Cumprod{operand(session, args.a), axis_or(args, {})}, args, plain_ending(fmt::format("cumprod '{}'", args.a), args));
 }
 
@@ -108,7 +112,7 @@ void keep_counts(const Context& context, Session& session, const Array& a, const
     options.output = output;
     options.max_workers = args.max_workers;
     Job job = session.submit(operation, options);
-    return wait_for(context, job, args.timeout, GiveUp::kCancelJob).output;
+    return wait_for(context, session, job, args.timeout, GiveUp::kCancelJob).output;
   };
   const Array sorted = run(Sort{a, {}, false}, {});
   const Array before = run(Searchsorted{sorted, distinct, false}, {}), behind = run(Searchsorted{sorted, distinct, true}, {});
@@ -118,7 +122,7 @@ void keep_counts(const Context& context, Session& session, const Array& a, const
 }
 
 Answer unique(const Context& context, const UniqueFlags& args) {
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   check_second(session, "--counts", args.counts, args);
   const Array a = operand(session, args.a);
   Ending ending = plain_ending(fmt::format("unique '{}'", args.a), args);
@@ -141,7 +145,7 @@ void search_flags(CLI::App& app, AxisFlags& args) {
   add_run_flags(app, args);
 }
 Answer searchsorted(const Context& context, const AxisFlags& args) {
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   return run_job(context, session, Searchsorted{operand(session, args.a), operand(session, args.b), args.option}, args,
                  plain_ending(fmt::format("searchsorted '{}' in '{}'", args.b, args.a), args));
 }
@@ -154,7 +158,7 @@ void take_flags(CLI::App& app, AxisFlags& args) {
   add_run_flags(app, args);
 }
 Answer take(const Context& context, const AxisFlags& args) {
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   return run_job(context, session, Take{operand(session, args.a), operand(session, args.b), axis_or(args, {})}, args,
                  plain_ending(fmt::format("take '{}' from '{}'", args.b, args.a), args));
 }
@@ -166,7 +170,7 @@ void compress_flags(CLI::App& app, AxisFlags& args) {
   add_run_flags(app, args);
 }
 Answer compress(const Context& context, const AxisFlags& args) {
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   return run_job(context, session, Compress{operand(session, args.a), operand(session, args.b)}, args, plain_ending(fmt::format("compress '{}' by '{}'", args.a, args.b), args));
 }
 
@@ -192,7 +196,7 @@ void bincount_flags(CLI::App& app, CountFlags& args) {
   add_run_flags(app, args);
 }
 Answer bincount(const Context& context, const CountFlags& args) {
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   const Array array = operand(session, args.array);
   const auto length = std::max(args.least_length, static_cast<std::uint64_t>(largest(session, array) + 1));
   return run_job(context, session, Bincount{array, length, args.weights.empty() ? Array() : operand(session, args.weights)}, args,
@@ -225,7 +229,7 @@ void keep_edges(const Context& context, Session& session, const Histogram& opera
 }
 
 Answer histogram(const Context& context, const CountFlags& args) {
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   if (!args.edges.empty() && !args.edges_out.empty()) throw UsageError("--edges-out is of bins of equal width: with --edges you have the edges");
   check_second(session, "--edges-out", args.edges_out, args);
   if (!args.edges.empty() && (args.bins != 0 || !args.range.empty())) throw UsageError("--edges says where the bins are: leave --bins and --range away");
@@ -272,7 +276,7 @@ Answer percentile(const Context& context, const PercentileFlags& args) {
   const std::vector<double> q = parse_reals("--q", args.q.empty() ? "50" : args.q);
   for (const double percentage : q)
     if (percentage < 0 || percentage > 100) throw UsageError(fmt::format("--q: {} is no percentage from 0 to 100", percentage));
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   return run_job(context, session, Percentile{operand(session, args.a), q, axis_or(args, {})}, args, plain_ending(fmt::format("percentile '{}'", args.a), args));
 }
 
@@ -290,7 +294,7 @@ void join_flags(CLI::App& app, JoinFlags& args) {
   add_run_flags(app, args);
 }
 Answer join(const Context& context, const JoinFlags& args, bool stack) {
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   Concatenate operation{{}, args.axis.value_or(0), stack};
   for (const std::string& array : args.arrays) operation.arrays.push_back(operand(session, array));
   return run_job(context, session, operation, args, plain_ending(stack ? "stack" : "concatenate", args));

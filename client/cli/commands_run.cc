@@ -45,7 +45,8 @@ Answer mandelbrot(const Context& context, const MandelbrotFlags& args) {
   if (args.size.size() != 2 || args.size[0] == 0 || args.size[1] == 0)
     throw UsageError(fmt::format("--size: '{}' is no grid: write points along x and y, such as 800x800",
                                  format_shape(args.size)));
-  Session session = context.connect_or_start();
+  if (!args.png.empty()) check_file(args.png);
+  Session session = context.connect_or_start(args.timeout);
   const Mandelbrot operation{.nx = static_cast<std::uint64_t>(args.size[0]),
                              .ny = static_cast<std::uint64_t>(args.size[1]),
                              .x_min = args.region[0],
@@ -94,7 +95,7 @@ void nop_flags(CLI::App& app, NopFlags& args) {
 }
 
 Answer nop(const Context& context, const NopFlags& args) {
-  Session session = context.connect_or_start();
+  Session session = context.connect_or_start(args.timeout);
   const Ending ending{{}, [&](const JobResult& result) {
                         return fmt::format(
                             "nop, {} blocks: {}", args.blocks,

@@ -7,6 +7,7 @@
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
 #include "client/cli/flags.h"
+#include "client/cli/modes.h"
 #include "client/cli/number_text.h"
 #include "client/cli/with_server.h"
 #include "common/base/units.h"
@@ -119,7 +120,7 @@ std::string print_status(const Answer& answer) {
   std::string out = table({
       {"server", fmt::format("pid {}, {}, up {}", text(v["server_pid"]), text(v["server"]),
                              format_seconds(v["uptime_seconds"].get<double>()))},
-      {"forkserver", "pid " + text(v["forkserver_pid"])},
+      {"forkserver", v["forkserver_pid"].is_null() ? "being started" : "pid " + text(v["forkserver_pid"])},
       {"socket", text(v["socket"])},
       {"memory", fmt::format("{} of {} used{}{}{}{}", format_bytes(memory["used_bytes"].get<std::uint64_t>()),
                              format_bytes(memory["limit_bytes"].get<std::uint64_t>()),
@@ -139,7 +140,13 @@ std::string print_status(const Answer& answer) {
                     text(worker["chunks"]), text(worker["replaced"])});
   const bool has_worker = std::any_of(v["workers"].begin(), v["workers"].end(), [](const Value& worker) { return worker["state"] != "starting"; });
   const char* const remark = has_worker ? "" : "\nno worker is up: jobs wait for one, and fail where none comes for long; why stands in the server's log\n";
-  return out + "\n" + table(rows, {0, 1, 2, 4, 5}) + remark;
+  out += "\n" + table(rows, {0, 1, 2, 4, 5}) + remark;
+  // Who has a server alone has read it above.
+  if (v["users"].size() < 2) return out;
+  std::vector<std::vector<std::string>> users{{"user", "memory", "arrays", "jobs", "sessions"}};
+  for (const Value& user : v["users"])
+    users.push_back({user_name(user["uid"].get<std::uint32_t>()), format_bytes(user["memory_bytes"].get<std::uint64_t>()), text(user["arrays"]), text(user["jobs"]), text(user["sessions"])});
+  return out + "\n" + table(users, {1, 2, 3, 4});
 }
 
 // ---- cpus

@@ -78,6 +78,7 @@ Value describe(const ArrayInfo& array) {
       {"segment", text_or_null(array.segment_name)},
       {"writable", array.writable},
       {"incomplete", array.incomplete},
+      {"writer_job", array.writer_job != 0 ? Value(array.writer_job) : Value()},
       {"owner_uid", array.owner_uid},
       {"mode", name(array.mode)},
   };
@@ -116,9 +117,12 @@ Value describe(const Status& status) {
                        {"state", state_name(worker.state)},
                        {"chunks", worker.chunks_done},
                        {"replaced", worker.replaced}});
+  Value users = Value::array();
+  for (const UserUse& user : status.users)
+    users.push_back({{"uid", user.uid}, {"memory_bytes", user.memory_bytes}, {"arrays", user.arrays}, {"jobs", user.jobs}, {"sessions", user.sessions}});
   return {
       {"server_pid", status.server_pid},
-      {"forkserver_pid", status.forkserver_pid},
+      {"forkserver_pid", status.forkserver_pid != 0 ? Value(status.forkserver_pid) : Value()},
       {"socket", status.socket},
       {"server", status.server},
       {"instance", status.instance},
@@ -136,6 +140,7 @@ Value describe(const Status& status) {
        {{"queued", status.jobs_queued}, {"running", status.jobs_running}, {"ended", status.jobs_ended}}},
       {"chunks", status.chunks_done},
       {"sessions", status.sessions},
+      {"users", users},
   };
 }
 

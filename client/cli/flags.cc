@@ -12,7 +12,7 @@
 #include "client/cli/text.h"
 #include "client/cli/value_text.h"
 #include "common/array/array_spec.h"
-#include "common/base/units.h"
+#include "common/base/memory_limit.h"
 #include "common/expression/hints.h"
 
 namespace parcompute::cli {
@@ -64,8 +64,7 @@ CLI::Option* add_text(CLI::App& app, const std::string& name, const std::string&
 
 CLI::Option* add_bytes(CLI::App& app, const std::string& name, std::uint64_t& out, const std::string& help) {
   return add_text(app, name, "SIZE", help, [&out](const std::string& flag, const std::string& text) {
-    out = value_or_refuse(flag, parse_size(text));
-    if (out == 0) refuse(flag, "0 bytes hold nothing");
+    out = value_or_refuse(flag, parse_memory_limit(text));
   });
 }
 
@@ -88,9 +87,10 @@ CLI::Option* add_seconds(CLI::App& app, const std::string& name, std::optional<d
                          const std::string& help) {
   return add_text(app, name, "SECONDS", help, [&out](const std::string& flag, const std::string& text) {
     out = parse_finite(flag, text);
-    // A hundred years: no clock overflows.
-    if (!(*out > 0) || *out > 3.2e9)
-      refuse(flag, fmt::format("'{}' is not a time to wait: write seconds above 0", text));
+    if (!(*out > 0)) refuse(flag, fmt::format("'{}' is not a time to wait: write seconds above 0", text));
+    // No clock overflows.
+    constexpr double kHundredYears = 3.2e9;
+    if (*out > kHundredYears) refuse(flag, fmt::format("'{}' seconds are more than a hundred years: leave {} away to wait without a limit", text, flag));
   });
 }
 

@@ -111,12 +111,13 @@ Array operand(Session& session, const std::string& text) {
 
 Array whole_operand(Session& session, const std::string& text) {
   Array array = operand(session, text);
-  if (array.info().incomplete)
-    throw Failure(ErrorCode::kBadData,
-                  fmt::format("array '{0}' is incomplete: a job is writing it (see 'parcompute-client job list'; 'job wait ID' waits for it), or the "
-                              "last one that did was cancelled, failed, or was cut off when its server ended: write all of it anew (run ... --into {0}), take it as it is ('parcompute-client array accept {0}'), or remove it",
-                              text));
-  return array;
+  const ArrayInfo& info = array.info();
+  if (!info.incomplete) return array;
+  if (info.writer_job != 0)
+    throw Failure(ErrorCode::kBadData, fmt::format("array '{}' is being written by job {}: wait for it with 'parcompute-client job wait {}'", info.name, info.writer_job, info.writer_job));
+  throw Failure(ErrorCode::kBadData, fmt::format("array '{0}' is incomplete: it was being written when its job was cancelled or failed, or its server ended; write all of it anew (run ... --into {0}), "
+                                                 "take it as it is ('parcompute-client array accept {0}'), or remove it ('parcompute-client array rm {0}')",
+                                                 info.name));
 }
 
 }  // namespace parcompute::cli

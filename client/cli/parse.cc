@@ -349,7 +349,10 @@ std::variant<Shown, Invocation> parse(const std::vector<std::string>& words) {
   }
   CommandFinder finder(words);
   const std::string first = finder.next();
-  if (finder.wants_version()) return Shown{fmt::format("{} {}\n", kProgram, PARCOMPUTE_VERSION)};
+  if (finder.wants_version()) {
+    if (asks_for_json(words)) return Shown{Value{{"program", kProgram}, {"version", PARCOMPUTE_VERSION}}.dump() + "\n"};
+    return Shown{fmt::format("{} {}\n", kProgram, PARCOMPUTE_VERSION)};
+  }
   if (first.empty()) {
     if (finder.wants_help()) return Shown{overview()};
     throw UsageError(fmt::format("a command is missing; {} --help lists them", kProgram));

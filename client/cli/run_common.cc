@@ -14,6 +14,7 @@
 #include "client/cli/wait.h"
 #include "common/array/array_spec.h"
 #include "common/array/npy.h"
+#include "common/os/atomic_file.h"
 
 namespace parcompute::cli {
 
@@ -55,6 +56,11 @@ void check_name(const std::string& flag, const std::string& name) {
     throw UsageError(fmt::format("{0}: '{1}' names no file here: write '{1}.npy', or './{1}' for a .npy file of that very name", flag, name));
 }
 
+void check_file(const std::string& file) {
+  // Made without a name, and dropped.
+  if (const auto probe = AtomicFile::create(file); !probe) throw Failure(probe.error().code, probe.error().message, probe.error().system_errno);
+}
+
 void check(const RunFlags& args) {
   check_name("--out", args.out);
   if (args.mode && names_file(args.out))
@@ -64,6 +70,7 @@ void check(const RunFlags& args) {
         "--detach cannot write '{}': nobody waits for the result; give --out an array's name and export "
         "that when the job has ended",
         args.out));
+  if (names_file(args.out)) check_file(args.out);
 }
 
 SubmitOptions submit_options(Session& session, const RunFlags& args) {
@@ -101,7 +108,7 @@ Answer run_job(const Context& context, Session& session, const Operation& operat
     Value value{{"job", job.id()}};
     return {.value = std::move(value), .array = {}};
   }
-  JobResult result = wait_for(context, job, args.timeout, GiveUp::kCancelJob);
+  JobResult result = wait_for(context, session, job, args.timeout, GiveUp::kCancelJob);
   if (names_file(args.out)) write_file(session, result, args.out);
   if (args.mode) session.set_mode(args.out, *args.mode);
   if (ending.finish) ending.finish(result);

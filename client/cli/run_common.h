@@ -26,6 +26,8 @@ void add_destination(CLI::App& app, RunFlags& args);
 // An operand: a name, a file, or a view of either.
 CLI::Option* add_operand(CLI::App& app, const std::string& flag, std::string& out, const std::string& help);
 
+// Refuses, before there is work to lose, a file that could not be written. It leaves nothing behind.
+void check_file(const std::string& file);
 void check(const RunFlags& args);
 // That what a flag calls an array does not look like a file of another kind.
 void check_name(const std::string& flag, const std::string& name);

@@ -12,7 +12,7 @@ namespace parcompute::cli {
 enum class GiveUp { kCancelJob, kLeaveJob };
 
 // Throws Failure: the job's own, kTimeout, or kCancelled after Ctrl-C.
-JobResult wait_for(const Context& context, Job& job, std::optional<double> timeout_seconds, GiveUp give_up);
+JobResult wait_for(const Context& context, Session& session, Job& job, std::optional<double> timeout_seconds, GiveUp give_up);
 
 // The same bar and the same Ctrl-C for a call that takes a progress callback. Ctrl-C throws Interrupted out
 // of it.

@@ -27,7 +27,8 @@ struct ArrayInfo {
   std::string path;                   // of the file that was attached; empty: a segment
   std::string segment_name;           // in /dev/shm, or "memfd:INODE" of a server whose segments are sealed; empty: a file
   bool writable = false;    // by this session
-  bool incomplete = false;  // the job that was writing it did not finish
+  bool incomplete = false;  // a job is writing it, or the last one that was did not finish
+  std::uint64_t writer_job = 0;  // the last of the live jobs that write it, or will; 0: none
   std::uint32_t owner_uid = 0;
   ArrayMode mode = ArrayMode::kPrivate;  // what others than the owner may do
 

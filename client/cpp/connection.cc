@@ -1,6 +1,8 @@
 #include "client/cpp/connection.h"
 
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include <cerrno>
 #include <new>
@@ -9,7 +11,10 @@
 
 #include "client/cpp/failure.h"
 #include "client/cpp/wire.h"
+#include "common/os/child_process.h"
+#include "common/os/socket_path.h"
 #include "common/os/system_error.h"
+#include "common/os/unix_socket.h"
 #include "proto/limits.h"
 
 namespace parcompute {
@@ -18,7 +23,12 @@ namespace {
 // Answers that nobody wants may pile up in the socket to this many; then they are fetched.
 constexpr std::size_t kMaxUnwanted = 64;
 
-[[noreturn]] void throw_gone() {
+// `is_known`: it has answered before.
+[[noreturn]] void throw_gone(const std::filesystem::path& place, bool is_known) {
+  if (!is_known)
+    throw Failure(ErrorCode::kNoServer, fmt::format("the server at '{}' closed the connection before it answered: it was leaving, or could not start (a service's log, 'journalctl -u parcompute', says "
+                                                    "why; or '{}.log'); try again",
+                                                    place.native(), place.native()));
   throw Failure(ErrorCode::kNoServer, "the server has gone: jobs that ran are lost, named arrays stay for the next server on its socket (those of the "
                                      "system's service over a restart, not over a stop)");
 }
@@ -32,9 +42,47 @@ constexpr std::size_t kMaxUnwanted = 64;
                 error_number);
 }
 
+// Who has the socket's lock is the server. Who listened there may be systemd.
+pid_t server_at(const std::filesystem::path& place, int socket) {
+  if (const pid_t holder = lock_holder(place).value_or(0); holder > 0) return holder;
+  const auto listener = socket < 0 ? Result<PeerCredentials>() : peer_credentials(socket);
+  return listener && listener->pid > 1 ? listener->pid : 0;
+}
+
+std::string silence_words(const std::filesystem::path& place, int socket, std::chrono::duration<double> silence) {
+  const pid_t pid = server_at(place, socket);
+  const std::string what = fmt::format("the server{} at '{}' does not answer: it has said nothing for {:.3g} s", pid == 0 ? "" : fmt::format(" with pid {}", pid), place.native(), silence.count());
+  if (pid == 0) return what + "; it may be stopped, or have too much to do: try again, or ask who runs it";
+  if (is_stopped_process(pid)) return fmt::format("{}, for it is stopped; 'kill -CONT {}' lets it go on", what, pid);
+  return fmt::format("{}; it may have too much to do: try again, or end it with 'kill {}', which leaves its named arrays to the next one", what, pid);
+}
+
 }  // namespace
 
-Connection::Connection(Channel channel) : channel_(std::move(channel)), buffer_(kMaxPacketBytes) {}
+void throw_silence(const std::filesystem::path& place, int socket, std::chrono::duration<double> silence) {
+  throw Failure(ErrorCode::kTimeout, silence_words(place, socket, silence));
+}
+
+Connection::Connection(Channel channel, std::filesystem::path place, std::chrono::milliseconds patience)
+    : channel_(std::move(channel)), place_(std::move(place)), buffer_(kMaxPacketBytes) {
+  set_patience(patience);
+}
+
+// The kernel looks at the clock: a round trip costs two system calls still.
+void Connection::set_patience(std::chrono::milliseconds patience) {
+  patience_ = std::max(patience, std::chrono::milliseconds(1));  // 0 is for ever to the kernel
+  const timeval value{static_cast<time_t>(patience_.count() / 1000), static_cast<suseconds_t>(patience_.count() % 1000 * 1000)};
+  for (const int direction : {SO_RCVTIMEO, SO_SNDTIMEO})
+    if (::setsockopt(channel_.fd(), SOL_SOCKET, direction, &value, sizeof value) != 0) throw_failure(system_error("set a time limit for", "the server's socket", errno));
+}
+
+std::string Connection::describe_silence(std::chrono::duration<double> silence) const {
+  return silence_words(place_, channel_.fd(), silence);
+}
+
+void Connection::throw_silence() {
+  parcompute::throw_silence(place_, channel_.fd(), patience_);
+}
 
 std::uint64_t Connection::send(wire::Request& request, std::optional<int> fd) {
   if (!channel_) throw_ended();
@@ -48,29 +96,31 @@ std::uint64_t Connection::send(wire::Request& request, std::optional<int> fd) {
     case Transfer::kDone: return last_id_;
     case Transfer::kClosed: break;
     case Transfer::kNoRoom: throw_no_room("the request could not be sent to the server", errno);
+    case Transfer::kWouldBlock:
+      is_silent_ = true;
+      throw_silence();
     default: throw_failure(system_error("send a request to", "the server", errno));
   }
   // The server may have said why before it closed: a refusal has request id 0.
-  while (true) next_reply(std::nullopt);  // throws that, or that the server has gone
+  for (std::optional<Received> unasked;;) next_reply(unasked);  // throws that, or that the server has gone
 }
 
-std::optional<Connection::Received> Connection::next_reply(Deadline deadline) {
+bool Connection::next_reply(std::optional<Received>& received) {
   if (!channel_) throw_ended();
-  if (deadline) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - std::chrono::steady_clock::now());
-    pollfd wait{channel_.fd(), POLLIN, 0};
-    if (::poll(&wait, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0))) <= 0) return std::nullopt;
-  }
   Packet packet;
   const Transfer outcome = channel_.receive_insisting(buffer_, packet);
   switch (outcome) {
     case Transfer::kDone:
     case Transfer::kNoFds: break;
     case Transfer::kNoRoom: throw_no_room("the server's answer could not be received", errno);
-    case Transfer::kClosed: throw_gone();
+    case Transfer::kClosed: throw_gone(place_, has_answered_);
+    case Transfer::kWouldBlock: is_silent_ = true; return false;
     default: throw Failure(ErrorCode::kBadData, "the server's answer is no message of this protocol");
   }
-  return or_end([&] { return take(packet, outcome == Transfer::kNoFds); });
+  is_silent_ = false;
+  has_answered_ = true;
+  received = or_end([&] { return take(packet, outcome == Transfer::kNoFds); });
+  return true;
 }
 
 // What was received is in nobody's hands yet. If it were dropped, who asked for it would wait for ever: the session ends instead.
@@ -104,20 +154,35 @@ std::optional<Connection::Received> Connection::take(Packet& packet, bool lacks_
   return received;
 }
 
-std::optional<Connection::Received> Connection::receive(std::uint64_t id, Deadline deadline) {
+std::optional<Connection::Received> Connection::receive(std::uint64_t id) {
   std::optional<Received> received;
   if (auto node = replies_.extract(id); !node.empty()) received = std::move(node.mapped());
   while (!received || received->reply.request_id() != id) {
     if (received) keep(std::move(*received));
-    received = next_reply(deadline);
-    if (!received && deadline) return std::nullopt;
+    if (!next_reply(received)) return std::nullopt;
   }
   if (received->reply.has_failed()) throw_failure(received->reply.failed());
   return received;
 }
 
+Connection::Received Connection::answer_to(std::uint64_t id) {
+  if (auto received = receive(id)) return *std::move(received);
+  forget(id, false);
+  throw_silence();
+}
+
 Connection::Received Connection::call(wire::Request& request, std::optional<int> fd) {
-  return *receive(send(request, fd));
+  return answer_to(send(request, fd));
+}
+
+bool Connection::gather(Instant deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  pollfd wait{channel_.fd(), POLLIN, 0};
+  if (::poll(&wait, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0))) <= 0) return false;
+  std::optional<Received> received;
+  const bool is_word = next_reply(received);
+  if (received) keep(*std::move(received));
+  return is_word;
 }
 
 void Connection::keep(Received received) {
@@ -130,9 +195,11 @@ const wire::Reply* Connection::arrived(std::uint64_t id) const {
 }
 
 void Connection::send_and_forget(wire::Request& request) {
+  if (is_silent_) return;
   unwanted_[send(request)] = false;
-  while (unwanted_.size() > kMaxUnwanted)
-    if (auto wanted = next_reply(std::nullopt)) keep(std::move(*wanted));
+  std::optional<Received> wanted;
+  while (unwanted_.size() > kMaxUnwanted && next_reply(wanted))
+    if (wanted) keep(*std::move(wanted));
 }
 
 void Connection::forget(std::uint64_t id, bool owns_output) {
@@ -157,8 +224,9 @@ void Connection::discard(const wire::Reply& reply, bool owns_output) {
 
 void Connection::wait_for_end() {
   Packet packet;
-  while (channel_.receive(buffer_, packet) == Transfer::kDone) {
-  }
+  Transfer outcome = Transfer::kDone;
+  while (outcome == Transfer::kDone) outcome = channel_.receive(buffer_, packet);
+  if (outcome == Transfer::kWouldBlock) throw_silence();
 }
 
 }  // namespace parcompute

@@ -1,8 +1,12 @@
 // Connection: requests out, replies in, matched by their ids. Internal to the library.
+//
+// Whoever waits for a server, waits for words of its. Where it says nothing for as long as the patience is (it is stopped, or hangs),
+// the call throws kTimeout, which says so; the connection is as good as before, and the answer, if it comes, is dropped.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -14,11 +18,20 @@
 
 namespace parcompute {
 
-using Deadline = std::optional<std::chrono::steady_clock::time_point>;
+using Instant = std::chrono::steady_clock::time_point;
+
+// kTimeout, where the server at this socket (connected, or -1) has said nothing for so long.
+[[noreturn]] void throw_silence(const std::filesystem::path& place, int socket, std::chrono::duration<double> silence);
 
 class Connection {
  public:
-  explicit Connection(Channel channel);
+  // `place`: the socket's path, for messages.
+  Connection(Channel channel, std::filesystem::path place, std::chrono::milliseconds patience);
+
+  void set_patience(std::chrono::milliseconds patience);
+  std::chrono::milliseconds patience() const { return patience_; }
+  // "the server with pid 7 at '/run/...' does not answer: ...".
+  std::string describe_silence(std::chrono::duration<double> silence) const;
 
   struct Received {
     wire::Reply reply;
@@ -27,13 +40,17 @@ class Connection {
 
   // Sends a request, whose id it sets and returns. Throws Failure (kNoServer) where the server has gone.
   std::uint64_t send(wire::Request& request, std::optional<int> fd = std::nullopt);
-  // The reply to a request; a Failed one is thrown. Nothing where the deadline passed or, with a deadline, a signal came.
-  std::optional<Received> receive(std::uint64_t id, Deadline deadline = std::nullopt);
-  // Both.
+  // The reply to a request; a Failed one is thrown. Nothing where the server says nothing for as long as the patience is.
+  std::optional<Received> receive(std::uint64_t id);
+  // The same, where silence is thrown, too.
+  Received answer_to(std::uint64_t id);
+  // Sends, and receives.
   Received call(wire::Request& request, std::optional<int> fd = std::nullopt);
+  // Keeps the next reply of whatever request; false where none came before the deadline, or a signal.
+  bool gather(Instant deadline);
   // The reply to a request, where it has arrived and was not taken yet; else null.
   const wire::Reply* arrived(std::uint64_t id) const;
-  // Sends a request whose answer nobody wants.
+  // Sends a request whose answer nobody wants. While the server is silent nothing is sent: what it would end goes with the session.
   void send_and_forget(wire::Request& request);
   // Nobody will ask for the reply to a request any more. Where it brings an anonymous array of this session's own
   // (`owns_output`), the server is told to remove it.
@@ -46,11 +63,16 @@ class Connection {
   auto or_end(Body body) -> decltype(body());
   std::optional<Received> take(Packet& packet, bool lacks_descriptor);
   void keep(Received received);
-  // Takes one packet. Nothing where its reply is unwanted, or as for receive().
-  std::optional<Received> next_reply(Deadline deadline);
+  // Takes one packet; false where none came while the patience lasted. Nothing in `received` where its reply is unwanted.
+  bool next_reply(std::optional<Received>& received);
   void discard(const wire::Reply& reply, bool owns_output);
+  [[noreturn]] void throw_silence();
 
   Channel channel_;
+  std::filesystem::path place_;
+  std::chrono::milliseconds patience_{};
+  bool has_answered_ = false;
+  bool is_silent_ = false;  // it was when somebody waited for it last
   std::vector<std::byte> buffer_;
   std::string bytes_;
   std::uint64_t last_id_ = 0;

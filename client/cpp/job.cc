@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -35,6 +37,65 @@ JobResult result_of(Connection::Received received, Job::State& job) {
   job.output = output;
   result.output = Array(std::move(output));
   return result;
+}
+
+// What is asked of the server about a job that somebody waits for: how far it is. Nobody waits for the answer alone.
+class Question {
+ public:
+  explicit Question(Job::State& job) : job_(job) {}
+  Question(const Question&) = delete;
+  ~Question() {
+    if (!is_open()) return;
+    try {
+      job_.server->forget(request_, false);
+    } catch (const std::bad_alloc&) {
+      // The answer is kept until the session ends.
+    }
+  }
+
+  void ask() {
+    wire::Request request;
+    job_.refer(*request.mutable_get_job()->mutable_job());
+    request_ = job_.server->send(request);
+    asked_ = Clock::now();
+  }
+  bool is_open() const { return request_ != 0; }
+  // Since it was asked; none where it is not open.
+  Clock::duration age() const { return is_open() ? Clock::now() - asked_ : Clock::duration(0); }
+  // True where one came. The server knows a job by its request until it ends: what it refuses needs no answer any more.
+  bool take_answer() {
+    const wire::Reply* reply = is_open() ? job_.server->arrived(request_) : nullptr;
+    if (reply == nullptr) return false;
+    const bool is_told = reply->has_job_described();
+    if (is_told) {
+      answer_ = job_info(reply->job_described().job());
+      job_.id = answer_->id;
+    }
+    job_.server->forget(std::exchange(request_, 0), false);
+    return is_told;
+  }
+  const std::optional<JobInfo>& answer() const { return answer_; }
+  std::string describe_silence() const { return job_.server->describe_silence(age()); }
+  [[noreturn]] void throw_silence() const { throw Failure(ErrorCode::kTimeout, describe_silence()); }
+
+ private:
+  Job::State& job_;
+  std::uint64_t request_ = 0;
+  Clock::time_point asked_{};
+  std::optional<JobInfo> answer_;  // the last one
+};
+
+[[noreturn]] void throw_late(const Job::State& job, double timeout_seconds, const Question& question) {
+  // An answer that is on its way is no silence.
+  const bool is_silent = question.age() >= kProgressInterval;
+  throw Failure(ErrorCode::kTimeout, fmt::format("the job{} has not ended within {:.3g} s{}", job.id == 0 ? "" : fmt::format(" {}", job.id), timeout_seconds,
+                                                 is_silent ? "; " + question.describe_silence() : ""));
+}
+
+// Also of times that no clock will show.
+Clock::time_point later(std::chrono::duration<double> time) {
+  const auto now = Clock::now();
+  return time < Clock::time_point::max() - now ? now + std::chrono::duration_cast<Clock::duration>(time) : Clock::time_point::max();
 }
 
 }  // namespace
@@ -80,26 +141,40 @@ void Job::State::refer(wire::JobRef& reference) const {
 }
 
 JobResult Job::wait(const Progress& progress, std::optional<std::chrono::duration<double>> timeout) {
+  Connection& server = *state_->server;
   if (state_->request == 0) {
     wire::Request request;
     request.mutable_wait_job()->mutable_job()->set_id(state_->id);
-    state_->request = state_->server->send(request);
+    state_->request = server.send(request);
   }
   const auto take = [&](Connection::Received received) {
     state_->id = received.reply.job_ended().job().id();
     state_->request = 0;  // answered: a second wait() asks anew
     return result_of(std::move(received), *state_);
   };
+  Question question(*state_);
   try {
-    if (!progress && !timeout) return take(*state_->server->receive(state_->request));
-    const auto end = timeout ? Clock::now() + std::chrono::duration_cast<Clock::duration>(*timeout) : Clock::time_point::max();
+    // A job may take as long as it likes, its server may not: it is asked when it was silent for so long.
+    while (!progress && !timeout) {
+      if (auto received = server.receive(state_->request)) return take(*std::move(received));
+      question.take_answer();
+      if (question.is_open()) question.throw_silence();
+      question.ask();
+    }
+    const auto end = timeout ? later(*timeout) : Clock::time_point::max();
+    auto next = Clock::now() + kProgressInterval;
     while (true) {
-      // Without progress nothing has to be done in between, but a signal may come: then the caller's turn is now, too.
-      const auto next = Clock::now() + kProgressInterval;
-      if (auto received = state_->server->receive(state_->request, std::min(next, end))) return take(std::move(*received));
-      if (Clock::now() >= end)
-        throw Failure(ErrorCode::kTimeout, fmt::format("the job{} has not ended within {:.3g} s", state_->id == 0 ? "" : fmt::format(" {}", state_->id), timeout->count()));
-      if (progress) progress(info());
+      const bool is_word = server.gather(std::min(next, end));
+      if (server.arrived(state_->request) != nullptr) return take(server.answer_to(state_->request));
+      if (question.take_answer() && progress) progress(*question.answer());
+      const auto now = Clock::now();
+      if (now >= end && !is_word) throw_late(*state_, timeout->count(), question);
+      if (now < next) continue;
+      next = now + kProgressInterval;
+      if (question.age() >= server.patience()) question.throw_silence();
+      // Of a silent server nothing is new; but who is called may have something to say.
+      if (question.is_open() && question.answer() && progress) progress(*question.answer());
+      if (!question.is_open()) question.ask();
     }
   } catch (const Failure& failure) {
     // The job is known by its id from now on; without one it was refused and there is none.

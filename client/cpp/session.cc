@@ -30,24 +30,47 @@ struct Session::State {
 namespace {
 
 using namespace std::chrono_literals;
+// Most of the patience that it takes to be let in: a server that lives does so at once.
 constexpr auto kConnectPatience = 5000ms;
 
-// A connected socket to the first server that answers; nothing where none does.
-std::optional<UniqueFd> find_server(const std::vector<std::filesystem::path>& candidates) {
+// A connected socket, and where it is.
+struct Found {
+  UniqueFd socket;
+  std::filesystem::path place;
+};
+
+Found value_or_throw_silence(Result<UniqueFd> connected, const std::filesystem::path& place, std::chrono::milliseconds patience) {
+  if (!connected && connected.error().code == ErrorCode::kTimeout) throw_silence(place, -1, patience);
+  return {value_or_throw(std::move(connected)), place};
+}
+
+// The first server that answers; nothing where none does.
+std::optional<Found> find_server(const std::vector<std::filesystem::path>& candidates, std::chrono::milliseconds patience) {
   for (const auto& candidate : candidates) {
     // Where others may put a socket, one of them may be the server.
     if (std::error_code missing; std::filesystem::exists(candidate, missing))
       value_or_throw(check_socket_directory(candidate.parent_path()));
-    auto connected = connect_to(candidate, kConnectPatience);
-    if (connected) return std::move(*connected);
-    if (connected.error().code != ErrorCode::kNoServer) throw_failure(connected.error());
+    auto connected = connect_to(candidate, patience);
+    if (!connected && connected.error().code == ErrorCode::kNoServer) continue;
+    return value_or_throw_silence(std::move(connected), candidate, patience);
   }
   return std::nullopt;
 }
 
-UniqueFd connect_or_start(const ConnectOptions& options) {
+// Why a private server is started. A service whose socket lies there and that nobody answers for is worth a word.
+std::string why_private(const std::vector<std::filesystem::path>& candidates) {
+  for (const auto& candidate : candidates)
+    if (std::error_code missing; std::filesystem::is_socket(candidate, missing))
+      return fmt::format("nobody answers at '{}', though its socket is there (is the service down?)", candidate.native());
+  std::string places;
+  for (const auto& candidate : candidates) places += fmt::format("{}'{}'", places.empty() ? "" : " or ", candidate.native());
+  return fmt::format("there is no server at {}", places);
+}
+
+Found connect_or_start(const ConnectOptions& options) {
+  const auto patience = std::clamp(options.patience, 1ms, kConnectPatience);
   const auto candidates = options.socket.empty() ? socket_candidates() : std::vector{options.socket};
-  if (auto found = find_server(candidates)) return std::move(*found);
+  if (auto found = find_server(candidates, patience)) return std::move(*found);
   const auto own = options.socket.empty() ? own_socket_path() : options.socket;
   if (!options.start_embedded) {
     if (const auto pid = lock_holder(own); pid && *pid != 0)
@@ -57,6 +80,8 @@ UniqueFd connect_or_start(const ConnectOptions& options) {
     throw Failure(ErrorCode::kNoServer,
                   fmt::format("no server answers at '{}': start one with 'parcompute-client start'", candidates.size() == 1 ? candidates.front().native() : own.native()));
   }
+  // Whoever has the lock is starting one at this moment, or has.
+  if (options.on_start && !lock_holder(own)) options.on_start(why_private(candidates));
   try {
     ServerOptions own_server;
     own_server.socket = own;
@@ -65,7 +90,7 @@ UniqueFd connect_or_start(const ConnectOptions& options) {
     if (failure.code() != ErrorCode::kAlreadyExists) throw;
   }
   // Another client may be starting the server at the same moment: it then has the lock and will listen soon.
-  return value_or_throw(connect_when_listening(own, kConnectPatience));
+  return value_or_throw_silence(connect_when_listening(own, patience), own, patience);
 }
 
 void greet(Connection& connection, const std::string& client_name) {
@@ -100,7 +125,7 @@ Job submit_request(const std::shared_ptr<Connection>& server, wire::Request& req
   state->server = server;
   const std::uint64_t id = server->send(request);
   if (request.submit_job().detach()) {
-    state->id = server->receive(id)->reply.job_submitted().job_id();
+    state->id = server->answer_to(id).reply.job_submitted().job_id();
   } else {
     state->request = id;
     state->is_submitters = true;
@@ -182,7 +207,8 @@ wire::Number wire_number(const Number& number) {
 
 Session Session::connect(const ConnectOptions& options) {
   auto state = std::make_shared<State>();
-  state->server = std::make_shared<Connection>(Channel(connect_or_start(options)));
+  Found found = connect_or_start(options);
+  state->server = std::make_shared<Connection>(Channel(std::move(found.socket)), std::move(found.place), options.patience);
   greet(*state->server, options.client_name);
   return Session(std::move(state));
 }
@@ -375,6 +401,10 @@ std::vector<JobInfo> Session::jobs() {
   return jobs;
 }
 
+void Session::set_patience(std::chrono::milliseconds patience) {
+  state_->server->set_patience(patience);
+}
+
 Status Session::status() {
   Status status;
   for (bool more = true; more;) {
@@ -384,6 +414,7 @@ Status Session::status() {
     Status part = status_of(reply.status_reported());
     more = reply.status_reported().more() && !part.workers.empty();
     part.workers.insert(part.workers.begin(), status.workers.begin(), status.workers.end());
+    if (part.users.empty()) part.users = std::move(status.users);
     status = std::move(part);
   }
   return status;

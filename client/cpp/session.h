@@ -33,6 +33,11 @@ struct ConnectOptions {
   // Start a private server where none answers. Without it connect() throws kNoServer.
   bool start_embedded = true;
   std::string client_name = "C++ client";  // for the server's log
+  // Called before a private server is started, with the reason: where nobody answers. A service that is down is no secret.
+  std::function<void(const std::string& why)> on_start = {};
+  // How long connecting, and each call, waits for a server that says nothing; then it throws kTimeout, and says whose
+  // silence it was. Jobs may take as long as they like: who waits for one asks after it now and then.
+  std::chrono::milliseconds patience{30'000};
 };
 
 // Where a job's result goes.
@@ -54,9 +59,18 @@ struct WorkerInfo {
   std::uint64_t replaced = 0;  // how many workers before it died in this place
 };
 
+// What one user has of a server.
+struct UserUse {
+  std::uint32_t uid = 0;
+  std::uint64_t memory_bytes = 0;  // of arrays, jobs' scratch areas, and removed arrays that programs still have open
+  std::uint64_t arrays = 0;
+  std::uint64_t jobs = 0;  // waiting or running
+  std::uint64_t sessions = 0;
+};
+
 struct Status {
   int server_pid = 0;
-  int forkserver_pid = 0;
+  int forkserver_pid = 0;  // 0: it is being started
   std::string server;  // program and version
   std::string socket;
   std::string instance;
@@ -72,6 +86,7 @@ struct Status {
   std::uint64_t chunks_done = 0;
   std::uint64_t sessions = 0;
   double uptime_seconds = 0;
+  std::vector<UserUse> users;  // those who have most, first; a server that has many leaves some out
 };
 
 class Session {
@@ -117,6 +132,8 @@ class Session {
   std::vector<JobInfo> jobs();
 
   // ---- the server
+  // ConnectOptions::patience, from now on.
+  void set_patience(std::chrono::milliseconds patience);
   Status status();
   // Tells the server to leave. Named arrays stay in shared memory for the next server on the same socket, unless
   // dropped. Returns when it is gone.

@@ -203,6 +203,7 @@ ArrayInfo array_info(const wire::ArrayInfo& message) {
   array.segment_name = message.segment_name();
   array.writable = message.writable();
   array.incomplete = message.incomplete();
+  array.writer_job = message.writer_job();
   array.owner_uid = message.owner_uid();
   // A mode of a newer server says at least that others may read.
   array.mode = array_mode_from_number(static_cast<std::uint32_t>(message.mode())).value_or(ArrayMode::kGroupRead);
@@ -265,6 +266,7 @@ Status status_of(const wire::StatusReported& message) {
   status.chunks_done = message.chunks_done();
   status.sessions = message.sessions();
   status.uptime_seconds = message.uptime_seconds();
+  for (const wire::UserUse& user : message.users()) status.users.push_back({user.uid(), user.memory_bytes(), user.arrays(), user.jobs(), user.sessions()});
   return status;
 }
 

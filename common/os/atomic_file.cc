@@ -111,7 +111,10 @@ Result<AtomicFile> AtomicFile::create(const std::string& path) {
     if (file.fd_) break;
     const int error_number = errno;
     file.temporary_.clear();
-    if (error_number != EEXIST || attempt == kNameAttempts) return cannot("create", path, error_number);
+    if (error_number == EEXIST && attempt < kNameAttempts) continue;
+    auto refused = cannot("create", path, error_number);
+    if (error_number == ENOENT) refused.value().message += fmt::format(": make the directory '{}' first", directory);
+    return refused;
   }
   if (exists && ::fchmod(file.fd_.get(), existing.st_mode & 0777) != 0) return cannot("create", path, errno);
   return file;

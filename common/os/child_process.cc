@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "common/os/file_reader.h"
 #include "common/os/system_error.h"
 
 namespace parcompute {
@@ -115,6 +116,14 @@ Result<std::filesystem::path> find_program(const std::string& name, const char* 
     if (is_program(place / name)) return place / name;
   return fail(ErrorCode::kNotFound,
               fmt::format("program '{}' is neither beside this one nor on PATH: install it, or name it in {}", name, override_variable));
+}
+
+bool is_stopped_process(pid_t pid) {
+  if (pid == 0) return false;
+  const auto text = read_small_file(fmt::format("/proc/{}/stat", pid));
+  // "1234 (a name) T ...": the name may hold anything.
+  const std::size_t name_end = text ? text->rfind(')') : std::string::npos;
+  return name_end != std::string::npos && name_end + 2 < text->size() && (*text)[name_end + 2] == 'T';
 }
 
 }  // namespace parcompute

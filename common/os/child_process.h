@@ -33,4 +33,7 @@ Result<pid_t> spawn(const std::filesystem::path& program, const std::vector<std:
 // beside it, ../bin, and PATH, in this order.
 Result<std::filesystem::path> find_program(const std::string& name, const char* override_variable);
 
+// Whether a process was stopped (SIGSTOP) and not told to go on; false of one that is not there, or may not be looked at.
+bool is_stopped_process(pid_t pid);
+
 }  // namespace parcompute

@@ -35,7 +35,9 @@ Error system_error(std::string_view operation, std::string_view subject, int err
 }
 
 Error system_error(std::string_view operation, std::string_view subject, int error_number, ErrorCode code) {
-  return Error{code, fmt::format("cannot {} '{}': {}", operation, subject, std::strerror(error_number)), error_number};
+  // Whose limit it is, and what lifts it, few know.
+  const std::string_view remedy = error_number == EMFILE ? " (for this process: close some, or raise the limit with 'ulimit -n')" : "";
+  return Error{code, fmt::format("cannot {} '{}': {}{}", operation, subject, std::strerror(error_number), remedy), error_number};
 }
 
 }  // namespace parcompute

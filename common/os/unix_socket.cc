@@ -97,7 +97,7 @@ Result<UniqueFd> connect_to(const std::filesystem::path& path, std::chrono::mill
       return fail(Error{ErrorCode::kNoServer,
                         fmt::format("no server answers at '{}'; start one with 'parcompute-client start'", path.native()), errno});
     case EAGAIN:
-      return fail(Error{ErrorCode::kNoServer,
+      return fail(Error{ErrorCode::kTimeout,
                         fmt::format("the server at '{}' has accepted nobody for {} ms; is it stopped?", path.native(), patience.count()),
                         errno});
     case EACCES:

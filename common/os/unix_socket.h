@@ -23,7 +23,8 @@ Result<void> check_socket_path(const std::filesystem::path& path);
 // a dead server's and is replaced.
 Result<UniqueFd> listen_at(const std::filesystem::path& path);
 
-// A blocking, connected socket. kNoServer where nobody listens; kNotPermitted where the file's mode forbids it.
+// A blocking, connected socket. kNoServer where nobody listens; kTimeout where who listens accepts nobody; kNotPermitted where the file's
+// mode forbids it.
 Result<UniqueFd> connect_to(const std::filesystem::path& path, std::chrono::milliseconds patience);
 
 // The same, where somebody is about to listen there (socket_path.h: the path's lock is held): waits for it so long.

@@ -237,7 +237,10 @@ bool Dispatcher::watch_workers() {
     // It computes nothing, so it waits for a file system, to close an attached file.
     const bool is_stuck = worker.is_up() && worker.leases.empty() && worker.seconds_in_hand >= kForgettingSeconds;
     if (is_stuck) worker.ended_for = fmt::format("it had not let go of an array for {} s", worker.seconds_in_hand);
-    if (is_leaving || is_stopped || is_stuck) effects_.kill_worker(worker.index);
+    if (!is_leaving && !is_stopped && !is_stuck) continue;
+    effects_.warn(fmt::format("worker {} (pid {}) is ended: {}{}", worker.index, worker.pid, is_leaving ? fmt::format("it was to leave, and had not for {} s", worker.seconds_in_hand) : worker.ended_for,
+                              worker.leases.empty() ? "" : fmt::format(" (job {}, whose chunk is computed again)", worker.leases.front().job.value)));
+    effects_.kill_worker(worker.index);
   }
   return has_owing;
 }
@@ -329,6 +332,7 @@ void Dispatcher::give_up(Job& job, const Lease& lease) const {
                                         kMaxAttempts, lease.blocks.first, lease.blocks.first + lease.blocks.count - 1, lease.phase, job.id().value,
                                         job.summary.operation, slice, job.deaths.back().how, job.id().value),
                             0};
+  effects_.warn(fmt::format("job {} has failed: {}", job.id().value, job.summary.error->message));
   job.summary.certificate = std::make_shared<const DeathCertificate>(std::move(certificate));
   kJobLife.apply(job.summary.state, JobEvent::kChunkFailed);
 }

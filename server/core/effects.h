@@ -89,6 +89,9 @@ class Effects {
   // Ends a worker that broke the rules, or that goes no further; its loss comes back as an event.
   virtual void kill_worker(WorkerIndex worker) = 0;
 
+  // ---- a line for the log: what was decided, and why, that no answer tells whoever keeps the server
+  virtual void warn(std::string_view line) = 0;
+
   // ---- the server: leave. Replies so far have been given to the kernel, but for those of peers that do not read.
   virtual void stop() = 0;
 };

@@ -21,6 +21,12 @@ namespace {
 // The answer to a tiny job is built without the heap.
 constexpr std::size_t kReplyRoom = 2048;
 
+// Of an incomplete array: what makes it whole.
+std::string way_out(const Array& array) {
+  if (array.writers.empty()) return fmt::format("write all of it anew, take it as it is with 'parcompute-client array accept {}', or remove it", array.label());
+  return fmt::format("job {0} is to write it: wait for that with 'parcompute-client job wait {0}'", array.writers.rbegin()->value);
+}
+
 }  // namespace
 
 Result<Array*> find_array(State& state, const Session& session, const wire::ArrayRef& reference, Right right) {
@@ -72,8 +78,8 @@ Result<std::vector<JobControl::Used>> JobControl::find_inputs(const Session& ses
     auto used = find_used(session, reference, Right::kRead);
     if (!used) return fail(used.error());
     if (used->array->state == ArrayState::kIncomplete)
-      return fail(ErrorCode::kBadData, fmt::format("array '{0}' is incomplete: the job that was writing it was cancelled, failed, or was cut off when its server ended; write all of it anew, take it as it is with 'parcompute-client array accept {0}', or remove it",
-                                                   used->array->label()));
+      return fail(ErrorCode::kBadData, fmt::format("array '{}' is incomplete: the job that was writing it was cancelled, failed, or was cut off when its server ended; {}",
+                                                   used->array->label(), way_out(*used->array)));
     inputs.push_back(*std::move(used));
   }
   return inputs;
@@ -198,7 +204,7 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
     const bool anonymous = message.output_case() != wire::SubmitJob::kOutputName;
     if (!anonymous) {
       if (auto ok = check_new_array_name(name); !ok) return ok;
-      if (auto ok = state_.arrays.check_free(name); !ok) return ok;
+      if (auto ok = check_free(state_, session, name); !ok) return ok;
     } else if (message.detach()) {
       return fail(ErrorCode::kInvalidArgument, "a detached job's output needs a name: an anonymous array goes with its session");
     }

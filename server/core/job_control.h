@@ -30,6 +30,9 @@ class JobControl {
   // None of those that live can go on.
   void fail_all(const Error& why);
 
+  // That an attached file is as long as it was then. Of any other array there is nothing to ask.
+  Result<void> check_file(const Array& array);
+
   // Answers a request with the job's end: now, or when it comes.
   void wait(Session& session, std::uint64_t request, JobId id);
 
@@ -41,7 +44,6 @@ class JobControl {
     bool is_whole = true;  // the array as it is
     OperandInfo operand() const { return {view, array->label(), array->segment.value}; }
   };
-  Result<void> check_file(const Array& array);
   Result<Used> find_used(const Session& session, const wire::ArrayRef& reference, Right right);
   Result<std::vector<Used>> find_inputs(const Session& session, const wire::SubmitJob& message);
   // Where the message names one.

@@ -1,5 +1,9 @@
 #include "server/core/replies.h"
 
+#include <algorithm>
+#include <map>
+#include <vector>
+
 #include <fmt/format.h>
 
 #include "common/base/utf8.h"
@@ -27,6 +31,26 @@ wire::JobInfo::State wire_state(JobState state) {
   return wire::JobInfo::UNSPECIFIED;
 }
 
+// Those who have most of a server that very many share.
+constexpr std::size_t kMostUsers = 100;
+
+void describe_users(const State& state, wire::StatusReported& message) {
+  std::map<uid_t, wire::UserUse> users;
+  for (const auto& [id, session] : state.sessions) users[session.uid].set_sessions(users[session.uid].sessions() + 1);
+  for (const auto& [id, array] : state.arrays.all())
+    if (!array.removed) users[array.owner_uid].set_arrays(users[array.owner_uid].arrays() + 1);
+  for (const auto& [id, job] : state.jobs.live()) users[job->summary.owner_uid].set_jobs(users[job->summary.owner_uid].jobs() + 1);
+  std::vector<wire::UserUse*> rows;
+  for (auto& [uid, user] : users) {
+    user.set_uid(uid);
+    user.set_memory_bytes(state.memory.share_of(uid).bytes);
+    rows.push_back(&user);
+  }
+  std::stable_sort(rows.begin(), rows.end(), [](const wire::UserUse* a, const wire::UserUse* b) { return a->memory_bytes() > b->memory_bytes(); });
+  if (rows.size() > kMostUsers) rows.resize(kMostUsers);
+  for (wire::UserUse* row : rows) *message.add_users() = std::move(*row);
+}
+
 }  // namespace
 
 void describe(const Array& array, wire::ArrayInfo& message) {
@@ -39,6 +63,7 @@ void describe(const Array& array, wire::ArrayInfo& message) {
   message.set_data_bytes(array.data_bytes);
   message.set_writable(array.writable);
   message.set_incomplete(array.state != ArrayState::kWhole);
+  if (!array.writers.empty()) message.set_writer_job(array.writers.rbegin()->value);
   message.set_owner_uid(array.owner_uid);
   message.set_mode(static_cast<wire::ArrayInfo::Mode>(array.mode));
   message.set_segment_name(array.segment_name);
@@ -134,6 +159,7 @@ void describe(const State& state, Instant now, std::uint32_t first_worker, wire:
   message.set_jobs_ended(state.jobs.ended_count());
   message.set_sessions(state.sessions.size());
   message.set_chunks_done(state.chunks_done);
+  if (first_worker == 0) describe_users(state, message);
 }
 
 }  // namespace parcompute::server

@@ -252,7 +252,7 @@ Result<void> Requests::attach_array(const Call& call) {
                                                  path, attach.data_offset(), name(spec->dtype)));
   if (!attach.name().empty()) {
     if (auto ok = check_new_array_name(attach.name()); !ok) return ok;
-    if (auto ok = state_.arrays.check_free(attach.name()); !ok) return ok;
+    if (auto ok = check_free(state_, call.session, attach.name()); !ok) return ok;
   }
   if (auto ok = arrays_.check_one_more(call.session.uid); !ok) return ok;
   // Jobs take turns by array: two arrays over one file, of which one may be written, would know nothing of each other.
@@ -301,6 +301,7 @@ Result<void> Requests::accept_array(const Call& call) {
     return fail(ErrorCode::kBadData, fmt::format("array '{0}' cannot be accepted while job {1} is writing it: wait for the job ('parcompute-client job wait {1}'), and accept "
                                                  "what it leaves if the array is incomplete then", array.label(), last));
   }
+  if (auto as_attached = jobs_.check_file(array); !as_attached) return as_attached;
   wire::Reply answer;
   wire::ArrayFound& reported = *answer.mutable_array_found();
   reported.set_was_incomplete(array.state == ArrayState::kIncomplete);

@@ -32,4 +32,10 @@ Result<void> check_right(const State& state, const Session& session, const Array
                                                     array.name.empty() ? "NAME" : array.name));
 }
 
+Result<void> check_free(State& state, const Session& session, std::string_view name) {
+  const Array* const other = state.arrays.find(name);
+  if (other == nullptr || may_use(state, session, *other, Right::kOwn)) return state.arrays.check_free(name);
+  return fail(ErrorCode::kAlreadyExists, fmt::format("the name '{}' is taken by an array of uid {}, and you are uid {}: choose another name", name, other->owner_uid, session.uid));
+}
+
 }  // namespace parcompute::server

@@ -5,6 +5,8 @@
 
 #include <sys/types.h>
 
+#include <string_view>
+
 #include "common/array/array_mode.h"
 #include "common/base/error.h"
 #include "server/core/state.h"
@@ -26,5 +28,7 @@ bool may_do_all(const State& state, const Session& session, uid_t owner_uid);
 
 // kNotPermitted, in words that say whose the array is and what would help.
 Result<void> check_right(const State& state, const Session& session, const Array& array, Right right);
+// kAlreadyExists where the name is taken: by an array that whoever asks may remove, or by somebody else's, which never makes room.
+Result<void> check_free(State& state, const Session& session, std::string_view name);
 
 }  // namespace parcompute::server

@@ -51,6 +51,24 @@ bool begins_something(const wire::Request& request) {
   return request.has_submit_job() || request.has_wait_job() || request.has_attach_array();
 }
 
+// What the server before left, for the log.
+struct FoundArrays {
+  static constexpr std::size_t kMostNames = 20;
+  std::size_t count = 0, incomplete = 0;
+  std::string names;
+
+  void add(const SegmentHeader& header) {
+    if (!header.complete) ++incomplete;
+    if (count++ >= kMostNames) return;
+    names += fmt::format("{}'{}'{}", names.empty() ? "" : ", ", header.name, header.complete ? "" : " (incomplete)");
+  }
+  std::string line() const {
+    return fmt::format("found {} array{} of an earlier server{}: {}{}", count, count == 1 ? "" : "s",
+                       incomplete == 0 ? "" : fmt::format(", {} of them incomplete, which jobs were writing when it ended", incomplete), names,
+                       count > kMostNames ? fmt::format(" and {} more", count - kMostNames) : "");
+  }
+};
+
 }  // namespace
 
 Coordinator::Coordinator(CoordinatorOptions options)
@@ -81,9 +99,11 @@ Result<void> Coordinator::start() {
   if (!left) return fail(left.error());
   if (auto started = pool_.start(); !started) return started;
   core_.start_workers();
+  FoundArrays found_arrays;
   for (const SegmentStore::Found& found : *left)
-    if (!core_.adopt_array(found.header, found.segment))
-      log_warning("segment '{}' holds another array '{}': removed", found.segment.name, found.header.name);
+    if (core_.adopt_array(found.header, found.segment)) found_arrays.add(found.header);
+    else log_warning("segment '{}' holds another array '{}': removed", found.segment.name, found.header.name);
+  if (found_arrays.count > 0) log_info("{}", found_arrays.line());
   if (options_.drop_arrays_at_exit) core_.drop_arrays_at_exit();
   accept_clients();
   watch_signals();
@@ -312,6 +332,10 @@ void Coordinator::send_forget(WorkerIndex worker, std::span<const SegmentId> seg
   const WorkHeader header{WorkKind::kForget, static_cast<std::uint32_t>(segments.size()), 0, 0};
   const std::array<std::span<const std::byte>, 2> parts{bytes_of(header), std::as_bytes(segments)};
   pool_.send(worker, parts, fds);
+}
+
+void Coordinator::warn(std::string_view line) {
+  log_warning("{}", line);
 }
 
 void Coordinator::on_pool_failed(const Error& error) {

@@ -92,6 +92,7 @@ class Coordinator : private Effects, private PoolEvents {
   void wake_at(Instant when) override;
   void watch(bool on) override;
   bool is_stopped(WorkerIndex worker) override { return pool_.is_stopped(worker); }
+  void warn(std::string_view line) override;
   Result<CreatedSegment> create_segment(const SegmentHeader& header, bool reserve) override;
   void rewrite_header(SegmentId segment, const SegmentHeader& header) override;
   void unlink_segment(SegmentId segment) override { segments_.unlink(segment); }

@@ -50,14 +50,6 @@ std::string describe_exit(int status) {
   return fmt::format("exited with status {}", WEXITSTATUS(status));
 }
 
-bool is_stopped_process(pid_t pid) {
-  if (pid == 0) return false;
-  const auto text = read_small_file(fmt::format("/proc/{}/stat", pid));
-  // "1234 (a name) T ...": the name may hold anything.
-  const std::size_t name_end = text ? text->rfind(')') : std::string::npos;
-  return name_end != std::string::npos && name_end + 2 < text->size() && (*text)[name_end + 2] == 'T';
-}
-
 }  // namespace
 
 Pool::Pool(boost::asio::io_context& loop, Closer& closer, std::span<std::byte> buffer, unsigned workers, std::vector<int> cpus, PoolEvents& events)

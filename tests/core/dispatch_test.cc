@@ -67,6 +67,7 @@ TEST_F(DispatchTest, AWorkerThatIsStoppedWithAChunkInHandIsReplaced) {
   EXPECT_TRUE(effects.killed.empty());
   core->on_second();
   EXPECT_EQ(Recorder::take(effects.killed), std::vector<WorkerIndex>{0});
+  EXPECT_EQ(effects.warnings, std::vector<std::string>{"worker 0 (pid 100) is ended: it had been stopped for 5 s with a chunk in hand (job 1, whose chunk is computed again)"});
   effects.work.erase(std::remove_if(effects.work.begin(), effects.work.end(), [](const auto& packet) { return packet.worker == 0; }), effects.work.end());
   core->on_worker_lost(0, "was killed by signal 9 (Killed)");
   EXPECT_EQ(Recorder::take(effects.forked).size(), 1u);
@@ -176,6 +177,7 @@ TEST_F(DispatchTest, AChunkThatEndsThreeWorkersFailsItsJobAlone) {
   const wire::Reply reply = effects.take_reply();
   EXPECT_EQ(reply.job_ended().job().state(), wire::JobInfo::FAILED);
   EXPECT_NE(reply.job_ended().job().error().message().find("Segmentation fault"), std::string::npos);
+  EXPECT_EQ(effects.warnings, std::vector<std::string>{"job 1 has failed: " + reply.job_ended().job().error().message()});
   core->on_worker_ready(0);
   send(session, nop(1));
   complete_everything();

@@ -183,12 +183,39 @@ TEST_F(OutputTest, AnAcceptedArrayIsWholeForTheNextServerToo) {
   complete_everything();
 }
 
+TEST_F(OutputTest, WhoWritesAnArrayIsToldFromWhoLeftItIncomplete) {
+  wire::Request find;
+  find.mutable_find_array()->mutable_array()->set_name("a");
+  const auto found = [&] { return ask(session, find).array_found().array(); };
+  adopt_incomplete("a");
+  EXPECT_TRUE(found().incomplete());
+  EXPECT_EQ(found().writer_job(), 0u);
+  create("b");
+  submit(add_one("b"));
+  const JobId writer = submit(into("a", "b + 1.0", {"b"}));
+  ASSERT_EQ(state(writer), JobState::kQueued);
+  EXPECT_EQ(found().writer_job(), writer.value);
+  EXPECT_THAT(refusal(sum("a"), ErrorCode::kBadData), HasSubstr(fmt::format("'a' is incomplete: the job that was writing it was cancelled, failed, or was cut off when its server "
+                                                                            "ended; job {0} is to write it: wait for that with 'parcompute-client job wait {0}'",
+                                                                            writer.value)));
+  complete_everything();
+  EXPECT_FALSE(found().incomplete());
+  EXPECT_EQ(found().writer_job(), 0u);
+}
+
 TEST_F(OutputTest, AcceptingAWholeArrayChangesNothing) {
   create("a");
   const wire::Reply reply = ask(session, accept("a"));
   EXPECT_TRUE(reply.has_array_found());
   EXPECT_FALSE(reply.array_found().was_incomplete());
   EXPECT_EQ(state("a"), ArrayState::kWhole);
+}
+
+TEST_F(OutputTest, AnAttachedFileThatWasCutShortIsNotAccepted) {
+  attach("f", true);
+  EXPECT_TRUE(ask(session, accept("f")).has_array_found());
+  effects.file_sizes[array("f").segment] = 10;
+  EXPECT_THAT(refusal(accept("f"), ErrorCode::kBadData), HasSubstr("the file of array 'f', was cut short"));
 }
 
 TEST_F(OutputTest, AnArrayThatAJobWritesOrWillWriteIsNotAccepted) {

@@ -81,6 +81,7 @@ class Recorder : public Effects {
   }
   void fork_worker(WorkerIndex worker) override { forked.push_back(worker); }
   void kill_worker(WorkerIndex worker) override { killed.push_back(worker); }
+  void warn(std::string_view line) override { warnings.emplace_back(line); }
   void stop() override { stopped = true; }
 
   template <class T>
@@ -117,6 +118,7 @@ class Recorder : public Effects {
   std::vector<Work> work;
   std::vector<WorkerIndex> forked;
   std::vector<WorkerIndex> killed;
+  std::vector<std::string> warnings;
   bool watches = false;
   std::set<WorkerIndex> stopped_workers;
   bool stopped = false;

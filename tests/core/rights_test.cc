@@ -104,6 +104,29 @@ TEST_F(RightsTest, OfAPrivateArrayOthersSeeAndDoNothing) {
   EXPECT_THAT(refusal(bob, set_mode("a", 2)), HasSubstr("its owner alone"));
 }
 
+TEST_F(RightsTest, ToANameAreTheirsWhoHaveIt) {
+  EXPECT_THAT(refusal(bob, arange("a", {3}), ErrorCode::kAlreadyExists),
+              AllOf(HasSubstr("'a' is taken by an array of uid 2000, and you are uid 3000: choose another name"), ::testing::Not(HasSubstr("array rm"))));
+  EXPECT_THAT(refusal(alice, arange("a", {3}), ErrorCode::kAlreadyExists), HasSubstr("array rm a"));
+  EXPECT_THAT(refusal(open_session(0), arange("a", {3}), ErrorCode::kAlreadyExists), HasSubstr("array rm a"));
+}
+
+TEST_F(RightsTest, ToKnowWhoHasHowMuchAreEverybodys) {
+  EXPECT_TRUE(succeeds(alice, sum("a")));
+  wire::Request status;
+  status.mutable_get_status();
+  const wire::Reply reply = ask(bob, status);
+  ASSERT_EQ(reply.status_reported().users_size(), 2);
+  const wire::UserUse &most = reply.status_reported().users(0), &least = reply.status_reported().users(1);
+  EXPECT_EQ(most.uid(), kAlice);
+  EXPECT_EQ(most.memory_bytes(), reply.status_reported().memory_used_bytes());
+  EXPECT_EQ(most.arrays(), 1u);
+  EXPECT_EQ(most.sessions(), 1u);
+  EXPECT_EQ(least.uid(), kBob);
+  EXPECT_EQ(least.memory_bytes() + least.arrays() + least.jobs(), 0u);
+  EXPECT_EQ(least.sessions(), 1u);
+}
+
 TEST_F(RightsTest, WhatTheGroupMayReadIsHandedOutReadOnlyAndNotWritten) {
   EXPECT_TRUE(ask(alice, set_mode("a", 1)).has_done());
   EXPECT_THAT(names_for(bob), ElementsAre("a"));

@@ -71,6 +71,7 @@ class World : public Effects {
   void fork_worker(WorkerIndex worker) override { forking.insert(worker); }
   bool is_stopped(WorkerIndex) override { return stopped; }
   void kill_worker(WorkerIndex worker) override { dying.insert(worker); }
+  void warn(std::string_view) override {}
   void stop() override {}
 
   Instant time{std::chrono::seconds(1)};

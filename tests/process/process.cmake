@@ -40,6 +40,7 @@ add_executable(process_test
   ${CMAKE_CURRENT_LIST_DIR}/short_group_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/shortened_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/signals_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/silent_server_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/spare_segments_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/starting_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/worker_death_test.cc)

@@ -160,11 +160,44 @@ class Refusals(CommandLine):
             self.assertEqual((self.folder / "run" / "precious").read_text(), "precious")
 
     def test_server_options_are_refused_in_one_line(self):
-        for words in (["--bogus"], ["--workers", "0"], ["--lifeline-fd", "99"], ["--memory", "0"], ["--admit-group", "nogroup"]):
+        for words in (["--bogus"], ["--workers", "0"], ["--lifeline-fd", "99"], ["--memory", "0"], ["--memory", "64"], ["--admit-group", "nogroup"]):
             done = subprocess.run([BIN / "parcompute-server", *words], capture_output=True, text=True, timeout=60)
             self.assertEqual(done.returncode, 64, done.stderr)
             self.assertTrue(done.stderr.startswith("parcompute-server: "), done.stderr)
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    def test_memory_in_which_no_array_fits_is_taken_for_a_slip(self):
+        socket = ("--socket", self.folder / "run" / "small.sock")
+        for size, words in (("64", ("'64' is 64 B", "did you mean '64M', or '64G'?")), ("1K", ("'1K' is 1.0 KiB", "at least 64.0 KiB")), ("0", ("at least",))):
+            self.refused(64, ("--memory", *words), "start", "--memory", size, *socket)
+            done = subprocess.run([BIN / "parcompute-server", "--memory", size, *map(str, socket)], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 64, done.stderr)
+            for word in words:
+                self.assertIn(word, done.stderr)
+            self.refused(64, words, "with-server", "--memory", size, "--", "true")
+
+    def test_a_time_limit_is_seconds_that_somebody_may_live_to_see(self):
+        for limit in ("1e300", "1e10"):
+            self.refused(64, ("--timeout", "hundred years", "leave --timeout away"), "run", "nop", "--blocks", "1", "--timeout", limit)
+        self.refused(64, ("above 0",), "run", "nop", "--blocks", "1", "--timeout", "0")
+
+    def test_a_file_that_cannot_be_written_is_refused_before_the_work(self):
+        self.imported("a", np.arange(6.0).reshape(2, 3))
+        (self.folder / "there.npy").write_text("as it was")
+        (self.folder / "a-file").write_text("")
+        jobs = self.client("job", "list", "--json")
+        endless = ("mandelbrot", "--size", "30000x30000", "--max-iter", "1000000000")
+        for words in ((*endless, "--out", "no/x.npy"), (*endless, "--png", "no/x.png"), (*endless, "--out", "there.npy", "--png", "no/x.png"), ("unique", "a", "--counts", "no/x.npy"),
+                      ("unique", "a", "--out", "no/x.npy", "--counts", "there.npy"), ("histogram", "a", "--edges-out", "no/x.npy"), ("histogram", "a", "--out", "no/x.npy", "--edges-out", "e")):
+            self.refused(73, ("'no/x.", "make the directory 'no' first"), "run", *words)
+        self.refused(73, ("'a-file/x.npy'", "Not a directory"), "run", *endless, "--out", "a-file/x.npy")
+        self.refused(73, ("'no/x.npy'", "make the directory"), "export", "a", "no/x.npy")
+        self.refused(73, ("'no/x.png'", "make the directory"), "image", "a", "no/x.png")
+        self.assertEqual(self.client("job", "list", "--json"), jobs)
+        self.refused(66, ("nosuch",), "run", "reduce", "sum", "nosuch", "--out", "there.npy")
+        self.refused(66, ("nosuch",), "export", "nosuch", "new.npy")
+        self.assertEqual((self.folder / "there.npy").read_text(), "as it was")
+        self.assertEqual([path.name for path in self.folder.iterdir() if path.name in ("new.npy", "no") or path.name.startswith(".parcompute")], [])
 
     def test_a_server_that_cannot_start_is_quoted(self):
         socket = self.folder / "run" / "other.sock"

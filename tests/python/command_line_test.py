@@ -395,7 +395,9 @@ class Answers(CommandLine):
     def test_an_array_that_a_job_is_writing_is_not_shown_as_if_it_were_whole(self):
         job = self.client("run", "mandelbrot", *self.SLOW, "--out", "slow", "--detach").strip()
         for command in (("show", "slow"), ("export", "slow", "slow.npy"), ("image", "slow", "slow.png")):
-            self.refused(65, ["'slow'", "incomplete", "job"], *command)
+            self.refused(65, [f"'slow' is being written by job {job}", f"job wait {job}"], *command)
+        self.assertIn(f"being written by job {job}", self.client("array", "list"))
+        self.assertEqual(json.loads(self.client("info", "slow", "--json"))["writer_job"], int(job))
         self.refused(65, ["'slow'", "while job", f"job wait {job}"], "accept", "slow")
         self.client("job", "cancel", job)
         self.assertFalse((self.folder / "slow.npy").exists())
@@ -408,7 +410,8 @@ class Answers(CommandLine):
             pass
         self.client("job", "cancel", job)
         self.assertEqual(self.run_client("job", "wait", job).returncode, 130)
-        self.refused(65, ["'a'", "array accept a"], "show", "a")
+        self.refused(65, ["'a' is incomplete", "was cancelled", "array accept a"], "show", "a")
+        self.assertIsNone(json.loads(self.client("info", "a", "--json"))["writer_job"])
         self.refused(65, ["'a'", "array accept a"], "run", "reduce", "sum", "a")
         self.client("create", "b", "--shape", "3")
         refused = self.run_client("accept", "b", "nosuch", "a", "--json")

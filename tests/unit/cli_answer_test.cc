@@ -1,5 +1,5 @@
 // What goes to standard output, and the exit status.
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <cmath>
 #include <cstring>
@@ -14,6 +14,9 @@
 
 namespace parcompute::cli {
 namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A code that is added has to be given its place here: error_code_name() knows how many there are.
 TEST(CliExitCode, EveryErrorHasItsOwnNumber) {
@@ -98,6 +101,44 @@ TEST(CliAnswer, StatusNamesWhatScriptsAskFor) {
   EXPECT_EQ(value["workers"][0].dump(),
             R"({"id":0,"pid":13,"cpu":2,"state":"busy","chunks":5,"replaced":0})");
   EXPECT_TRUE(value["workers"][1]["cpu"].is_null());
+}
+
+// What a person reads of a value.
+std::string printed(std::string_view group, std::string_view name, Value value) {
+  for (const Command& row : commands())
+    if (row.group == group && row.name == name) return row.print({.value = std::move(value), .array = {}});
+  ADD_FAILURE() << "no command " << group << " " << name;
+  return {};
+}
+
+TEST(CliAnswer, StatusOfAForkserverThatIsBeingReplacedHasNoPid) {
+  Status status;
+  EXPECT_TRUE(describe(status)["forkserver_pid"].is_null());
+  EXPECT_THAT(printed("", "status", describe(status)), HasSubstr("forkserver  being started\n"));
+  status.forkserver_pid = 12;
+  EXPECT_EQ(describe(status)["forkserver_pid"], 12);
+  EXPECT_THAT(printed("", "status", describe(status)), HasSubstr("forkserver  pid 12\n"));
+}
+
+TEST(CliAnswer, StatusHasARowForEachUserWhereThereAreSeveral) {
+  constexpr std::uint32_t kNobodys = 4'000'000'000;
+  Status status;
+  status.users.push_back({.uid = kNobodys, .memory_bytes = 2048, .arrays = 3, .jobs = 1, .sessions = 2});
+  EXPECT_THAT(printed("", "status", describe(status)), Not(HasSubstr("uid 4000000000")));
+  status.users.push_back({.uid = 0, .memory_bytes = 0, .arrays = 0, .jobs = 0, .sessions = 1});
+  EXPECT_EQ(describe(status)["users"][0].dump(), R"({"uid":4000000000,"memory_bytes":2048,"arrays":3,"jobs":1,"sessions":2})");
+  EXPECT_THAT(printed("", "status", describe(status)),
+              HasSubstr("user             memory  arrays  jobs  sessions\n"
+                        "uid 4000000000  2.0 KiB       3     1         2\n"
+                        "root                0 B       0     0         1\n"));
+}
+
+TEST(CliAnswer, AListOfJobsSaysWhose) {
+  JobInfo job;
+  job.id = 7;
+  job.operation = "sort";
+  job.owner_uid = 4'000'000'000;
+  EXPECT_THAT(printed("job", "list", Value::array({describe(job)})), HasSubstr(" 7  uid 4000000000  queued"));
 }
 
 TEST(CliAnswer, AnArraysDescriptionIsWhole) {
