@@ -42,15 +42,9 @@ constexpr std::size_t kMaxUnwanted = 64;
                 error_number);
 }
 
-// Who has the socket's lock is the server. Who listened there may be systemd.
-pid_t server_at(const std::filesystem::path& place, int socket) {
-  if (const pid_t holder = lock_holder(place).value_or(0); holder > 0) return holder;
-  const auto listener = socket < 0 ? Result<PeerCredentials>() : peer_credentials(socket);
-  return listener && listener->pid > 1 ? listener->pid : 0;
-}
-
-std::string silence_words(const std::filesystem::path& place, int socket, std::chrono::duration<double> silence) {
-  const pid_t pid = server_at(place, socket);
+std::string silence_words(const std::filesystem::path& place, std::chrono::duration<double> silence) {
+  // Who has the socket's lock is the server. Who listened there may be systemd, which is nobody to be ended.
+  const pid_t pid = lock_holder(place).value_or(0);
   const std::string what = fmt::format("the server{} at '{}' does not answer: it has said nothing for {:.3g} s", pid == 0 ? "" : fmt::format(" with pid {}", pid), place.native(), silence.count());
   if (pid == 0) return what + "; it may be stopped, or have too much to do: try again, or ask who runs it";
   if (is_stopped_process(pid)) return fmt::format("{}, for it is stopped; 'kill -CONT {}' lets it go on", what, pid);
@@ -59,8 +53,8 @@ std::string silence_words(const std::filesystem::path& place, int socket, std::c
 
 }  // namespace
 
-void throw_silence(const std::filesystem::path& place, int socket, std::chrono::duration<double> silence) {
-  throw Failure(ErrorCode::kTimeout, silence_words(place, socket, silence));
+void throw_silence(const std::filesystem::path& place, std::chrono::duration<double> silence) {
+  throw Failure(ErrorCode::kTimeout, silence_words(place, silence));
 }
 
 Connection::Connection(Channel channel, std::filesystem::path place, std::chrono::milliseconds patience)
@@ -77,14 +71,23 @@ void Connection::set_patience(std::chrono::milliseconds patience) {
 }
 
 std::string Connection::describe_silence(std::chrono::duration<double> silence) const {
-  return silence_words(place_, channel_.fd(), silence);
+  return silence_words(place_, silence);
 }
 
 void Connection::throw_silence() {
-  parcompute::throw_silence(place_, channel_.fd(), patience_);
+  parcompute::throw_silence(place_, patience_);
 }
 
 std::uint64_t Connection::send(wire::Request& request, std::optional<int> fd) {
+  while (!is_silent_ && !unsent_.empty()) {
+    wire::Request late = std::move(unsent_.back());
+    unsent_.pop_back();
+    unwanted_[send_now(late, std::nullopt)] = false;
+  }
+  return send_now(request, fd);
+}
+
+std::uint64_t Connection::send_now(wire::Request& request, std::optional<int> fd) {
   if (!channel_) throw_ended();
   request.set_id(++last_id_);
   request.SerializeToString(&bytes_);
@@ -195,7 +198,7 @@ const wire::Reply* Connection::arrived(std::uint64_t id) const {
 }
 
 void Connection::send_and_forget(wire::Request& request) {
-  if (is_silent_) return;
+  if (is_silent_) return unsent_.push_back(std::move(request));
   unwanted_[send(request)] = false;
   std::optional<Received> wanted;
   while (unwanted_.size() > kMaxUnwanted && next_reply(wanted))
@@ -215,17 +218,23 @@ void Connection::discard(const wire::Reply& reply, bool owns_output) {
   if (!owns_output || !reply.job_ended().has_output() || !reply.job_ended().output().name().empty()) return;
   wire::Request request;
   request.mutable_remove_array()->mutable_array()->set_id(reply.job_ended().output().id());
+  if (is_silent_) return unsent_.push_back(std::move(request));
   try {
     unwanted_[send(request)] = false;
   } catch (const Failure&) {
-    // The server has gone, and the array with it.
+    // The server has gone, and the array with it; or it is silent, and the array goes with the session.
   }
 }
 
 void Connection::wait_for_end() {
   Packet packet;
   Transfer outcome = Transfer::kDone;
-  while (outcome == Transfer::kDone) outcome = channel_.receive(buffer_, packet);
+  while (outcome == Transfer::kDone) {
+    outcome = channel_.receive(buffer_, packet);
+    // It may have much memory to free; one that is stopped frees none.
+    const pid_t server = outcome == Transfer::kWouldBlock ? lock_holder(place_).value_or(0) : 0;
+    if (server > 0 && !is_stopped_process(server)) outcome = Transfer::kDone;
+  }
   if (outcome == Transfer::kWouldBlock) throw_silence();
 }
 

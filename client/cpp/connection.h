@@ -20,8 +20,8 @@ namespace parcompute {
 
 using Instant = std::chrono::steady_clock::time_point;
 
-// kTimeout, where the server at this socket (connected, or -1) has said nothing for so long.
-[[noreturn]] void throw_silence(const std::filesystem::path& place, int socket, std::chrono::duration<double> silence);
+// kTimeout, where the server at this socket has said nothing for so long.
+[[noreturn]] void throw_silence(const std::filesystem::path& place, std::chrono::duration<double> silence);
 
 class Connection {
  public:
@@ -50,7 +50,7 @@ class Connection {
   bool gather(Instant deadline);
   // The reply to a request, where it has arrived and was not taken yet; else null.
   const wire::Reply* arrived(std::uint64_t id) const;
-  // Sends a request whose answer nobody wants. While the server is silent nothing is sent: what it would end goes with the session.
+  // Sends a request whose answer nobody wants. While the server is silent nothing is sent, but with the next request after it has spoken.
   void send_and_forget(wire::Request& request);
   // Nobody will ask for the reply to a request any more. Where it brings an anonymous array of this session's own
   // (`owns_output`), the server is told to remove it.
@@ -59,6 +59,7 @@ class Connection {
   void wait_for_end();
 
  private:
+  std::uint64_t send_now(wire::Request& request, std::optional<int> fd);
   template <class Body>
   auto or_end(Body body) -> decltype(body());
   std::optional<Received> take(Packet& packet, bool lacks_descriptor);
@@ -73,6 +74,7 @@ class Connection {
   std::chrono::milliseconds patience_{};
   bool has_answered_ = false;
   bool is_silent_ = false;  // it was when somebody waited for it last
+  std::vector<wire::Request> unsent_;  // which were to be forgotten meanwhile
   std::vector<std::byte> buffer_;
   std::string bytes_;
   std::uint64_t last_id_ = 0;

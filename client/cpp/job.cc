@@ -56,7 +56,12 @@ class Question {
   void ask() {
     wire::Request request;
     job_.refer(*request.mutable_get_job()->mutable_job());
-    request_ = job_.server->send(request);
+    try {
+      request_ = job_.server->send(request);
+    } catch (const Failure& failure) {
+      if (failure.code() != ErrorCode::kOverBudget) throw;
+      return;  // there is no room for it now; the job is waited for all the same
+    }
     asked_ = Clock::now();
   }
   bool is_open() const { return request_ != 0; }
@@ -85,9 +90,14 @@ class Question {
   std::optional<JobInfo> answer_;  // the last one
 };
 
+// Who waits for so long asks how far the job is no more often than this; who looks on asks as often as there is news.
+std::chrono::duration<double> ask_interval(double seconds) {
+  return std::clamp(std::chrono::duration<double>(seconds), std::chrono::duration<double>(kProgressInterval), std::chrono::duration<double>(1));
+}
+
 [[noreturn]] void throw_late(const Job::State& job, double timeout_seconds, const Question& question) {
   // An answer that is on its way is no silence.
-  const bool is_silent = question.age() >= kProgressInterval;
+  const bool is_silent = question.age() >= ask_interval(timeout_seconds / 2);
   throw Failure(ErrorCode::kTimeout, fmt::format("the job{} has not ended within {:.3g} s{}", job.id == 0 ? "" : fmt::format(" {}", job.id), timeout_seconds,
                                                  is_silent ? "; " + question.describe_silence() : ""));
 }
@@ -162,7 +172,8 @@ JobResult Job::wait(const Progress& progress, std::optional<std::chrono::duratio
       question.ask();
     }
     const auto end = timeout ? later(*timeout) : Clock::time_point::max();
-    auto next = Clock::now() + kProgressInterval;
+    const auto interval = progress ? Clock::duration(kProgressInterval) : std::chrono::duration_cast<Clock::duration>(ask_interval(timeout->count() / 4));
+    auto next = Clock::now() + interval;
     while (true) {
       const bool is_word = server.gather(std::min(next, end));
       if (server.arrived(state_->request) != nullptr) return take(server.answer_to(state_->request));
@@ -170,8 +181,9 @@ JobResult Job::wait(const Progress& progress, std::optional<std::chrono::duratio
       const auto now = Clock::now();
       if (now >= end && !is_word) throw_late(*state_, timeout->count(), question);
       if (now < next) continue;
-      next = now + kProgressInterval;
-      if (question.age() >= server.patience()) question.throw_silence();
+      next = now + interval;
+      // What lies in the socket still was said.
+      if (!is_word && question.age() >= server.patience()) question.throw_silence();
       // Of a silent server nothing is new; but who is called may have something to say.
       if (question.is_open() && question.answer() && progress) progress(*question.answer());
       if (!question.is_open()) question.ask();

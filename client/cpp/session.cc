@@ -40,7 +40,7 @@ struct Found {
 };
 
 Found value_or_throw_silence(Result<UniqueFd> connected, const std::filesystem::path& place, std::chrono::milliseconds patience) {
-  if (!connected && connected.error().code == ErrorCode::kTimeout) throw_silence(place, -1, patience);
+  if (!connected && connected.error().code == ErrorCode::kTimeout) throw_silence(place, patience);
   return {value_or_throw(std::move(connected)), place};
 }
 

@@ -231,6 +231,7 @@ bool Dispatcher::watch_workers() {
     const std::uint64_t owed = worker.leases.empty() ? worker.forgetting.front().value : worker.leases.front().id;
     if (std::exchange(worker.owes, owed) != owed) worker.seconds_in_hand = 0;
     else ++worker.seconds_in_hand;
+    const bool was_ended = !worker.ended_for.empty();
     const bool is_leaving = worker.state == WorkerState::kLeaving && worker.seconds_in_hand >= kLeavingSeconds;
     const bool is_stopped = worker.is_up() && worker.seconds_in_hand >= kStoppedSeconds && effects_.is_stopped(worker.index);
     if (is_stopped) worker.ended_for = fmt::format("it had been stopped for {} s with {} in hand", worker.seconds_in_hand, worker.leases.empty() ? "memory to give back" : "a chunk");
@@ -238,7 +239,8 @@ bool Dispatcher::watch_workers() {
     const bool is_stuck = worker.is_up() && worker.leases.empty() && worker.seconds_in_hand >= kForgettingSeconds;
     if (is_stuck) worker.ended_for = fmt::format("it had not let go of an array for {} s", worker.seconds_in_hand);
     if (!is_leaving && !is_stopped && !is_stuck) continue;
-    effects_.warn(fmt::format("worker {} (pid {}) is ended: {}{}", worker.index, worker.pid, is_leaving ? fmt::format("it was to leave, and had not for {} s", worker.seconds_in_hand) : worker.ended_for,
+    // Once: one that waits for a disk stays for a while.
+    if (is_leaving ? worker.seconds_in_hand == kLeavingSeconds : !was_ended) effects_.warn(fmt::format("worker {} (pid {}) is ended: {}{}", worker.index, worker.pid, is_leaving ? fmt::format("it was to leave, and had not for {} s", worker.seconds_in_hand) : worker.ended_for,
                               worker.leases.empty() ? "" : fmt::format(" (job {}, whose chunk is computed again)", worker.leases.front().job.value)));
     effects_.kill_worker(worker.index);
   }

@@ -147,6 +147,8 @@ Result<std::vector<SegmentStore::Found>> SegmentStore::take_over() {
     const SegmentId id{++last_id_};
     found.push_back({one.header, CreatedSegment{id, one.segment.name}});
     segments_[id] = {std::move(one.segment), one.size, one.header.data_bytes, std::nullopt, false};
+    if (leaves_arrays_) continue;
+    if (auto ok = write_header(id, one.header); !ok) log_warning("{}; where this server is killed, the next one finds array '{}' again", ok.error().message, one.header.name);
   }
   return found;
 }

@@ -107,10 +107,11 @@ TEST_F(Crowd, OfThoseWhoSayNoHelloIsToldWhyAndSentAway) {
   auto session = connect();
   RawClient greeted(socket());
   greeted.greet();
-  RawClient mute(socket()), foreign(socket());
+  RawClient mute(socket());
   wire::Request from_the_future = hello_request();
   from_the_future.mutable_hello()->set_min_version(1'000'000);
   from_the_future.mutable_hello()->set_max_version(1'000'000);
+  RawClient foreign(socket());
   EXPECT_TRUE(foreign.ask(from_the_future)->has_failed());
   for (RawClient* client : {&mute, &foreign}) {
     const auto farewell = client->receive();  // the watchdog has the patience
