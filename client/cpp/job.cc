@@ -175,7 +175,8 @@ JobResult Job::wait(const Progress& progress, std::optional<std::chrono::duratio
     const auto interval = progress ? Clock::duration(kProgressInterval) : std::chrono::duration_cast<Clock::duration>(ask_interval(timeout->count() / 4));
     auto next = Clock::now() + interval;
     while (true) {
-      const bool is_word = server.gather(std::min(next, end));
+      // It may have come while another job was waited for.
+      const bool is_word = server.arrived(state_->request) != nullptr || server.gather(std::min(next, end));
       if (server.arrived(state_->request) != nullptr) return take(server.answer_to(state_->request));
       if (question.take_answer() && progress) progress(*question.answer());
       const auto now = Clock::now();

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -205,6 +206,11 @@ void Campaign::TearDown() {
   ServerTest::TearDown();
   if (HasFailure()) std::printf("%s\n", how_to_repeat().c_str());
   std::fflush(stdout);
+}
+
+bool Campaign::has_worked() {
+  const std::uint64_t before = std::exchange(worked_, tallies_.jobs);
+  return worked_ != before;
 }
 
 double Campaign::elapsed_seconds() const {

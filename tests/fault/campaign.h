@@ -93,6 +93,9 @@ class Campaign : public ServerTest {
   // takes a busy machine longer; not after something went wrong.
   bool goes_on(std::uint64_t done, std::uint64_t enough);
   bool is_over() const { return is_over_; }
+  // Whether a job has ended well since this was last so: who strikes sooner than a busy machine lets a worker come up and do anything
+  // shows nothing but that.
+  bool has_worked();
   double wanted_seconds() const { return seconds_.value_or(0); }
   double elapsed_seconds() const;
   // Whether it has the machine to itself, so that times say something of the server: where seconds were asked for, and no sanitizer watches.
@@ -134,6 +137,7 @@ class Campaign : public ServerTest {
   std::uint64_t least_jobs_ = 0;
 
  private:
+  std::uint64_t worked_ = 0;  // jobs at has_worked()
   friend class CampaignClient;
   struct Rest {
     pid_t server = 0;

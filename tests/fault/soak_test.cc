@@ -43,7 +43,8 @@ class Soak : public Campaign {
       if (const std::string words = wanderer->last_words(); !words.empty()) wrong("a client process: " + words);
       take_leftovers_away();
       const Status now = status();
-      tallies_.faults += 1 + signal_child(now.forkserver_pid, now.workers[below(dice(), now.workers.size())].pid, SIGKILL);
+      ++tallies_.faults;
+      if (has_worked()) tallies_.faults += signal_child(now.forkserver_pid, now.workers[below(dice(), now.workers.size())].pid, SIGKILL);
     }
     dismiss();
     if (!holds_within(kRest, [&] { return status().sessions == 1 && status().jobs_running + status().jobs_queued == 0; }))

@@ -110,6 +110,15 @@ TEST_F(SilentServer, IsToldFromAJobThatTakesLong) {
   expect_failure([&] { job.wait(); }, ErrorCode::kCancelled);
 }
 
+TEST_F(SilentServer, IsNotAskedForWhatItHasSaid) {
+  auto first = session_->submit(Nop{1});
+  auto second = session_->submit(Nop{1});
+  // Its end came behind the first one's, which nobody has waited for yet.
+  EXPECT_EQ(second.wait({}, kLong).info.state, JobState::kDone);
+  stop();
+  EXPECT_EQ(first.wait({}, kLong).info.state, JobState::kDone);
+}
+
 TEST_F(SilentServer, LetsAJobTakeLongerThanThePatience) {
   auto job = session_->submit(endless(), one_by_one());
   // Asked again and again, and answered: what is waited for comes from elsewhere.
