@@ -157,7 +157,7 @@ TEST_F(PoolKills, TakeAllWorkersAtOnceAndEachTimeAllComeBack) {
   const double p99 = seconds[seconds.size() * 99 / 100];
   std::printf("the pool was whole again after %.1f ms (p50), %.1f ms (p99), %.1f ms (slowest)\n", seconds[seconds.size() / 2] * 1e3, p99 * 1e3,
               seconds.back() * 1e3);
-  if (is_measured()) EXPECT_LE(p99, 0.1);
+  if (is_measured()) { EXPECT_LE(p99, 0.1); }
 }
 
 }  // namespace
