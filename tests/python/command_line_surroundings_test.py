@@ -10,7 +10,6 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 import unittest
 
 from command_line import BIN, CommandLine, is_sanitized
@@ -144,11 +143,10 @@ class Surroundings(CommandLine):
                 pass
             status = json.loads(self.client("status", "--json", *options))
             worker = status["workers"][0]["pid"]
-            os.kill(worker, signal.SIGSTOP)
-            end = f"worker 0 (pid {worker}) is ended: it had been stopped for "
-            patience = time.monotonic() + 60
-            while end not in log.read_text() and time.monotonic() < patience:
-                time.sleep(0.1)
+            process = os.pidfd_open(worker)
+            signal.pidfd_send_signal(process, signal.SIGSTOP)
+            self.assertTrue(self.ends(process))
+            self.assertIn(f"worker 0 (pid {worker}) is ended: it had been stopped for ", log.read_text())
             self.assertIn(f"with a chunk in hand (job {job}, whose chunk is computed again)", log.read_text())
             process = os.pidfd_open(status["server_pid"])
             signal.pidfd_send_signal(process, signal.SIGKILL)
