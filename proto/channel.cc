@@ -1,6 +1,7 @@
 #include "proto/channel.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 #include <array>
@@ -52,6 +53,33 @@ struct Fds {
   std::array<int, kMostFdsOfKernel> numbers;
 };
 
+// A call that a signal interrupts begins anew, and so would its time limit (SO_RCVTIMEO, SO_SNDTIMEO): periodic signals would make it endless.
+// It ends at most one limit after the first signal.
+class Interruptions {
+ public:
+  Interruptions(int fd, int limit_option) : fd_(fd), limit_option_(limit_option) {}
+  // Of one call, which failed with EINTR: whether it is to be made again.
+  bool begins_anew() {
+    const auto now = Clock::now();
+    if (end_ == Clock::time_point::min()) end_ = now + limit();
+    return now < end_;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  Clock::duration limit() const {
+    timeval limit{};
+    socklen_t size = sizeof limit;
+    const bool has_limit = ::getsockopt(fd_, SOL_SOCKET, limit_option_, &limit, &size) == 0 && (limit.tv_sec != 0 || limit.tv_usec != 0);
+    return has_limit ? std::chrono::seconds(limit.tv_sec) + std::chrono::microseconds(limit.tv_usec) : std::chrono::hours(24 * 365);
+  }
+
+  int fd_;
+  int limit_option_;
+  Clock::time_point end_ = Clock::time_point::min();  // none yet
+};
+
 Transfer transfer_of_errno(int error_number) {
   switch (error_number) {
     case EAGAIN: return Transfer::kWouldBlock;
@@ -86,8 +114,10 @@ Transfer Channel::send(std::span<const std::span<const std::byte>> parts, std::s
     header->cmsg_len = CMSG_LEN(fds.size_bytes());
     std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
   }
+  Interruptions interruptions(socket_.get(), SO_SNDTIMEO);
   while (::sendmsg(socket_.get(), &message, MSG_NOSIGNAL) < 0) {
     if (errno != EINTR) return transfer_of_errno(errno);
+    if (!interruptions.begins_anew()) return Transfer::kWouldBlock;
   }
   return Transfer::kDone;
 }
@@ -122,10 +152,12 @@ Transfer Channel::receive(std::span<std::byte> buffer, Packet& packet, int flags
 
   ssize_t received = 0;
   bool was_reset = false;
+  Interruptions interruptions(socket_.get(), SO_RCVTIMEO);
   while ((received = ::recvmsg(socket_.get(), &message, flags | MSG_CMSG_CLOEXEC)) < 0) {
     // A peer that closed before it read all that we sent resets the socket, once; what it said before still waits, the
     // reason for its going for instance.
     const bool is_first_reset = errno == ECONNRESET && !std::exchange(was_reset, true);
+    if (errno == EINTR && !interruptions.begins_anew()) return Transfer::kWouldBlock;
     if (errno != EINTR && !is_first_reset) return transfer_of_errno(errno);
   }
   // In somebody's hands before anything is allocated, which may fail.

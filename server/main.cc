@@ -21,6 +21,7 @@
 #include "common/os/child_process.h"
 #include "common/os/cpu_budget.h"
 #include "common/os/memory_budget.h"
+#include "common/os/random_word.h"
 #include "common/os/socket_path.h"
 #include "common/os/system_error.h"
 #include "common/os/unix_socket.h"
@@ -138,6 +139,9 @@ Result<CoordinatorOptions> coordinator_options(const Options& options, Place& pl
   auto backing = make_backing(options.backing, segment_prefix(::geteuid(), instance_of(place.socket.native())), std::move(place.stored), store_room);
   if (!backing) return fail(backing.error());
   made.backing = std::move(*backing);
+  const auto id = random_word();
+  if (!id) return fail(id.error());
+  made.core.identity.id = *id;
   made.core.identity.pid = ::getpid();
   made.core.identity.uid = ::geteuid();
   made.core.identity.socket = place.socket.native();

@@ -21,7 +21,7 @@ std::uint64_t ArrayInfo::nbytes() const {
 }
 
 Array::State::~State() {
-  const auto connection = server.lock();
+  const auto connection = owner.lock();
   if (!connection || !info.name.empty()) return;
   // Out of this process's hands before the server hears of it: it may give the memory to the next array.
   mapping = {};
@@ -37,7 +37,7 @@ Array::State::~State() {
   }
 }
 
-std::shared_ptr<Array::State> array_state(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server) {
+std::shared_ptr<Array::State> array_state(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server, Ownership ownership) {
   auto state = std::make_shared<Array::State>();
   state->info = array_info(message);
   state->spec = value_or_throw(from_wire(message.spec()));
@@ -45,17 +45,24 @@ std::shared_ptr<Array::State> array_state(const wire::ArrayInfo& message, Unique
   state->fd = std::move(fd);
   state->data_offset = message.data_offset();
   state->data_bytes = message.data_bytes();
-  state->server = server;
+  state->server_id = server->server_id();
+  if (ownership == Ownership::kOwned) state->owner = server;
   return state;
 }
 
 Array make_array(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server) {
-  return Array(array_state(message, std::move(fd), server));
+  return Array(array_state(message, std::move(fd), server, Ownership::kOwned));
 }
 
-void refer(const Array& array, wire::ArrayRef& reference) {
+void refer(const Array& array, const Connection& server, wire::ArrayRef& reference) {
   if (!array) throw Failure(ErrorCode::kInvalidArgument, "an operand of the job is an empty array handle; create or find it first");
-  reference.set_id(array.info().id);
+  const ArrayInfo& info = array.info();
+  if (array.server_id() != server.server_id())
+    throw Failure(ErrorCode::kNotFound,
+                  info.name.empty() ? fmt::format("an operand is an anonymous array ({}) of a server that has gone, or of another than this session's: only what it has mapped is left of it",
+                                                  format_spec(array.spec()))
+                                    : fmt::format("array '{}' is known from a server that has gone, or from another than this session's: find it again by its name", info.name));
+  reference.set_id(info.id);
   if (array.is_view()) to_wire(array.spec(), *reference.mutable_view());
 }
 
@@ -69,6 +76,7 @@ Array Array::viewed(std::string_view steps) const {
   view->info.shape = spec->shape;
   view->info.strides = spec->strides;
   view->spec = *spec;
+  view->server_id = state_->server_id;
   view->base = state_->base ? state_->base : state_;
   return Array(std::move(view));
 }
@@ -76,6 +84,11 @@ Array Array::viewed(std::string_view steps) const {
 const ArraySpec& Array::spec() const {
   info();  // throws for an empty handle
   return state_->spec;
+}
+
+std::uint64_t Array::server_id() const {
+  info();  // throws for an empty handle
+  return state_->server_id;
 }
 
 bool Array::is_view() const {

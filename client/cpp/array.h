@@ -70,6 +70,8 @@ class Array {
   // How the elements lie in the array's memory.
   const ArraySpec& spec() const;
   bool is_view() const;
+  // The server that knows it by info().id; a later one on the same socket knows named arrays by their names alone.
+  std::uint64_t server_id() const;
 
   struct State;
   explicit Array(std::shared_ptr<State> state) : state_(std::move(state)) {}

@@ -19,16 +19,21 @@ struct Array::State {
   std::uint64_t data_bytes = 0;
   Mapping mapping;
   std::shared_ptr<Array::State> base;  // of a view: the array whose memory, descriptor and life it shares
-  std::weak_ptr<Connection> server;  // of an anonymous array: told when the last handle goes
+  std::uint64_t server_id = 0;       // the server that knows it by info.id
+  std::weak_ptr<Connection> owner;   // of an anonymous array of its session's: told when the last handle goes
 
   State() = default;
   State(const State&) = delete;
   ~State();
 };
 
-std::shared_ptr<Array::State> array_state(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server);
-// What a job reads or writes: the array, and which of its elements.
-void refer(const Array& array, wire::ArrayRef& reference);
+// Whether the array goes with the last handle on it, where it is anonymous.
+enum class Ownership { kOwned, kBorrowed };
+
+std::shared_ptr<Array::State> array_state(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server, Ownership ownership);
+// What a job reads or writes: the array, and which of its elements. Throws kNotFound where it is an array of another server than the
+// one that is asked: its number may be another array's there.
+void refer(const Array& array, const Connection& server, wire::ArrayRef& reference);
 
 // A handle on an array that the server described, with the descriptor that came along (or the client's own).
 Array make_array(const wire::ArrayInfo& message, UniqueFd fd, const std::shared_ptr<Connection>& server);

@@ -11,11 +11,13 @@
 
 #include "client/cpp/failure.h"
 #include "client/cpp/wire.h"
+#include "common/base/utf8.h"
 #include "common/os/child_process.h"
 #include "common/os/socket_path.h"
 #include "common/os/system_error.h"
 #include "common/os/unix_socket.h"
 #include "proto/limits.h"
+#include "proto/version.h"
 
 namespace parcompute {
 namespace {
@@ -34,7 +36,7 @@ constexpr std::size_t kMaxUnwanted = 64;
 }
 
 [[noreturn]] void throw_ended() {
-  throw Failure(ErrorCode::kNoServer, "this session ended when an answer of the server's found no memory in this program: connect again");
+  throw Failure(ErrorCode::kNoServer, "this connection ended when an answer of the server's found no memory in this program: try again");
 }
 
 [[noreturn]] void throw_no_room(std::string_view what, int error_number) {
@@ -68,6 +70,22 @@ void Connection::set_patience(std::chrono::milliseconds patience) {
   const timeval value{static_cast<time_t>(patience_.count() / 1000), static_cast<suseconds_t>(patience_.count() % 1000 * 1000)};
   for (const int direction : {SO_RCVTIMEO, SO_SNDTIMEO})
     if (::setsockopt(channel_.fd(), SOL_SOCKET, direction, &value, sizeof value) != 0) throw_failure(system_error("set a time limit for", "the server's socket", errno));
+}
+
+void Connection::greet(const std::string& client_name) {
+  wire::Request request;
+  wire::Hello& hello = *request.mutable_hello();
+  hello.set_min_version(kMinWireVersion);
+  hello.set_max_version(kWireVersion);
+  hello.set_client(fmt::format("{} {}", client_name, kProgramVersion));
+  const wire::Reply reply = call(request).reply;
+  if (!reply.has_welcome()) throw Failure(ErrorCode::kBadData, fmt::format("who listens at '{}' did not welcome this client: it is no parcompute-server", place_.native()));
+  const wire::Welcome& welcome = reply.welcome();
+  if (welcome.version() < kMinWireVersion || welcome.version() > kWireVersion)
+    throw Failure(ErrorCode::kProtocolVersion,
+                  fmt::format("the server at '{}' ({}) answered in protocol version {}, this client ({}) speaks {} to {}: upgrade the {}", place_.native(), to_utf8(welcome.server()),
+                              welcome.version(), kProgramVersion, kMinWireVersion, kWireVersion, welcome.version() > kWireVersion ? "client" : "server"));
+  server_id_ = welcome.server_id();
 }
 
 std::string Connection::describe_silence(std::chrono::duration<double> silence) const {
@@ -116,7 +134,7 @@ bool Connection::next_reply(std::optional<Received>& received) {
     case Transfer::kDone:
     case Transfer::kNoFds: break;
     case Transfer::kNoRoom: throw_no_room("the server's answer could not be received", errno);
-    case Transfer::kClosed: throw_gone(place_, has_answered_);
+    case Transfer::kClosed: has_ended_ = true; throw_gone(place_, has_answered_);
     case Transfer::kWouldBlock: is_silent_ = true; return false;
     default: throw Failure(ErrorCode::kBadData, "the server's answer is no message of this protocol");
   }
@@ -133,6 +151,7 @@ auto Connection::or_end(Body body) -> decltype(body()) {
     return body();
   } catch (const std::bad_alloc&) {
     channel_.close();
+    has_ended_ = true;
     throw;
   }
 }
@@ -143,7 +162,10 @@ std::optional<Connection::Received> Connection::take(Packet& packet, bool lacks_
     throw Failure(ErrorCode::kBadData, "the server's answer is no message of this protocol");
   if (!packet.fds.empty()) received->fd = std::move(packet.fds.front());
   const std::uint64_t id = received->reply.request_id();
-  if (id == 0 && received->reply.has_failed()) throw_failure(received->reply.failed());
+  if (id == 0 && received->reply.has_failed()) {
+    has_ended_ = true;  // its last words
+    throw_failure(received->reply.failed());
+  }
   if (auto unwanted = unwanted_.extract(id); !unwanted.empty()) {
     discard(received->reply, unwanted.mapped());
     received.reset();

@@ -28,6 +28,13 @@ class Connection {
   // `place`: the socket's path, for messages.
   Connection(Channel channel, std::filesystem::path place, std::chrono::milliseconds patience);
 
+  // Says Hello and takes the welcome. Throws Failure where the server does not let in, or speaks another protocol.
+  void greet(const std::string& client_name);
+  // Whose numbers of arrays and jobs are spoken of: another one for each server that is started. 0: an older server, which does not say.
+  std::uint64_t server_id() const { return server_id_; }
+  // Somebody was told that it has ended. Nothing comes of it any more.
+  bool has_ended() const { return has_ended_; }
+
   void set_patience(std::chrono::milliseconds patience);
   std::chrono::milliseconds patience() const { return patience_; }
   // "the server with pid 7 at '/run/...' does not answer: ...".
@@ -72,7 +79,9 @@ class Connection {
   Channel channel_;
   std::filesystem::path place_;
   std::chrono::milliseconds patience_{};
+  std::uint64_t server_id_ = 0;
   bool has_answered_ = false;
+  bool has_ended_ = false;
   bool is_silent_ = false;  // it was when somebody waited for it last
   std::vector<wire::Request> unsent_;  // which were to be forgotten meanwhile
   std::vector<std::byte> buffer_;

@@ -33,7 +33,7 @@ JobResult result_of(Connection::Received received, Job::State& job) {
     result.output = Array(std::move(known));
     return result;
   }
-  auto output = array_state(ended.output(), std::move(received.fd), job.is_submitters ? job.server : nullptr);
+  auto output = array_state(ended.output(), std::move(received.fd), job.server, job.is_submitters ? Ownership::kOwned : Ownership::kBorrowed);
   job.output = output;
   result.output = Array(std::move(output));
   return result;

@@ -18,14 +18,9 @@
 #include "common/operation/operation.h"
 #include "common/os/socket_path.h"
 #include "common/os/unix_socket.h"
-#include "proto/version.h"
 
 namespace parcompute {
 
-struct Session::State {
-  std::shared_ptr<Connection> server;
-  std::filesystem::path socket;
-};
 
 namespace {
 
@@ -91,19 +86,6 @@ Found connect_or_start(const ConnectOptions& options) {
   }
   // Another client may be starting the server at the same moment: it then has the lock and will listen soon.
   return value_or_throw_silence(connect_when_listening(own, patience), own, patience);
-}
-
-void greet(Connection& connection, const std::string& client_name) {
-  wire::Request request;
-  wire::Hello& hello = *request.mutable_hello();
-  hello.set_min_version(kMinWireVersion);
-  hello.set_max_version(kWireVersion);
-  hello.set_client(fmt::format("{} {}", client_name, kProgramVersion));
-  const wire::Reply reply = connection.call(request).reply;
-  if (!reply.has_welcome() || reply.welcome().version() < kMinWireVersion || reply.welcome().version() > kWireVersion)
-    throw Failure(ErrorCode::kProtocolVersion,
-                  fmt::format("the server answered with protocol version {}, this client speaks {} to {}: upgrade the older of the two",
-                              reply.welcome().version(), kMinWireVersion, kWireVersion));
 }
 
 std::string name_text(std::string_view name) {
@@ -205,18 +187,32 @@ wire::Number wire_number(const Number& number) {
 
 }  // namespace
 
+struct Session::State {
+  ConnectOptions options;
+  std::shared_ptr<Connection> connection;
+
+  // The connection; a new one where somebody was told of the last one's end. What was in flight stays lost: who heard of the end decides
+  // what is asked again.
+  const std::shared_ptr<Connection>& server() {
+    if (connection && !connection->has_ended()) return connection;
+    Found found = connect_or_start(options);
+    auto made = std::make_shared<Connection>(Channel(std::move(found.socket)), std::move(found.place), options.patience);
+    made->greet(options.client_name);
+    return connection = std::move(made);
+  }
+};
+
 Session Session::connect(const ConnectOptions& options) {
   auto state = std::make_shared<State>();
-  Found found = connect_or_start(options);
-  state->server = std::make_shared<Connection>(Channel(std::move(found.socket)), std::move(found.place), options.patience);
-  greet(*state->server, options.client_name);
+  state->options = options;
+  state->server();
   return Session(std::move(state));
 }
 
 Array Session::create(std::string_view name, DType dtype, std::vector<std::int64_t> shape) {
   wire::Request request;
   fill_request(name, dtype, std::move(shape), request).set_how(wire::Fill::ZEROS);
-  return submit_request(state_->server, request).wait().output;
+  return submit_request(state_->server(), request).wait().output;
 }
 
 Array Session::create_full(std::string_view name, const Scalar& value, std::vector<std::int64_t> shape) {
@@ -224,13 +220,13 @@ Array Session::create_full(std::string_view name, const Scalar& value, std::vect
   wire::Fill& fill = fill_request(name, value.dtype, std::move(shape), request);
   fill.set_how(wire::Fill::VALUE);
   fill.set_value(value.bytes.data(), itemsize(value.dtype));
-  return submit_request(state_->server, request).wait().output;
+  return submit_request(state_->server(), request).wait().output;
 }
 
 Array Session::create_arange(std::string_view name, DType dtype, std::vector<std::int64_t> shape) {
   wire::Request request;
   fill_request(name, dtype, std::move(shape), request).set_how(wire::Fill::ARANGE);
-  return submit_request(state_->server, request).wait().output;
+  return submit_request(state_->server(), request).wait().output;
 }
 
 Array Session::create_arange(std::string_view name, DType dtype, const Number& start, const Number& stop, const Number& step) {
@@ -240,7 +236,7 @@ Array Session::create_arange(std::string_view name, DType dtype, const Number& s
   fill.set_how(wire::Fill::ARANGE);
   *fill.mutable_start() = wire_number(start);
   *fill.mutable_step() = wire_number(step);
-  return submit_request(state_->server, request).wait().output;
+  return submit_request(state_->server(), request).wait().output;
 }
 
 Array Session::create_linspace(std::string_view name, DType dtype, const Number& start, const Number& stop, std::uint64_t count, bool endpoint) {
@@ -250,7 +246,7 @@ Array Session::create_linspace(std::string_view name, DType dtype, const Number&
   *fill.mutable_start() = wire_number(start);
   *fill.mutable_stop() = wire_number(stop);
   fill.set_excludes_stop(!endpoint);
-  return submit_request(state_->server, request).wait().output;
+  return submit_request(state_->server(), request).wait().output;
 }
 
 Array Session::create_eye(std::string_view name, DType dtype, std::uint64_t rows, std::uint64_t columns, std::int64_t diagonal) {
@@ -258,7 +254,7 @@ Array Session::create_eye(std::string_view name, DType dtype, std::uint64_t rows
   wire::Fill& fill = fill_request(name, dtype, {static_cast<std::int64_t>(rows), static_cast<std::int64_t>(columns)}, request);
   fill.set_how(wire::Fill::EYE);
   fill.set_diagonal(diagonal);
-  return submit_request(state_->server, request).wait().output;
+  return submit_request(state_->server(), request).wait().output;
 }
 
 Evaluate Session::evaluate(std::string_view expression, std::vector<Evaluate::Operand> operands) {
@@ -290,8 +286,9 @@ Evaluate Session::evaluate(std::string_view expression, std::vector<Evaluate::Op
 
 Array Session::import_npy(std::string_view name, const std::filesystem::path& file, const Job::Progress& progress) {
   const NpyFile source = open_file(file, false);
+  const auto server = state_->server();
   // The file is an anonymous array for as long as the job reads it.
-  const Array attached = make_array(attach_file(*state_->server, "", file, source, false), UniqueFd(), state_->server);
+  const Array attached = make_array(attach_file(*server, "", file, source, false), UniqueFd(), server);
   wire::Request request;
   wire::SubmitJob& submit = *request.mutable_submit_job();
   set_output(name, submit);
@@ -299,7 +296,7 @@ Array Session::import_npy(std::string_view name, const std::filesystem::path& fi
   read.set_swap_bytes(source.header.swapped);
   read.set_is_half(source.header.is_half);
   submit.add_inputs()->set_id(attached.info().id);
-  return submit_request(state_->server, request).wait(progress).output;
+  return submit_request(server, request).wait(progress).output;
 }
 
 Array Session::attach_npy(std::string_view name, const std::filesystem::path& file, bool writable) {
@@ -314,8 +311,9 @@ Array Session::attach_npy(std::string_view name, const std::filesystem::path& fi
     throw Failure(ErrorCode::kBadData,
                   fmt::format("the data of '{}' begin at byte {}, which is not aligned for {}; import it instead, which copies them: 'parcompute-client array import'", file.native(),
                               source.header.data_offset, parcompute::name(in_file.dtype)));
-  const wire::ArrayInfo info = attach_file(*state_->server, name, file, source, writable);
-  return make_array(info, std::move(source.fd), state_->server);
+  const auto server = state_->server();
+  const wire::ArrayInfo info = attach_file(*server, name, file, source, writable);
+  return make_array(info, std::move(source.fd), server);
 }
 
 void Session::export_npy(Array array, const std::filesystem::path& file) {
@@ -326,17 +324,19 @@ void Session::export_npy(Array array, const std::filesystem::path& file) {
 Array Session::find(std::string_view name) {
   wire::Request request;
   request.mutable_find_array()->mutable_array()->set_name(name_text(name));
-  auto received = state_->server->call(request);
-  return make_array(received.reply.array_found().array(), std::move(received.fd), state_->server);
+  const auto server = state_->server();
+  auto received = server->call(request);
+  return make_array(received.reply.array_found().array(), std::move(received.fd), server);
 }
 
 std::vector<ArrayInfo> Session::list() {
+  const auto server = state_->server();
   std::vector<ArrayInfo> arrays;
   bool more = true;
   while (more) {
     wire::Request request;
     request.mutable_list_arrays()->set_after_id(arrays.empty() ? 0 : arrays.back().id);
-    const wire::Reply reply = state_->server->call(request).reply;
+    const wire::Reply reply = server->call(request).reply;
     for (const wire::ArrayInfo& array : reply.arrays_listed().arrays()) arrays.push_back(array_info(array));
     more = reply.arrays_listed().more() && reply.arrays_listed().arrays_size() > 0;
   }
@@ -347,41 +347,42 @@ void Session::set_mode(std::string_view name, ArrayMode mode) {
   wire::Request request;
   request.mutable_set_mode()->mutable_array()->set_name(name_text(name));
   request.mutable_set_mode()->set_mode(static_cast<wire::ArrayInfo::Mode>(mode));
-  state_->server->call(request);
+  state_->server()->call(request);
 }
 
 void Session::remove(std::string_view name) {
   wire::Request request;
   request.mutable_remove_array()->mutable_array()->set_name(name_text(name));
-  state_->server->call(request);
+  state_->server()->call(request);
 }
 
 bool Session::accept(std::string_view name) {
   wire::Request request;
   request.mutable_accept_array()->mutable_array()->set_name(name_text(name));
-  return state_->server->call(request).reply.array_found().was_incomplete();
+  return state_->server()->call(request).reply.array_found().was_incomplete();
 }
 
 Job Session::submit(const Operation& operation, const SubmitOptions& options) {
+  const auto server = state_->server();
   wire::Request request;
   wire::SubmitJob& submit = *request.mutable_submit_job();
-  to_wire(operation, submit);
+  to_wire(operation, *server, submit);
   if (options.into && !options.output.empty())
     throw Failure(ErrorCode::kInvalidArgument, "a job's result goes to a new array or into one that exists, not to both");
   if (options.into) {
-    refer(options.into, *submit.mutable_existing_output());
+    refer(options.into, *server, *submit.mutable_existing_output());
   } else if (!options.output.empty()) {
     set_output(options.output, submit);
   }
   submit.set_chunk_blocks(options.chunk_blocks);
   submit.set_max_workers(options.max_workers);
   submit.set_detach(options.detach);
-  return submit_request(state_->server, request);
+  return submit_request(server, request);
 }
 
 Job Session::find_job(std::uint64_t id) {
   auto state = std::make_shared<Job::State>();
-  state->server = state_->server;
+  state->server = state_->server();
   state->id = id;
   Job job(std::move(state));
   job.info();  // throws where there is none
@@ -389,12 +390,13 @@ Job Session::find_job(std::uint64_t id) {
 }
 
 std::vector<JobInfo> Session::jobs() {
+  const auto server = state_->server();
   std::vector<JobInfo> jobs;
   bool more = true;
   while (more) {
     wire::Request request;
     request.mutable_list_jobs()->set_before_id(jobs.empty() ? 0 : jobs.back().id);
-    const wire::Reply reply = state_->server->call(request).reply;
+    const wire::Reply reply = server->call(request).reply;
     for (const wire::JobInfo& job : reply.jobs_listed().jobs()) jobs.push_back(job_info(job));
     more = reply.jobs_listed().more() && reply.jobs_listed().jobs_size() > 0;
   }
@@ -402,15 +404,17 @@ std::vector<JobInfo> Session::jobs() {
 }
 
 void Session::set_patience(std::chrono::milliseconds patience) {
-  state_->server->set_patience(patience);
+  state_->options.patience = patience;
+  state_->connection->set_patience(patience);
 }
 
 Status Session::status() {
+  const auto server = state_->server();
   Status status;
   for (bool more = true; more;) {
     wire::Request request;
     request.mutable_get_status()->set_first_worker(static_cast<std::uint32_t>(status.workers.size()));
-    const wire::Reply reply = state_->server->call(request).reply;
+    const wire::Reply reply = server->call(request).reply;
     Status part = status_of(reply.status_reported());
     more = reply.status_reported().more() && !part.workers.empty();
     part.workers.insert(part.workers.begin(), status.workers.begin(), status.workers.end());
@@ -421,10 +425,11 @@ Status Session::status() {
 }
 
 void Session::stop_server(bool drop_arrays) {
+  const auto server = state_->connection;  // one that has gone needs no end, and none is started for it
   wire::Request request;
   request.mutable_stop()->set_drop_arrays(drop_arrays);
-  state_->server->call(request);
-  state_->server->wait_for_end();
+  server->call(request);
+  server->wait_for_end();
 }
 
 }  // namespace parcompute

@@ -7,6 +7,9 @@
 //
 // A session and its handles belong to one thread at a time. When it ends, its anonymous arrays and its jobs that were
 // not detached end with it. Every call throws Failure.
+//
+// The call that meets its server's end throws kNoServer. The next one connects again as connect() did, to the server that came after it (or it
+// starts one): named arrays are found again there, handles from before are no operands of its jobs.
 #pragma once
 
 #include <chrono>

@@ -35,9 +35,10 @@ std::string_view function_of(Reduce::Op op) {
 }
 
 struct OperationWriter {
+  const Connection& server;
   wire::SubmitJob& message;
 
-  void add_input(const Array& array) const { refer(array, *message.add_inputs()); }
+  void add_input(const Array& array) const { refer(array, server, *message.add_inputs()); }
 
   void operator()(const Reduce& reduce) const {
     wire::Evaluate& wanted = *message.mutable_operation()->mutable_evaluate();
@@ -270,8 +271,8 @@ Status status_of(const wire::StatusReported& message) {
   return status;
 }
 
-void to_wire(const Operation& operation, wire::SubmitJob& message) {
-  std::visit(OperationWriter{message}, operation);
+void to_wire(const Operation& operation, const Connection& server, wire::SubmitJob& message) {
+  std::visit(OperationWriter{server, message}, operation);
 }
 
 }  // namespace parcompute

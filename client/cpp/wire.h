@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client/cpp/array.h"
+#include "client/cpp/connection.h"
 #include "client/cpp/failure.h"
 #include "client/cpp/job.h"
 #include "client/cpp/operations.h"
@@ -24,7 +25,7 @@ T value_or_throw(Result<T> result) {
 ArrayInfo array_info(const wire::ArrayInfo& message);
 JobInfo job_info(const wire::JobInfo& message);
 Status status_of(const wire::StatusReported& message);
-// Fills the operation and its inputs in.
-void to_wire(const Operation& operation, wire::SubmitJob& message);
+// Fills the operation and its inputs in, which are the server's own arrays, or it throws kNotFound.
+void to_wire(const Operation& operation, const Connection& server, wire::SubmitJob& message);
 
 }  // namespace parcompute

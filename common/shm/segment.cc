@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -15,20 +14,13 @@
 #include <fmt/format.h>
 
 #include "common/base/units.h"
+#include "common/os/random_word.h"
 #include "common/os/system_error.h"
 
 namespace parcompute {
 namespace {
 
 namespace bip = boost::interprocess;
-
-Result<std::uint64_t> random_word() {
-  std::uint64_t word = 0;
-  while (::getrandom(&word, sizeof word, 0) != static_cast<ssize_t>(sizeof word)) {
-    if (errno != EINTR) return fail(system_error("read", "getrandom", errno));
-  }
-  return word;
-}
 
 // Boost's object closes its descriptor; the caller keeps one of its own.
 Result<UniqueFd> own_descriptor(const bip::shared_memory_object& object, const std::string& name) {

@@ -26,6 +26,7 @@ namespace parcompute::server {
 struct Identity {
   pid_t pid = 0;
   uid_t uid = 0;
+  std::uint64_t id = 0;  // nobody else's, and no server's before or after it
   pid_t forkserver_pid = 0;  // 0: being started
   std::string socket;
   std::string instance;

@@ -25,7 +25,8 @@ Result<std::unique_ptr<Backing>> make_backing(BackingKind kind, const std::strin
 }
 
 Error not_taken_over(const Error& refused) {
-  return {refused.code, fmt::format("{}; the server does not start without the arrays of the one before it, which are still there: try again", refused.message),
+  const auto what_to_do = refused.code == ErrorCode::kNotPermitted ? "let it read and write them" : "try again";
+  return {refused.code, fmt::format("{}; the server does not start without the arrays of the one before it, which are still there: {}", refused.message, what_to_do),
           refused.system_errno};
 }
 

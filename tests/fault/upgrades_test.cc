@@ -57,14 +57,17 @@ class Upgrades : public Campaign {
     client.doing("find " + kept(number));
     Array mapped = client.session().find(kept(number));
     mapped.view<const std::int64_t>();
-    try {
-      while (!is_dismissed()) one_in(client.dice(), 3) ? count_up(client) : add_up(client);
-    } catch (const Failure& failure) {
-      // A view stays valid, whatever becomes of the server that gave it.
-      if (!holds(mapped, 0)) client.wrong("a view of " + kept(number) + " changed while servers did");
-      if (!is_explained(failure)) throw;
-      ++tallies_.explained;
-      ::poll(nullptr, 0, 1);
+    // Mostly it is the same session that goes on, with the next server.
+    while (!is_dismissed() && !one_in(client.dice(), 5)) {
+      try {
+        while (!is_dismissed()) one_in(client.dice(), 3) ? count_up(client) : add_up(client);
+      } catch (const Failure& failure) {
+        // A view stays valid, whatever becomes of the server that gave it.
+        if (!holds(mapped, 0)) client.wrong("a view of " + kept(number) + " changed while servers did");
+        if (!is_explained(failure)) throw;
+        ++tallies_.explained;
+        ::poll(nullptr, 0, 1);
+      }
     }
   }
   void add_up(CampaignClient& client) {

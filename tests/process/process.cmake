@@ -33,6 +33,7 @@ add_executable(process_test
   ${CMAKE_CURRENT_LIST_DIR}/old_client_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/process_tree_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/quotas_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/reconnect_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/sealed_death_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/sealed_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/server_death_test.cc

@@ -4,6 +4,7 @@
 #include <sys/un.h>
 
 #include <cstring>
+#include <ctime>
 #include <future>
 
 #include <gmock/gmock.h>
@@ -72,6 +73,22 @@ TEST_F(SilentServer, IsNamedByEveryCallAndAnswersTheNextOnes) {
   // The late answers are not taken for those of later calls.
   EXPECT_EQ(session_->find("a").size(), 8u);
   EXPECT_EQ(session_->status().server_pid, server_);
+}
+
+// Each signal begins the wait anew.
+TEST_F(SilentServer, IsNoMoreSilentToAClientThatSignalsInterrupt) {
+  const auto before = ::signal(SIGUSR1, [](int) {});
+  sigevent event{};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGUSR1;
+  timer_t timer{};
+  ASSERT_EQ(::timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+  stop();
+  const itimerspec often{{0, 20'000'000}, {0, 20'000'000}};
+  ASSERT_EQ(::timer_settime(timer, 0, &often, nullptr), 0);
+  expect_failure([&] { session_->status(); }, ErrorCode::kTimeout, words());
+  ::timer_delete(timer);
+  ::signal(SIGUSR1, before);
 }
 
 TEST_F(SilentServer, IsNotWaitedForWhenItIsToLeave) {
