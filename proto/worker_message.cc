@@ -8,6 +8,19 @@
 #include <memory>
 
 namespace parcompute {
+namespace {
+
+// A back-reference ("S1_", "T_") stands for what was said before, other references included: some hundred bytes can mean more text than there is
+// memory for. Real names have few. Capitals in identifiers are counted with them: such a name stays as the linker knows it.
+constexpr std::size_t kMostReferences = 16;
+constexpr std::size_t kLongestSymbol = 512;
+
+bool is_short_when_demangled(std::string_view symbol) {
+  const auto references = std::count_if(symbol.begin(), symbol.end(), [](char c) { return c == 'S' || c == 'T'; });
+  return symbol.size() <= kLongestSymbol && static_cast<std::size_t>(references) <= kMostReferences;
+}
+
+}  // namespace
 
 std::optional<WorkerMessage> decode_worker_message(std::span<const std::byte> packet, std::span<ChunkCompletion, kMaxChunksPerPacket> room) {
   CompletionHeader header;
@@ -41,7 +54,8 @@ std::string readable_backtrace(std::string_view text) {
     const std::size_t space = line.find(' '), plus = line.rfind('+');
     const bool has_symbol = line.find(" _Z") == space && space != std::string_view::npos && plus > space && plus != std::string_view::npos;
     const std::string symbol(has_symbol ? line.substr(space + 1, plus - space - 1) : std::string_view());
-    const std::unique_ptr<char, decltype(&std::free)> demangled(has_symbol ? abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, nullptr) : nullptr, std::free);
+    const bool is_safe = has_symbol && is_short_when_demangled(symbol);
+    const std::unique_ptr<char, decltype(&std::free)> demangled(is_safe ? abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, nullptr) : nullptr, std::free);
     if (!readable.empty()) readable += '\n';
     if (demangled) readable.append(line.substr(0, space + 1)).append(demangled.get()).append(line.substr(plus));
     else readable.append(line);
