@@ -65,6 +65,7 @@ class MemoryLedger {
     std::size_t held = 0;  // of these segments
   };
   Share share_of(uid_t uid) const;
+  const std::unordered_map<uid_t, Share>& shares() const { return shares_; }
 
   // ---- of the bytes in use those that have no pages yet
   std::uint64_t promised_bytes() const { return promised_bytes_; }

@@ -40,10 +40,11 @@ void describe_users(const State& state, wire::StatusReported& message) {
   for (const auto& [id, array] : state.arrays.all())
     if (!array.removed) users[array.owner_uid].set_arrays(users[array.owner_uid].arrays() + 1);
   for (const auto& [id, job] : state.jobs.live()) users[job->summary.owner_uid].set_jobs(users[job->summary.owner_uid].jobs() + 1);
+  for (const auto& [uid, share] : state.memory.shares())
+    if (share.bytes > 0) users[uid].set_memory_bytes(share.bytes);  // of removed arrays, too, that somebody has open
   std::vector<wire::UserUse*> rows;
   for (auto& [uid, user] : users) {
     user.set_uid(uid);
-    user.set_memory_bytes(state.memory.share_of(uid).bytes);
     rows.push_back(&user);
   }
   std::stable_sort(rows.begin(), rows.end(), [](const wire::UserUse* a, const wire::UserUse* b) { return a->memory_bytes() > b->memory_bytes(); });

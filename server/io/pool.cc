@@ -32,6 +32,7 @@ using namespace std::chrono_literals;
 
 // A worker that died before it was ready, or could not be forked, is not replaced at once: its cause is still there.
 constexpr auto kForkPause = 200ms;
+constexpr std::chrono::minutes kToldAgain{1};
 // So many forkservers lost in so short a time mean that none will stay.
 constexpr std::size_t kMaxRestarts = 5;
 constexpr auto kRestartWindow = 10s;
@@ -284,7 +285,13 @@ void Pool::fork_now(WorkerIndex index) {
 }
 
 void Pool::give_up_fork(WorkerIndex index, Error why) {
-  log_error("{}; worker {} has to wait", why.message, index);
+  // Every place is tried again several times a second: the same word once a minute is enough.
+  const auto now = std::chrono::steady_clock::now();
+  if (why.message != fork_trouble_ || now - fork_trouble_told_ > kToldAgain) {
+    log_error("{}; worker {} has to wait, as may others", why.message, index);
+    fork_trouble_ = why.message;
+    fork_trouble_told_ = now;
+  }
   // The core may be what asked for it.
   boost::asio::post(loop_, [this, index, why = std::move(why)] {
     if (!stopped_) events_.on_fork_failed(index, why);

@@ -111,6 +111,8 @@ class Pool {
   std::uint64_t last_serial_ = 0;
   std::vector<LostWorker> lost_;   // not reported yet
   std::vector<Instant> restarts_;  // of the forkserver, recent ones
+  std::string fork_trouble_;       // why a worker could not be had, as the log was told last
+  Instant fork_trouble_told_{};
   bool stopped_ = false;
 };
 

@@ -127,6 +127,21 @@ TEST_F(RightsTest, ToKnowWhoHasHowMuchAreEverybodys) {
   EXPECT_EQ(least.sessions(), 1u);
 }
 
+// Who has nothing but a removed array's memory is seen, too: that is what the others miss.
+TEST_F(RightsTest, ToKnowWhoHoldsWhatWasRemovedIsEverybodys) {
+  const std::uint64_t bytes = core->state().memory.bytes(MemoryState::kUsed);
+  effects.custody_told = Custody::kHeld;
+  ask(alice, remove("a"));
+  core->on_session_closed(alice);
+  wire::Request status;
+  status.mutable_get_status();
+  const wire::Reply reply = ask(bob, status);
+  ASSERT_EQ(reply.status_reported().users_size(), 2);
+  EXPECT_EQ(reply.status_reported().users(0).uid(), kAlice);
+  EXPECT_EQ(reply.status_reported().users(0).memory_bytes(), bytes);
+  EXPECT_EQ(reply.status_reported().users(0).arrays() + reply.status_reported().users(0).sessions(), 0u);
+}
+
 TEST_F(RightsTest, WhatTheGroupMayReadIsHandedOutReadOnlyAndNotWritten) {
   EXPECT_TRUE(ask(alice, set_mode("a", 1)).has_done());
   EXPECT_THAT(names_for(bob), ElementsAre("a"));
