@@ -23,6 +23,7 @@ T value_or_throw(Result<T> result) {
 
 ArrayInfo array_info(const wire::ArrayInfo& message);
 JobInfo job_info(const wire::JobInfo& message);
+JobExplanation job_explanation(const wire::JobExplained& message);
 Status status_of(const wire::StatusReported& message);
 // Fills the operation and its inputs in.
 void to_wire(const Operation& operation, wire::SubmitJob& message);
