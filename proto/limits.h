@@ -41,6 +41,15 @@ inline constexpr std::size_t kMaxLiveJobs = 65536;
 // Ended jobs kept for `job list`, `job show` and `job wait`.
 inline constexpr std::size_t kMaxEndedJobs = 1000;
 
+// Jobs that one job may be told to come after: each is looked up, and wakes it when it ends.
+inline constexpr std::size_t kMaxAfter = 256;
+
+// nice's range.
+inline constexpr int kMinPriority = -20, kMaxPriority = 19;
+
+// A hundred years: no clock overflows.
+inline constexpr double kMaxTimeLimitSeconds = 3.2e9;
+
 // Blocks of one phase: keeps block counters and their sums far from 64 bits.
 inline constexpr std::uint64_t kMaxBlocks = std::uint64_t{1} << 48;
 

@@ -1,4 +1,4 @@
-// job list, show, wait, cancel.
+// job list, show, explain, wait, cancel.
 #include <array>
 #include <sstream>
 
@@ -6,6 +6,7 @@
 
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
+#include "client/cli/explanation_text.h"
 #include "client/cli/flags.h"
 #include "client/cli/modes.h"
 #include "client/cli/run_answer.h"
@@ -105,7 +106,9 @@ std::string print_show(const Answer& answer) {
       {"retries", job["retries"].dump()},
       {"owner", user_name(job["owner_uid"].get<std::uint32_t>())},
       {"detached", job["detached"].get<bool>() ? "yes" : "no"},
+      {"priority", job["background"].get<bool>() ? "background" : job["priority"].dump()},
   };
+  if (!job["time_limit_seconds"].is_null()) rows.push_back({"time limit", format_seconds(job["time_limit_seconds"].get<double>())});
   if (!job["waiting_for"].is_null()) rows.push_back({"waits for", one_line(job["waiting_for"].get<std::string>())});
   if (!job["error"].is_null()) rows.push_back({"error", one_line(job["error"]["message"].get<std::string>())});
   return table(rows) + (job["certificate"].is_null() ? "" : print_certificate(job["certificate"]));
@@ -128,11 +131,17 @@ Answer cancel(const Context& context, const JobFlags& args) {
   return {.value = describe(info), .array = {}};
 }
 
+Answer explain(const Context& context, const JobFlags& args) {
+  return {.value = describe(context.connect_running().find_job(args.id).explain()), .array = {}};
+}
+
 const std::array kCommands{
     command<NoFlags>("job", "list", "list running, waiting and recently ended jobs",
                      "parcompute-client job list", no_flags, list, print_list),
     command<JobFlags>("job", "show", "show one job", "parcompute-client job show 7", job_flags, show,
                       print_show),
+    command<JobFlags>("job", "explain", "why a job waits, or what it is doing and when it will be done", "parcompute-client job explain 7", job_flags, explain,
+                      print_explanation),
     command<JobFlags>("job", "wait", "wait for a job's end and print its scalar, or its output's name",
                       "parcompute-client job wait 7 --timeout 60", wait_flags, wait, print_result),
     command<JobFlags>("job", "cancel", "end a job after the blocks that workers have in hand",

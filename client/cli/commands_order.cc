@@ -108,9 +108,8 @@ void unique_flags(CLI::App& app, UniqueFlags& args) {
 // How often each distinct element occurs: so far it reaches among the sorted ones.
 void keep_counts(const Context& context, Session& session, const Array& a, const Array& distinct, const UniqueFlags& args) {
   const auto run = [&](const Operation& operation, const std::string& output) {
-    SubmitOptions options;
+    SubmitOptions options = follow_up_options(args);
     options.output = output;
-    options.max_workers = args.max_workers;
     Job job = session.submit(operation, options);
     return wait_for(context, session, job, args.timeout, GiveUp::kCancelJob).output;
   };

@@ -26,6 +26,32 @@ std::string_view state_name(WorkerInfo::State state) {
   return "unknown";
 }
 
+std::string_view cause_name(Obstacle::Cause cause) {
+  switch (cause) {
+    case Obstacle::Cause::kUnknown:
+      break;
+    case Obstacle::Cause::kOperand:
+      return "operand";
+    case Obstacle::Cause::kOutput:
+      return "output";
+    case Obstacle::Cause::kAfter:
+      return "after";
+    case Obstacle::Cause::kMemory:
+      return "memory";
+    case Obstacle::Cause::kNoWorker:
+      return "no_worker";
+    case Obstacle::Cause::kShare:
+      return "share";
+    case Obstacle::Cause::kForeground:
+      return "foreground";
+    case Obstacle::Cause::kBlocks:
+      return "blocks";
+    case Obstacle::Cause::kWorkers:
+      return "workers";
+  }
+  return "unknown";
+}
+
 Value describe(const DeathCertificate& certificate) {
   Value deaths = Value::array();
   for (const WorkerDeath& death : certificate.deaths)
@@ -102,10 +128,34 @@ Value describe(const JobInfo& job) {
       {"retries", job.retries},
       {"owner_uid", job.owner_uid},
       {"detached", job.detached},
+      {"priority", job.priority},
+      {"background", job.background},
+      {"time_limit_seconds", job.time_limit_seconds ? Value(*job.time_limit_seconds) : Value()},
       {"waiting_for", text_or_null(job.waiting_for)},
       {"error", error},
       {"certificate", job.certificate ? describe(*job.certificate) : Value()},
   };
+}
+
+Value describe(const JobExplanation& explanation) {
+  Value obstacles = Value::array();
+  for (const Obstacle& obstacle : explanation.obstacles)
+    obstacles.push_back({{"cause", cause_name(obstacle.cause)},
+                         {"job", obstacle.job != 0 ? Value(obstacle.job) : Value()},
+                         {"array", text_or_null(obstacle.array)},
+                         {"bytes", obstacle.bytes != 0 ? Value(obstacle.bytes) : Value()}});
+  Value value{{"job", describe(explanation.job)}, {"obstacles", obstacles}, {"obstacle_count", explanation.obstacle_count}, {"running", Value()}};
+  if (explanation.job.state != JobState::kRunning) return value;
+  value["running"] = {{"phase", explanation.phase},
+                      {"phases", explanation.phases},
+                      {"phase_blocks", explanation.phase_blocks},
+                      {"phase_blocks_done", explanation.phase_blocks_done},
+                      {"blocks_in_hand", explanation.blocks_in_hand},
+                      {"workers", explanation.workers},
+                      {"most_workers", explanation.most_workers},
+                      {"share", explanation.share},
+                      {"seconds_left", explanation.seconds_left ? Value(*explanation.seconds_left) : Value()}};
+  return value;
 }
 
 Value describe(const Status& status) {

@@ -12,6 +12,7 @@ namespace parcompute::cli {
 
 Value describe(const ArrayInfo& array);
 Value describe(const JobInfo& job);
+Value describe(const JobExplanation& explanation);
 Value describe(const Status& status);
 Value describe(const CpuBudget& budget);
 Value describe_error(std::string_view code, std::string_view message, int exit_code);

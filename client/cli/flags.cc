@@ -14,6 +14,7 @@
 #include "common/array/array_spec.h"
 #include "common/base/memory_limit.h"
 #include "common/expression/hints.h"
+#include "proto/limits.h"
 
 namespace parcompute::cli {
 namespace {
@@ -137,6 +138,33 @@ CLI::Option* add_whole(CLI::App& app, const std::string& name, std::optional<int
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error != std::errc{} || end != text.data() + text.size()) refuse(flag, fmt::format("'{}' is no whole number", text));
     out = number;
+  });
+}
+
+CLI::Option* add_priority(CLI::App& app, const std::string& name, int& out, const std::string& help) {
+  return add_text(app, name, "N", help, [&out](const std::string& flag, const std::string& text) {
+    const char* const first = text.starts_with('+') ? text.data() + 1 : text.data();
+    const auto [end, error] = std::from_chars(first, text.data() + text.size(), out);
+    if (error != std::errc{} || end != text.data() + text.size() || out < kMinPriority || out > kMaxPriority)
+      refuse(flag, fmt::format("'{}' is no whole number from {} (soonest) to {} (last)", text, kMinPriority, kMaxPriority));
+  });
+}
+
+CLI::Option* add_jobs(CLI::App& app, const std::string& name, std::vector<std::uint64_t>& out, const std::string& help) {
+  return add_text(app, name, "ID,...", help, [&out](const std::string& flag, const std::string& text) {
+    out.clear();
+    for (std::string_view rest = text;;) {
+      const std::size_t comma = rest.find(',');
+      const std::string_view word = rest.substr(0, comma);
+      std::uint64_t job = 0;
+      const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), job);
+      if (error != std::errc{} || end != word.data() + word.size() || job == 0)
+        refuse(flag, fmt::format("'{}' is no job's number in '{}': write 7, or 7,9", word, text));
+      out.push_back(job);
+      if (comma == std::string_view::npos) break;
+      rest.remove_prefix(comma + 1);
+    }
+    if (out.size() > kMaxAfter) refuse(flag, fmt::format("{} jobs are too many; the most is {}", out.size(), kMaxAfter));
   });
 }
 

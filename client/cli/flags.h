@@ -40,6 +40,10 @@ CLI::Option* add_mode(CLI::App& app, const std::string& name, std::optional<Arra
 CLI::Option* add_number(CLI::App& app, const std::string& name, std::uint64_t& out, const std::string& help);
 // A whole number, negative ones included.
 CLI::Option* add_whole(CLI::App& app, const std::string& name, std::optional<int>& out, const std::string& help);
+// nice's: -20 to 19.
+CLI::Option* add_priority(CLI::App& app, const std::string& name, int& out, const std::string& help);
+// "7,9": jobs' numbers.
+CLI::Option* add_jobs(CLI::App& app, const std::string& name, std::vector<std::uint64_t>& out, const std::string& help);
 // A finite number.
 CLI::Option* add_real(CLI::App& app, const std::string& name, std::optional<double>& out, const std::string& help);
 // "25,50,75"

@@ -25,6 +25,10 @@ void add_run_flags(CLI::App& app, RunFlags& args) {
       add_seconds(app, "--timeout", args.timeout, "cancel it after so long (exit status 124)");
   app.add_flag("--detach", args.detach, "print the job's id and leave it running; job wait ID answers for it")
       ->excludes(timeout);
+  CLI::Option* priority = add_priority(app, "--priority", args.priority, "-20 (soonest) to 19, as nice's: each step lower has 1.25 times the workers' time (default: 0)");
+  app.add_flag("--background", args.background, "compute it only while nobody else has work for the workers")->excludes(priority);
+  add_jobs(app, "--after", args.after, "start it when these jobs have ended well; it is cancelled where one does not");
+  add_seconds(app, "--time-limit", args.time_limit, "cancel it when it has run for so long, however long it waited before");
 }
 
 CLI::Option* add_out(CLI::App& app, RunFlags& args, const std::string& help) {
@@ -74,7 +78,7 @@ void check(const RunFlags& args) {
 }
 
 SubmitOptions submit_options(Session& session, const RunFlags& args) {
-  SubmitOptions options;
+  SubmitOptions options = follow_up_options(args);
   if (!names_file(args.out)) options.output = args.out;
   if (!args.into.empty()) {
     options.into = operand(session, args.into);
@@ -82,8 +86,17 @@ SubmitOptions submit_options(Session& session, const RunFlags& args) {
       throw UsageError(fmt::format("--into: '{}' is a file: attach it first ('parcompute-client array attach NAME {} --writable')", args.into, args.into));
   }
   options.chunk_blocks = args.chunk_blocks;
-  options.max_workers = args.max_workers;
   options.detach = args.detach;
+  options.after = args.after;
+  return options;
+}
+
+SubmitOptions follow_up_options(const RunFlags& args) {
+  SubmitOptions options;
+  options.max_workers = args.max_workers;
+  options.priority = args.priority;
+  options.background = args.background;
+  if (args.time_limit) options.time_limit = std::chrono::duration<double>(*args.time_limit);
   return options;
 }
 

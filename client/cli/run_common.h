@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "client/cli/command.h"
 
@@ -14,6 +15,10 @@ struct RunFlags {
   unsigned max_workers = 0;
   std::optional<double> timeout;
   bool detach = false;
+  int priority = 0;
+  bool background = false;
+  std::vector<std::uint64_t> after;
+  std::optional<double> time_limit;
   std::string out;   // a name, a file, or empty
   std::optional<ArrayMode> mode;  // of the array of that name
   std::string into;  // an array that exists, or a view of one; or empty
@@ -32,6 +37,8 @@ void check(const RunFlags& args);
 // That what a flag calls an array does not look like a file of another kind.
 void check_name(const std::string& flag, const std::string& name);
 SubmitOptions submit_options(Session& session, const RunFlags& args);
+// Those of a job that has to come behind the first: without --out, --into, --after and what else is the first one's alone.
+SubmitOptions follow_up_options(const RunFlags& args);
 
 // What is left to do, and to say, when the job is done.
 struct Ending {

@@ -213,6 +213,12 @@ JobInfo Job::info() {
   }
 }
 
+JobExplanation Job::explain() {
+  wire::Request request;
+  request.mutable_explain_job()->mutable_job()->set_id(id());
+  return job_explanation(state_->server->call(request).reply.job_explained());
+}
+
 void Job::cancel() {
   wire::Request request;
   state_->refer(*request.mutable_cancel_job()->mutable_job());

@@ -58,6 +58,44 @@ struct JobInfo {
   std::optional<ErrorCode> error_code;  // of a failed or cancelled one
   std::string error;
   std::optional<DeathCertificate> certificate;  // not of those in a list
+  int priority = 0;
+  bool background = false;
+  std::optional<double> time_limit_seconds;
+};
+
+// What keeps a job from going on.
+struct Obstacle {
+  enum class Cause {
+    kUnknown = 0,     // to this client
+    kOperand = 1,     // `job` is to write `array`, which it reads
+    kOutput = 2,      // `job` uses `array`, which it writes
+    kAfter = 3,       // it comes after `job`
+    kMemory = 4,      // what it takes the place of is still being given back: `bytes`
+    kNoWorker = 5,    // none is up
+    kShare = 6,       // others have their share of the workers' time first
+    kForeground = 7,  // it is in the background, and others have blocks
+    kBlocks = 8,      // workers have all blocks of its phase in hand, and the next phase begins when they are done
+    kWorkers = 9,     // as many workers compute it as may
+  };
+  Cause cause = Cause::kUnknown;
+  std::uint64_t job = 0;
+  std::string array;
+  std::uint64_t bytes = 0;
+};
+
+// Why a job waits, or what it is doing.
+struct JobExplanation {
+  JobInfo job;
+  std::vector<Obstacle> obstacles;  // the first of them
+  std::uint64_t obstacle_count = 0; // all
+  // ---- of a running one
+  unsigned phase = 0;   // 0 reserves memory; the operation's own follow
+  unsigned phases = 0;  // the operation's own
+  std::uint64_t phase_blocks = 0, phase_blocks_done = 0, blocks_in_hand = 0;
+  unsigned workers = 0;       // that have some of them
+  unsigned most_workers = 0;  // that may, of those that are up
+  double share = 0;           // of the workers' time, 0 to 1, while all who want workers now do
+  std::optional<double> seconds_left;  // as far as can be estimated
 };
 
 struct JobResult {
@@ -76,6 +114,7 @@ class Job {
   JobResult wait(const Progress& progress = {}, std::optional<std::chrono::duration<double>> timeout = {});
 
   JobInfo info();
+  JobExplanation explain();
   // Ends it after the blocks that workers have in hand; wait() then throws kCancelled. No effect on an ended job.
   void cancel();
   std::uint64_t id();

@@ -377,6 +377,14 @@ Job Session::submit(const Operation& operation, const SubmitOptions& options) {
   submit.set_chunk_blocks(options.chunk_blocks);
   submit.set_max_workers(options.max_workers);
   submit.set_detach(options.detach);
+  submit.set_priority(options.priority);
+  submit.set_background(options.background);
+  for (const std::uint64_t job : options.after) submit.add_after(job);
+  if (options.time_limit) {
+    // To the server 0 is none.
+    if (!(options.time_limit->count() > 0)) throw Failure(ErrorCode::kInvalidArgument, fmt::format("{} s are no time limit: give seconds above 0", options.time_limit->count()));
+    submit.set_time_limit_seconds(options.time_limit->count());
+  }
   return submit_request(server, request);
 }
 

@@ -43,13 +43,17 @@ struct ConnectOptions {
   std::chrono::milliseconds patience{30'000};
 };
 
-// Where a job's result goes.
+// Where a job's result goes, and when and by how many it is computed.
 struct SubmitOptions {
   std::string output;              // name of the array to make; empty: a scalar, or an anonymous array
   Array into;                      // or an array that exists, or a view of one; it may be an operand, too
   std::uint64_t chunk_blocks = 0;  // 0: chosen by the scheduler
   unsigned max_workers = 0;        // 0: all
   bool detach = false;             // the job outlives the session
+  int priority = 0;                // -20 (soonest) to 19, as nice's; below 0 only for root and the server's own user
+  bool background = false;         // it has workers only while nobody else has blocks for them; its priority is then 0
+  std::vector<std::uint64_t> after;  // jobs; it starts when all of them have ended well, and is cancelled where one does not
+  std::optional<std::chrono::duration<double>> time_limit;  // of running: it is cancelled when that is over
 };
 
 struct WorkerInfo {

@@ -233,8 +233,31 @@ JobInfo job_info(const wire::JobInfo& message) {
     job.error_code = is_known_error_code(message.error().code()) ? static_cast<ErrorCode>(message.error().code()) : ErrorCode::kSystem;
     job.error = message.error().message();
   }
+  job.priority = message.priority();
+  job.background = message.background();
+  if (message.time_limit_seconds() > 0) job.time_limit_seconds = message.time_limit_seconds();
   if (message.has_certificate()) job.certificate = death_certificate(message.certificate());
   return job;
+}
+
+JobExplanation job_explanation(const wire::JobExplained& message) {
+  JobExplanation explanation;
+  explanation.job = job_info(message.job());
+  for (const wire::Obstacle& row : message.obstacles()) {
+    const bool is_known = wire::Obstacle::Cause_IsValid(row.cause());
+    explanation.obstacles.push_back({is_known ? static_cast<Obstacle::Cause>(row.cause()) : Obstacle::Cause::kUnknown, row.job(), row.array(), row.bytes()});
+  }
+  explanation.obstacle_count = message.obstacle_count();
+  explanation.phase = message.phase();
+  explanation.phases = message.phases();
+  explanation.phase_blocks = message.phase_blocks();
+  explanation.phase_blocks_done = message.phase_blocks_done();
+  explanation.blocks_in_hand = message.blocks_in_hand();
+  explanation.workers = message.workers();
+  explanation.most_workers = message.most_workers();
+  explanation.share = message.share();
+  if (message.has_seconds_left()) explanation.seconds_left = message.seconds_left();
+  return explanation;
 }
 
 Status status_of(const wire::StatusReported& message) {

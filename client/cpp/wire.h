@@ -24,6 +24,7 @@ T value_or_throw(Result<T> result) {
 
 ArrayInfo array_info(const wire::ArrayInfo& message);
 JobInfo job_info(const wire::JobInfo& message);
+JobExplanation job_explanation(const wire::JobExplained& message);
 Status status_of(const wire::StatusReported& message);
 // Fills the operation and its inputs in, which are the server's own arrays, or it throws kNotFound.
 void to_wire(const Operation& operation, const Connection& server, wire::SubmitJob& message);

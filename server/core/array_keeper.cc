@@ -234,13 +234,10 @@ void ArrayKeeper::wake_soon() {
   if (state_.spares.size() > 0) when = state_.spares.oldest() + kSpareLife;
   // No event tells when a client lets go of what it has.
   if (const Instant next = effects_.now() + kHeldLook; !state_.memory.held().empty() && (!when || next < *when)) when = next;
-  if (!when || (wakes_at_ && *wakes_at_ <= *when)) return;
-  wakes_at_ = when;
-  effects_.wake_at(*when);
+  if (when) state_.alarm.ring_by(*when, effects_);
 }
 
 void ArrayKeeper::tidy() {
-  wakes_at_.reset();
   const Instant now = effects_.now();
   while (state_.spares.size() > 0 && state_.spares.oldest() + kSpareLife <= now) drop_spare(*state_.spares.take_oldest());
   let_go_of_released();

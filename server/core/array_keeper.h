@@ -89,7 +89,6 @@ class ArrayKeeper {
 
   State& state_;
   Effects& effects_;
-  std::optional<Instant> wakes_at_;
   Instant looked_{};
 };
 

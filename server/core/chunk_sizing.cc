@@ -9,7 +9,10 @@
 namespace parcompute::server {
 namespace {
 
-constexpr double kLongestNs = 4e6;     // of an automatic chunk: progress, cancelling, recovery
+// Of an automatic chunk. Where very many workers compute, one of them is done with its first chunk at any moment, and whoever
+// comes waits for the second alone: so theirs may be longer, which spares the server half of the messages.
+constexpr double kLongestNs = 2e6, kLongestOfManyNs = 4e6;
+constexpr unsigned kManyWorkers = 64;
 constexpr double kMessageNs = 20e3;    // a message to a worker and back, with all that the server does for it
 constexpr double kShortestNs = 100e3;  // of an automatic chunk, while there are enough of them
 constexpr double kPacketNs = 200e3;    // packets of short chunks are filled up to this
@@ -19,6 +22,10 @@ constexpr std::uint64_t kShares = 6;
 
 std::uint64_t blocks_of(double ns, double block_ns) {
   return static_cast<std::uint64_t>(std::clamp(ns / block_ns, 1.0, 0x1p48));
+}
+
+double longest_ns(unsigned workers) {
+  return workers < kManyWorkers ? kLongestNs : kLongestOfManyNs;
 }
 
 }  // namespace
@@ -32,7 +39,7 @@ std::uint64_t chunk_blocks(const ChunkSizing& sizing) {
   // A chunk is longer than its message where that leaves the others something to do.
   const std::uint64_t shortest =
       std::min(blocks_of(kShortestNs, block_ns), ceil_div(sizing.remaining_blocks, 2 * sizing.workers));
-  return std::max(std::min(share, blocks_of(kLongestNs, block_ns)), shortest);
+  return std::max(std::min(share, blocks_of(longest_ns(sizing.workers), block_ns)), shortest);
 }
 
 std::uint64_t chunks_per_packet(const ChunkSizing& sizing, std::uint64_t blocks) {
@@ -43,7 +50,11 @@ std::uint64_t chunks_per_packet(const ChunkSizing& sizing, std::uint64_t blocks)
   return std::max<std::uint64_t>(1, std::min(filling, share));
 }
 
-bool shall_prefetch(const ChunkSizing& sizing, std::uint64_t blocks) {
+bool fits_behind(const ChunkSizing& sizing, std::uint64_t blocks, double ns_in_hand) {
+  return ns_in_hand + std::max(sizing.block_ns, 1.0) * static_cast<double>(blocks) <= 2 * longest_ns(sizing.workers);
+}
+
+bool leaves_enough(const ChunkSizing& sizing, std::uint64_t blocks) {
   return sizing.remaining_blocks > blocks * sizing.workers;
 }
 

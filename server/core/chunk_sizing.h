@@ -1,8 +1,8 @@
 // How many blocks go out together: guided self-scheduling with a time target.
 //
 // Guided self-scheduling (Polychronopoulos and Kuck, 1987) hands out a share of what is left, so that chunks shrink
-// towards the end and all workers finish together. The time target bounds a chunk from above (progress, cancelling and
-// recovery stay fine) and from below (a message costs about 20 us: chunks are made no shorter than five times that while there is
+// towards the end and all workers finish together. The time target bounds a chunk from above (a tiny job that comes waits
+// for the two chunks that a worker holds at most; progress, cancelling and recovery stay fine) and from below (a message costs about 20 us: chunks are made no shorter than five times that while there is
 // enough for everybody).
 #pragma once
 
@@ -24,8 +24,12 @@ std::uint64_t chunk_blocks(const ChunkSizing& sizing);
 // carries it, so that short ones share a message.
 std::uint64_t chunks_per_packet(const ChunkSizing& sizing, std::uint64_t blocks);
 
-// Whether a worker that is computing shall hold a second packet already. Towards the end it shall not: an idle worker
-// could have had it.
-bool shall_prefetch(const ChunkSizing& sizing, std::uint64_t blocks);
+// Whether a worker that computes for so long already shall hold a chunk behind that: not where whoever comes next
+// would have to wait for both.
+bool fits_behind(const ChunkSizing& sizing, std::uint64_t blocks, double ns_in_hand);
+
+// Whether there is something left for the others where a worker holds a second chunk. Towards the end there is not: an idle
+// worker could have had it.
+bool leaves_enough(const ChunkSizing& sizing, std::uint64_t blocks);
 
 }  // namespace parcompute::server

@@ -20,8 +20,9 @@ constexpr std::size_t kPacketsPerWorker = 2;
 constexpr std::size_t kJobsLookedAt = 64;
 // Weight of the newest measurement in a job's time per block.
 constexpr double kNewest = 0.25;
-// A worker with more than this in hand gets no second packet: what lay in it might wait while another worker idles.
-constexpr double kLongInHandNs = 8e6;
+// A chunk counts as this much of its user's time at least, for it takes so much of the server's; and as no more than this
+// until it is done and its time is known.
+constexpr double kLeastNs = 1e3, kMostGuessNs = 1e10;
 
 // A worker that somebody stopped holds its chunks and memory, and whoever waits for them, until somebody thinks of it.
 constexpr unsigned kStoppedSeconds = 5;
@@ -42,15 +43,27 @@ ChunkSizing sizing_of(const Job& job, unsigned workers) {
   return {job.phase_blocks[job.phase] - job.next_block, job.block_ns, workers, job.chunk_blocks};
 }
 
+double expected_ns(const Lease& lease) {
+  return static_cast<double>(lease.blocks.count) * lease.block_ns;
+}
+
+// What the fair queue is told of it when it is handed out.
+double charge_of(const Lease& lease) {
+  return std::clamp(expected_ns(lease), kLeastNs, kMostGuessNs);
+}
+
 }  // namespace
 
-unsigned Dispatcher::workers_for(const Job& job) const {
-  const auto all = static_cast<unsigned>(state_.workers.size());
-  return job.max_workers == 0 ? all : std::min(all, job.max_workers);
+void Dispatcher::admit(Job& job) {
+  job.entry = &state_.queue_of(job).add(job.summary.owner_uid, job.session, job.id(), job.summary.priority);
+}
+
+void Dispatcher::forget(Job& job) {
+  state_.queue_of(job).remove(*std::exchange(job.entry, nullptr));
 }
 
 void Dispatcher::enqueue(Job& job) {
-  if (!std::exchange(job.is_listed, true)) state_.runnable.push_back(job.id());
+  state_.queue_of(job).enqueue(*job.entry);
 }
 
 void Dispatcher::wait_for_memory(Job& job) {
@@ -87,7 +100,7 @@ void Dispatcher::feed_all() {
   // Idle workers first: a chunk is better in their hands than waiting in others'.
   for (const std::size_t packets : {std::size_t{0}, std::size_t{1}}) {
     for (Worker& worker : state_.workers) {
-      if (state_.runnable.empty() && redos_ == 0) return;
+      if (state_.jobs_in_queue() == 0 && redos_ == 0) return;
       if (!worker.is_up() || worker.packets != packets) continue;
       if (Job* job = choose(worker)) send_packet(worker, *job);
     }
@@ -105,7 +118,7 @@ void Dispatcher::feed(Worker& worker) {
 // How long its leases will take, as far as known.
 double Dispatcher::ns_in_hand(const Worker& worker) const {
   double sum = 0;
-  for (const Lease& lease : worker.leases) sum += static_cast<double>(lease.blocks.count) * lease.block_ns;
+  for (const Lease& lease : worker.leases) sum += expected_ns(lease);
   return sum;
 }
 
@@ -126,33 +139,37 @@ Job* Dispatcher::next_redo(Worker& worker) {
   return nullptr;
 }
 
-// The next job, in turn, that has blocks for this worker.
+bool Dispatcher::is_too_many(const Worker& worker, const Job& job) const {
+  if (job.max_workers == 0) return false;
+  const auto slot = worker.slot_of(job.id());
+  const bool takes_part = slot && worker.slot_leases[*slot] > 0;
+  return !takes_part && job.workers + places_with_redo(job) >= state_.workers_for(job);
+}
+
+// The job that is due, of those that have blocks for this worker.
 Job* Dispatcher::choose(Worker& worker) {
   if (Job* job = next_redo(worker)) return job;
-  if (worker.packets > 0 && ns_in_hand(worker) > kLongInHandNs) return nullptr;
-  auto& runnable = state_.runnable;
-  // Where only one job has blocks, its last ones are not prefetched: they go to whoever is done first. With several jobs
-  // no worker idles, and every worker holds two packets.
-  const bool has_others = runnable.size() > 1;
-  for (std::size_t looked = 0; looked < kJobsLookedAt && looked < runnable.size();) {
-    const JobId id = runnable.front();
-    runnable.pop_front();
-    Job* job = state_.jobs.find(id);
-    if (job == nullptr) continue;
-    job->is_listed = job->has_blocks();
-    if (!job->is_listed) continue;
-    runnable.push_back(id);
-    ++looked;
-    const auto slot = worker.slot_of(id);
-    const bool takes_part = slot && worker.slot_leases[*slot] > 0;
-    if (!takes_part && job->workers + places_with_redo(*job) >= workers_for(*job)) continue;
-    if (worker.packets > 0 && !has_others) {
-      const ChunkSizing sizing = sizing_of(*job, workers_for(*job));
-      if (sizing.remaining_blocks == 0 || !shall_prefetch(sizing, chunk_blocks(sizing))) continue;
+  std::size_t looked = 0;
+  for (FairQueue* queue : {&state_.foreground, &state_.background}) {
+    for (; looked < kJobsLookedAt; ++looked) {
+      const auto id = queue->next();
+      if (!id) break;
+      Job& job = *state_.jobs.find(*id);
+      // One that has all the workers that it may have is enqueued again when a chunk of it comes back.
+      if (!job.has_blocks() || is_too_many(worker, job)) queue->dequeue(*job.entry);
+      else return worker.packets == 0 || shall_prefetch(job, worker) ? &job : nullptr;
     }
-    return job;
   }
   return nullptr;
+}
+
+// Where only one job has blocks, its last ones are not prefetched: they go to whoever is done first. With several jobs no worker
+// idles, and every worker holds two packets, as long as what comes next does not wait for too long behind them.
+bool Dispatcher::shall_prefetch(const Job& job, const Worker& worker) const {
+  const ChunkSizing sizing = sizing_of(job, state_.workers_for(job));
+  const bool has_others = state_.jobs_in_queue() > 1;
+  const std::uint64_t blocks = sizing.remaining_blocks == 0 ? job.retries.front().blocks.count : chunk_blocks(sizing);
+  return fits_behind(sizing, blocks, ns_in_hand(worker)) && (has_others || leaves_enough(sizing, blocks));
 }
 
 void Dispatcher::send_packet(Worker& worker, Job& job) {
@@ -174,6 +191,11 @@ void Dispatcher::send_packet(Worker& worker, Job& job) {
   std::array<ChunkDescriptor, kMaxChunksPerPacket> chunks;
   const std::size_t count = take_chunks(worker, job, *slot, chunks);
   worker.leases.back().last_in_packet = true;
+  double ns = 0;
+  for (std::size_t lease = worker.leases.size() - count; lease < worker.leases.size(); ++lease) ns += charge_of(worker.leases[lease]);
+  FairQueue& queue = state_.queue_of(job);
+  queue.charge(*job.entry, ns);
+  if (!job.has_blocks()) queue.dequeue(*job.entry);
   ++worker.packets;
   kWorkerLife.apply(worker.state, WorkerEvent::kLeased);
   begin_watch(state_, effects_);
@@ -202,7 +224,7 @@ std::size_t Dispatcher::take_chunks(Worker& worker, Job& job, std::uint32_t slot
     chunks.front() = lease(worker, job, slot, retry.blocks, retry.attempt, state_.next_lease());
     return 1;
   }
-  const ChunkSizing sizing = sizing_of(job, workers_for(job));
+  const ChunkSizing sizing = sizing_of(job, state_.workers_for(job));
   const std::uint64_t blocks = chunk_blocks(sizing);
   std::uint64_t left = chunks_per_packet(sizing, blocks);
   std::size_t count = 0;
@@ -280,6 +302,7 @@ Job* Dispatcher::take_back(Worker& worker, std::uint64_t lease_id, Lease& lease)
 void Dispatcher::release(Worker& worker, const Lease& lease, Job& job) {
   if (--worker.slot_leases[lease.slot] == 0) --job.workers;
   --job.leases;
+  if (job.max_workers > 0 && job.has_blocks()) enqueue(job);
 }
 
 void Dispatcher::settle(const Job& job, Settled& settled) const {
@@ -287,6 +310,7 @@ void Dispatcher::settle(const Job& job, Settled& settled) const {
 }
 
 bool Dispatcher::on_completions(Worker& worker, std::span<const ChunkCompletion> completions, Settled& settled) {
+  double charged_ns = 0, ns = 0;
   for (const ChunkCompletion& completion : completions) {
     Lease lease;
     Job* job = take_back(worker, completion.lease, lease);
@@ -296,6 +320,11 @@ bool Dispatcher::on_completions(Worker& worker, std::span<const ChunkCompletion>
     JobSummary& summary = job->summary;
     ++summary.chunks_done;
     summary.busy_ns += completion.elapsed_ns;
+    charged_ns += charge_of(lease);
+    ns += std::max(static_cast<double>(completion.elapsed_ns), kLeastNs);
+    // Once a packet, where its chunks' answers come together.
+    if (lease.last_in_packet || &completion == &completions.back())
+      state_.queue_of(*job).settle(*job->entry, std::exchange(charged_ns, 0), std::exchange(ns, 0));
     if (job->phase >= job->counts_from) summary.blocks_done += lease.blocks.count;
     job->phase_blocks_done += lease.blocks.count;
     // What has pages is missing from the free memory already.

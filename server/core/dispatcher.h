@@ -1,7 +1,7 @@
 // Dispatcher: hands blocks to workers and takes their answers.
 //
-// A worker holds at most two packets of chunks: while it computes one, the next has arrived already. Jobs that have
-// blocks take turns. Whatever a lost worker held is handed out again: chunks that overwrite their operands to the next worker of
+// A worker holds at most two packets of chunks: while it computes one, the next has arrived already. Whose job is next the fair
+// queue says (fair_queue.h). Whatever a lost worker held is handed out again: chunks that overwrite their operands to the next worker of
 // its place, which finds in the place's redo log how far they came, all others to whoever is free.
 #pragma once
 
@@ -19,6 +19,9 @@ class Dispatcher {
  public:
   Dispatcher(State& state, Effects& effects) : state_(state), effects_(effects) {}
 
+  // The job has its place among those that share the workers, until it is forgotten.
+  void admit(Job& job);
+  void forget(Job& job);
   // The job has blocks to hand out (again).
   void enqueue(Job& job);
   // Its phase waits until memory that is being given back has been.
@@ -44,6 +47,7 @@ class Dispatcher {
   bool put_off_for_memory(Job& job, const Lease& lease);
   Job* choose(Worker& worker);
   Job* next_redo(Worker& worker);
+  bool shall_prefetch(const Job& job, const Worker& worker) const;
   unsigned places_with_redo(const Job& job) const;
   double ns_in_hand(const Worker& worker) const;
   void send_packet(Worker& worker, Job& job);
@@ -56,7 +60,8 @@ class Dispatcher {
   void give_up(Job& job, const Lease& lease) const;
   void release(Worker& worker, const Lease& lease, Job& job);
   void settle(const Job& job, Settled& settled) const;
-  unsigned workers_for(const Job& job) const;
+  // Whether it would be one worker too many for the job.
+  bool is_too_many(const Worker& worker, const Job& job) const;
 
   State& state_;
   Effects& effects_;

@@ -12,6 +12,7 @@
 #include "common/os/file_facts.h"
 #include "proto/field_writer.h"
 #include "proto/limits.h"
+#include "server/core/job_options.h"
 #include "server/core/replies.h"
 #include "server/core/shares.h"
 
@@ -104,6 +105,7 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
     return fail(ErrorCode::kInvalidArgument, fmt::format("the operation's message has {} bytes; at most {} are allowed", bytes, kMaxOperationBytes));
 
   Job job;
+  if (auto taken = take_options(state_, session, message, job); !taken) return fail(taken.error());
   const auto inputs = find_inputs(session, message);
   if (!inputs) return fail(inputs.error());
   const auto existing = find_output(session, message);
@@ -116,18 +118,16 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
 
   job.plan = std::move(*plan);
   job.session = session.id;
-  job.chunk_blocks = message.chunk_blocks();
-  job.max_workers = message.max_workers();
   job.summary.operation = operation_word(message.operation());
   if (message.operation().has_evaluate()) job.summary.expression = message.operation().evaluate().expression();
   job.summary.owner_uid = session.uid;
-  job.summary.detached = message.detach();
   job.summary.bytes_read = job.plan.bytes_read;
   job.summary.bytes_written = job.plan.bytes_written;
   job.summary.scalar_dtype = job.plan.scalar;
   if (auto made = make_memory(session, message, *existing, job); !made) return fail(made.error());
 
   Job& added = state_.jobs.add(std::move(job));
+  dispatcher_.admit(added);
   take_turns(added, *inputs);
   describe_to_workers(added, message.operation(), *inputs, *existing);
   const JobId id = added.id();
@@ -144,6 +144,8 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
 // turn, and where it ends without having begun, so do they who wait for it.
 void JobControl::take_turns(Job& job, const std::vector<Used>& inputs) {
   const JobId id = job.id();
+  job.waits_for.insert(job.after.begin(), job.after.end());
+  job.makers.insert(job.after.begin(), job.after.end());
   const auto wait_for_writer = [&job](const Array& array) {
     if (array.writers.empty()) return JobId{};
     const JobId last = *array.writers.rbegin();
@@ -266,6 +268,11 @@ void JobControl::describe_to_workers(Job& job, const wire::Operation& operation,
 void JobControl::start(Job& job) {
   kJobLife.apply(job.summary.state, JobEvent::kStart);
   job.summary.started = effects_.now();
+  if (job.summary.time_limit.count() > 0) {
+    const Instant deadline = job.summary.started + job.summary.time_limit;
+    state_.deadlines.insert({deadline, job.id()});
+    state_.alarm.ring_by(deadline, effects_);
+  }
   enter_phase(job, 0);
 }
 
@@ -308,6 +315,16 @@ void JobControl::cancel(Job& job, std::string_view why) {
   if (job.leases == 0) settle(job);
 }
 
+void JobControl::cancel_overdue() {
+  auto& deadlines = state_.deadlines;
+  while (!deadlines.empty() && deadlines.begin()->first <= effects_.now()) {
+    Job& job = *state_.jobs.find(deadlines.begin()->second);
+    deadlines.erase(deadlines.begin());
+    cancel(job, fmt::format(": it had run for its time limit of {} s", std::chrono::duration<double>(job.summary.time_limit).count()));
+  }
+  if (!deadlines.empty()) state_.alarm.ring_by(deadlines.begin()->first, effects_);
+}
+
 // Later ones first: they wait for earlier ones, never the other way round, and shall end for this reason and not for theirs.
 void JobControl::fail_all(const Error& why) {
   std::vector<JobId> live;
@@ -326,6 +343,7 @@ void JobControl::fail_all(const Error& why) {
 void JobControl::end(Job& job) {
   JobSummary& summary = job.summary;
   summary.ended = effects_.now();
+  state_.deadlines.erase({summary.started + summary.time_limit, job.id()});
   if (summary.started == Instant{}) summary.started = summary.ended;
   if (summary.state != JobState::kDone) summary.scalar_dtype.reset();
   state_.memory.settle(job.promised_bytes, job.promised_bytes);
@@ -342,6 +360,7 @@ void JobControl::end(Job& job) {
   }
 
   const JobId id = job.id();
+  dispatcher_.forget(job);
   if (job.waits_for_memory) std::erase(state_.waiting_for_memory, id);
   for (const JobId waiting : job.wanted_by) freed_.push_back({waiting, id, summary.state == JobState::kDone});
   state_.jobs.end(id);
@@ -385,7 +404,8 @@ void JobControl::free_waiting_jobs() {
     if (waiting == nullptr) continue;
     waiting->waits_for.erase(freed.other);
     if (!freed.other_is_done && waiting->makers.contains(freed.other)) {
-      cancel(*waiting, fmt::format(": job {}, which was making one of its operands, did not succeed", freed.other.value));
+      const bool is_after = std::find(waiting->after.begin(), waiting->after.end(), freed.other) != waiting->after.end();
+      cancel(*waiting, fmt::format(": job {}, which {}, did not succeed", freed.other.value, is_after ? "it was to come after" : "was making one of its operands"));
     } else if (waiting->waits_for.empty() && waiting->state() == JobState::kQueued) {
       if (const Array* cut = incomplete_input(*waiting)) {
         cancel(*waiting, fmt::format(": array '{0}' is incomplete still, for a part of it alone was written ('parcompute-client array accept {0}' takes it as it is)", cut->label()));

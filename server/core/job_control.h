@@ -27,6 +27,8 @@ class JobControl {
   // The next phase of a job whose phase is done, or its end.
   void settle(Job& job);
   void cancel(Job& job, std::string_view why);
+  // Those that have run for as long as they may.
+  void cancel_overdue();
   // None of those that live can go on.
   void fail_all(const Error& why);
 

@@ -19,6 +19,7 @@
 #include "common/operation/operation.h"
 #include "proto/descriptor.h"
 #include "server/core/effects.h"
+#include "server/core/fair_queue.h"
 #include "server/core/lifecycle.h"
 #include "server/core/owner_counts.h"
 
@@ -76,6 +77,9 @@ struct JobSummary {
   std::string expression;  // of an evaluation
   uid_t owner_uid = 0;
   bool detached = false;
+  int priority = 0;  // as nice's
+  bool background = false;
+  std::chrono::nanoseconds time_limit{};  // of running; 0: none
   std::uint64_t blocks_done = 0;
   std::uint64_t blocks_total = 0;
   std::uint64_t chunks_done = 0;
@@ -104,8 +108,9 @@ struct Job {
 
   SessionId session;
   Few<Waiter> waiters;
-  std::set<JobId> waits_for;   // live jobs that write its operands, or use its output
-  std::set<JobId> makers;      // of these, those that must end well: they make its operands
+  Few<JobId> after;            // jobs that lived when it was submitted, and that it was told to come after
+  std::set<JobId> waits_for;   // these, and live jobs that write its operands, or use its output
+  std::set<JobId> makers;      // of these, those that must end well: they make its operands, or it was told to come after them
   bool writes_existing = false;  // its output was there before it
   bool writes_all = false;       // and nothing is left of what it held
   bool has_begun_writing = false;  // and it is marked so
@@ -130,7 +135,7 @@ struct Job {
   std::uint64_t chunk_blocks = 0;  // 0: by chunk_sizing
   unsigned max_workers = 0;        // 0: all
   unsigned workers = 0;            // that hold leases of it
-  bool is_listed = false;          // in State::runnable
+  FairQueue::Entry* entry = nullptr;  // in State::queue_of() it, from its submission to its end
   bool waits_for_memory = false;   // in State::waiting_for_memory
 
   JobId id() const { return summary.id; }

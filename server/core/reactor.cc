@@ -151,7 +151,9 @@ void Reactor::on_forgotten(WorkerIndex index, std::size_t count) {
 }
 
 void Reactor::on_wake() {
+  state_.alarm.reset();
   arrays_.tidy();
+  jobs_.cancel_overdue();
   dispatcher_.feed_all();
 }
 

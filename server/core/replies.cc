@@ -87,6 +87,9 @@ void describe(const JobSummary& job, Instant now, wire::JobInfo& message) {
   message.set_owner_uid(job.owner_uid);
   message.set_detached(job.detached);
   message.set_retries(job.retries);
+  message.set_priority(job.priority);
+  message.set_background(job.background);
+  message.set_time_limit_seconds(seconds(job.time_limit));
 }
 
 void describe_with_expression(const JobSummary& job, Instant now, wire::JobInfo& message) {

@@ -7,11 +7,12 @@
 
 #include <fmt/format.h>
 
-#include "common/base/units.h"
 #include "common/base/utf8.h"
 #include "common/operation/operation.h"
 #include "proto/limits.h"
 #include "proto/version.h"
+#include "server/core/explanation.h"
+#include "server/core/job_options.h"
 #include "server/core/replies.h"
 
 namespace parcompute::server {
@@ -21,7 +22,7 @@ std::span<const Requests::Row> Requests::table() {
   using R = Requests;
   constexpr auto kNew = SessionState::kNew;
   constexpr auto kGreeted = SessionState::kGreeted;
-  static constexpr std::array<Row, 14> kTable{{
+  static constexpr std::array<Row, 15> kTable{{
       // message            name            session   file   handler
       {B::kHello, "Hello", kNew, false, &R::hello},
       {B::kSubmitJob, "SubmitJob", kGreeted, false, &R::submit_job},
@@ -29,6 +30,7 @@ std::span<const Requests::Row> Requests::table() {
       {B::kGetJob, "GetJob", kGreeted, false, &R::get_job},
       {B::kListJobs, "ListJobs", kGreeted, false, &R::list_jobs},
       {B::kCancelJob, "CancelJob", kGreeted, false, &R::cancel_job},
+      {B::kExplainJob, "ExplainJob", kGreeted, false, &R::explain_job},
       {B::kFindArray, "FindArray", kGreeted, false, &R::find_array},
       {B::kListArrays, "ListArrays", kGreeted, false, &R::list_arrays},
       {B::kAttachArray, "AttachArray", kGreeted, true, &R::attach_array},
@@ -107,22 +109,13 @@ Result<void> Requests::submit_job(const Call& call) {
 }
 
 Result<const JobSummary*> Requests::find_job(const Session& session, const wire::JobRef& reference) const {
-  const bool by_request = reference.which_case() == wire::JobRef::kRequest;
-  const JobSummary* job = by_request ? nullptr : state_.jobs.find_summary(JobId{reference.id()});
-  if (by_request) {
-    for (const JobId id : session.jobs) {
-      const Job& live = *state_.jobs.live().at(id);
-      for (const Waiter waiter : live.waiters)
-        if (waiter.session == session.id && waiter.request == reference.request()) job = &live.summary;
-    }
+  if (reference.which_case() != wire::JobRef::kRequest) return server::find_job(state_, session, JobId{reference.id()});
+  for (const JobId id : session.jobs) {
+    const Job& live = *state_.jobs.live().at(id);
+    for (const Waiter waiter : live.waiters)
+      if (waiter.session == session.id && waiter.request == reference.request()) return &live.summary;
   }
-  const auto called = by_request ? fmt::format("of this session's request {}", reference.request()) : fmt::format("{}", reference.id());
-  if (job == nullptr)
-    return fail(ErrorCode::kNotFound,
-                fmt::format("there is no job {}: 'parcompute-client job list' shows those there are (the last {} that ended are kept)", called, kMaxEndedJobs));
-  if (!may_do_all(state_, session, job->owner_uid))
-    return fail(ErrorCode::kNotPermitted, fmt::format("job {} belongs to uid {}, and you are uid {}", called, job->owner_uid, session.uid));
-  return job;
+  return fail(ErrorCode::kNotFound, fmt::format("there is no job of this session's request {}, or it has ended: its answer was sent", reference.request()));
 }
 
 Result<void> Requests::wait_job(const Call& call) {
@@ -139,17 +132,7 @@ Result<void> Requests::get_job(const Call& call) {
   wire::JobInfo& info = *answer.mutable_job_described()->mutable_job();
   describe_with_expression(**summary, effects_.now(), info);
   if ((*summary)->certificate) describe(*(*summary)->certificate, *info.mutable_certificate());
-  if (const Job* job = state_.jobs.find((*summary)->id); job != nullptr && !job->waits_for.empty())
-    info.set_waiting_for(fmt::format("job {}, which {}", job->waits_for.begin()->value, job->makers.contains(*job->waits_for.begin()) ? "is making one of its operands" : "is using what it writes to"));
-  if (const Job* job = state_.jobs.find((*summary)->id); job != nullptr && job->waits_for_memory)
-    info.set_waiting_for(fmt::format("{} of removed arrays that workers are giving back", format_bytes(state_.memory.bytes(MemoryState::kFreeing))));
-  for (const Worker& worker : state_.workers) {
-    const auto is_of_job = [&](const Lease& lease) { return lease.job == (*summary)->id; };
-    if (!worker.is_up() && std::any_of(worker.redo.begin(), worker.redo.end(), is_of_job))
-      info.set_waiting_for(fmt::format("worker {}, which is being started again, for what it was overwriting", worker.index));
-  }
-  if (const std::string& failure = state_.births.last_failure(); !failure.empty() && !has_ended((*summary)->state))
-    info.set_waiting_for(fmt::format("a worker: none is up, and those that were to come failed; the last time: {}", failure));
+  if (const Job* job = state_.jobs.find((*summary)->id)) info.set_waiting_for(waiting_for(state_, *job));
   reply(call, answer);
   return {};
 }
@@ -191,6 +174,22 @@ Result<void> Requests::cancel_job(const Call& call) {
   if (Job* job = state_.jobs.find(id)) jobs_.cancel(*job, "");
   wire::Reply answer;
   describe_with_expression(*state_.jobs.find_summary(id), effects_.now(), *answer.mutable_job_described()->mutable_job());
+  reply(call, answer);
+  return {};
+}
+
+Result<void> Requests::explain_job(const Call& call) {
+  const auto summary = find_job(call.session, call.request.explain_job().job());
+  if (!summary) return fail(summary.error());
+  wire::Reply answer;
+  wire::JobExplained& explained = *answer.mutable_job_explained();
+  wire::JobInfo& info = *explained.mutable_job();
+  describe_with_expression(**summary, effects_.now(), info);
+  if ((*summary)->certificate) describe(*(*summary)->certificate, *info.mutable_certificate());
+  if (const Job* job = state_.jobs.find((*summary)->id)) {
+    info.set_waiting_for(waiting_for(state_, *job));
+    explain(state_, *job, explained);
+  }
   reply(call, answer);
   return {};
 }

@@ -51,6 +51,7 @@ class Requests {
   Result<void> get_job(const Call& call);
   Result<void> list_jobs(const Call& call);
   Result<void> cancel_job(const Call& call);
+  Result<void> explain_job(const Call& call);
   Result<void> find_array(const Call& call);
   Result<void> list_arrays(const Call& call);
   Result<void> attach_array(const Call& call);

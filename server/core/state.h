@@ -3,16 +3,19 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <cstdint>
-#include <deque>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "server/core/alarm.h"
 #include "server/core/array_table.h"
 #include "server/core/births.h"
 #include "server/core/effects.h"
+#include "server/core/fair_queue.h"
 #include "server/core/job_table.h"
 #include "server/core/memory_ledger.h"
 #include "server/core/session.h"
@@ -45,7 +48,9 @@ struct State {
   ShareLimits share_limits;
   std::size_t max_arrays = 0;  // each costs a descriptor
   OwnerCounts sessions_of;
-  std::deque<JobId> runnable;  // jobs that may have blocks to hand out, next one first
+  FairQueue foreground, background;  // jobs that may have blocks to hand out; those in the background, when no other has
+  std::set<std::pair<Instant, JobId>> deadlines;  // of running jobs that have a time limit
+  Alarm alarm;
   std::vector<JobId> waiting_for_memory;  // that is still being given back
   std::uint64_t last_lease = 0;
   std::uint64_t chunks_done = 0;
@@ -54,6 +59,14 @@ struct State {
   bool drop_arrays = false;  // when the server leaves
 
   std::uint64_t next_lease() { return ++last_lease; }
+  std::size_t jobs_in_queue() const { return foreground.size() + background.size(); }
+  // How many may take part in it.
+  unsigned workers_for(const Job& job) const {
+    const auto all = static_cast<unsigned>(workers.size());
+    return job.max_workers == 0 ? all : std::min(all, job.max_workers);
+  }
+  const FairQueue& queue_of(const Job& job) const { return job.summary.background ? background : foreground; }
+  FairQueue& queue_of(const Job& job) { return job.summary.background ? background : foreground; }
 };
 
 // Something is to be looked at once a second from now on.

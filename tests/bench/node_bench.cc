@@ -99,6 +99,57 @@ void tiny(const Settings& settings) {
              median(job), quantile(job, 0.99), median(bare), median(job) / median(bare));
 }
 
+// ---- many jobs at once ---------------------------------------------------------------------------------------
+
+// A tiny job while a large one has all workers. The two are of one user's two sessions.
+void beside(const Settings& settings) {
+  Service service(settings.workers);
+  ConnectOptions to_server;
+  to_server.socket = service.server.socket();
+  Session other = Session::connect(to_server);
+  Array eight = service.session.create_arange("eight", DType::kFloat64, {8});
+  std::vector<double> alone, together;
+  const auto measure = [&](std::vector<double>& times, int jobs) {
+    for (int i = 0; i < jobs; ++i) {
+      const auto start = Clock::now();
+      service.session.submit(Reduce{Reduce::Op::kSum, eight}).wait();
+      times.push_back(seconds_since(start) * 1e3);
+    }
+  };
+  measure(alone, 1000 * settings.rounds / 9);
+  Job large = other.submit(Mandelbrot{30'000, 30'000, -0.1, 0.1, -0.1, 0.1, 20'000});
+  while (large.info().chunks_done < 100) {}
+  measure(together, 1000 * settings.rounds / 9);
+  large.cancel();
+  fmt::print("tiny job beside a large one that has all {} workers: p50 {:.2f} ms, p99 {:.2f} ms; alone p50 {:.3f} ms   (reach: p99 <= 5 ms)\n", settings.workers, median(together),
+             quantile(together, 0.99), median(alone));
+}
+
+// The workers' time that one job has beside a hundred of another session's, as between users (who need a shared server); the core's tests have those.
+void fairness(const Settings& settings) {
+  Service service(settings.workers);
+  ConnectOptions to_server;
+  to_server.socket = service.server.socket();
+  Session other = Session::connect(to_server);
+  const Mandelbrot endless{30'000, 30'000, -0.1, 0.1, -0.1, 0.1, 20'000};
+  std::vector<Job> crowd;
+  for (int i = 0; i < 100; ++i) crowd.push_back(other.submit(endless));
+  Job one = service.session.submit(endless);
+  const auto busy_of_crowd = [&] {
+    double sum = 0;
+    for (const JobInfo& job : service.session.jobs()) sum += job.busy_seconds;
+    return sum - one.info().busy_seconds;
+  };
+  // What is in hand, and the first chunks of a job that nothing is known of, count little after some seconds.
+  const double crowd_before = busy_of_crowd(), before = one.info().busy_seconds;
+  const auto start = Clock::now();
+  while (seconds_since(start) < 1.0 * settings.rounds) one.explain();
+  const double mine = one.info().busy_seconds - before, theirs = busy_of_crowd() - crowd_before;
+  fmt::print("one session's job beside 100 of another: {:.1f} % of the workers' time   (reach: 47.5 to 52.5 %)\n", 100 * mine / (mine + theirs));
+  one.cancel();
+  for (Job& job : crowd) job.cancel();
+}
+
 void dispatch(const Settings& settings) {
   Service service(settings.workers);
   std::vector<double> rates;
@@ -294,7 +345,9 @@ struct Figure {
   const char* name;
   void (*measure)(const Settings&);
 };
-constexpr std::array<Figure, 8> kFigures{{{"tiny", tiny},
+constexpr std::array<Figure, 10> kFigures{{{"tiny", tiny},
+                                          {"beside", beside},
+                                          {"fairness", fairness},
                                           {"dispatch", dispatch},
                                           {"sum", sum},
                                           {"matmul", matmul},

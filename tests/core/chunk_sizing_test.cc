@@ -56,8 +56,8 @@ TEST(ChunkSizingTest, ShortChunksShareAPacketAndLongOnesDoNot) {
 
 TEST(ChunkSizingTest, TheLastBlocksAreNotPiledOnOneWorker) {
   EXPECT_EQ(chunks_per_packet({8, 20, 4, 1}, 1), 1u);
-  EXPECT_FALSE(shall_prefetch({4, 1e6, 4, 0}, 1));
-  EXPECT_TRUE(shall_prefetch({400, 1e6, 4, 0}, 1));
+  EXPECT_FALSE(leaves_enough({4, 1e6, 4, 0}, 1));
+  EXPECT_TRUE(leaves_enough({400, 1e6, 4, 0}, 1));
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ add_executable(process_test
   ${CMAKE_CURRENT_LIST_DIR}/npy_files_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/old_client_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/process_tree_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/queue_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/quotas_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/reconnect_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/sealed_death_test.cc

@@ -181,6 +181,20 @@ class Refusals(CommandLine):
             self.refused(64, ("--timeout", "hundred years", "leave --timeout away"), "run", "nop", "--blocks", "1", "--timeout", limit)
         self.refused(64, ("above 0",), "run", "nop", "--blocks", "1", "--timeout", "0")
 
+    def test_when_a_job_runs_is_said_in_numbers_that_there_are(self):
+        nop = ("run", "nop", "--blocks", "1")
+        for priority in ("20", "-21", "1.5", "high", "99999999999999999999"):
+            self.refused(64, ("--priority", f"'{priority}' is no whole number from -20 (soonest) to 19 (last)"), *nop, f"--priority={priority}")
+        self.refused(64, ("--priority", "excludes"), *nop, "--priority", "1", "--background")
+        for jobs, word in (("7,", "''"), ("0", "'0'"), ("x", "'x'"), ("-1", "'-1'"), ("1,,2", "''"), ("99999999999999999999", "'99999999999999999999'")):
+            self.refused(64, ("--after", f"{word} is no job's number"), *nop, f"--after={jobs}")
+        self.refused(64, ("--after", "257 jobs are too many"), *nop, "--after", ",".join(["1"] * 257))
+        self.refused(66, ("cannot come after job 1000000: there is no job 1000000", "job list"), *nop, "--after", "1000000")
+        for limit in ("0", "-1", "nan", "soon"):
+            self.refused(64, ("--time-limit",), *nop, f"--time-limit={limit}")
+        self.refused(66, ("there is no job 1000000",), "job", "explain", "1000000")
+        self.refused(64, ("ID", "'x'"), "job", "explain", "x")
+
     def test_a_file_that_cannot_be_written_is_refused_before_the_work(self):
         self.imported("a", np.arange(6.0).reshape(2, 3))
         (self.folder / "there.npy").write_text("as it was")

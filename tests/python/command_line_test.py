@@ -390,6 +390,50 @@ class Answers(CommandLine):
             np.testing.assert_array_equal(json.loads(self.client("show", view, "--json"))["data"], expected)
         self.assertIn("10x3", self.client("info", "a[::2].T"))
 
+    # ---- when jobs run
+
+    def test_a_job_comes_after_others(self):
+        first = self.client("run", "mandelbrot", "--size", "100x100", "--max-iter", "100", "--out", "first", "--detach", "--priority", "-5").strip()
+        second = self.client("run", "nop", "--blocks", "1", "--detach", "--after", first, "--background").strip()
+        self.client("run", "nop", "--blocks", "1", "--after", f"{first},{second}", "--priority", "19")
+        job = json.loads(self.client("job", "show", second, "--json"))
+        self.assertEqual((job["state"], job["background"], job["priority"], job["time_limit_seconds"]), ("done", True, 0, None))
+        self.assertEqual(json.loads(self.client("job", "show", first, "--json"))["priority"], -5)
+        self.assertIn("background", self.client("job", "show", second))
+
+    def test_a_job_is_cancelled_with_the_one_that_it_was_to_come_after(self):
+        first = self.client("run", "mandelbrot", *self.SLOW, "--out", "slow", "--detach").strip()
+        second = self.client("run", "nop", "--blocks", "1", "--detach", "--after", first).strip()
+        self.assertIn(f"waits for the end of job {first}, which it comes after", self.client("job", "explain", second))
+        self.client("job", "cancel", first)
+        ended = self.run_client("job", "wait", second)
+        self.assertEqual(ended.returncode, 130)
+        self.assertIn(f"job {first}, which it was to come after, did not succeed", ended.stderr)
+        self.refused(65, [f"cannot come after job {first} (mandelbrot), which was cancelled"], "run", "nop", "--blocks", "1", "--after", first)
+
+    def test_a_job_has_no_longer_than_its_time_limit(self):
+        self.refused(130, ["it had run for its time limit of 0.1 s"], "run", "mandelbrot", *self.SLOW, "--out", "slow", "--time-limit", "0.1")
+
+    def test_a_job_is_explained(self):
+        writer = self.client("run", "mandelbrot", *self.SLOW, "--out", "slow", "--detach", "--time-limit", "3600").strip()
+        reader = self.client("run", "reduce", "sum", "slow", "--detach").strip()
+        text = self.client("job", "explain", reader)
+        self.assertIn(f"job {reader} (expr) is queued", text)
+        self.assertIn(f"waits for job {writer}, which is to write array 'slow', which it reads", text)
+        answer = json.loads(self.client("job", "explain", reader, "--json"))
+        self.assertEqual(answer["obstacles"], [{"cause": "operand", "job": int(writer), "array": "slow", "bytes": None}])
+        self.assertIsNone(answer["running"])
+        while json.loads(self.client("job", "explain", writer, "--json"))["running"]["phase"] == 0:
+            pass
+        text = self.client("job", "explain", writer)
+        for word in (f"job {writer} (mandelbrot) is running", "phase 1 of 1", "of 2 workers", "share of the workers' time is 100 %", "it will be done at"):
+            self.assertIn(word, text)
+        self.assertIn("time limit", self.client("job", "show", writer))
+        self.client("job", "cancel", writer)
+        self.run_client("job", "wait", reader)
+        self.assertIn(f"job {reader} (expr) is cancelled: ", self.client("job", "explain", reader))
+        self.assertEqual(json.loads(self.client("job", "explain", reader, "--json"))["obstacle_count"], 0)
+
     # ---- what is not there yet, or no more
 
     def test_an_array_that_a_job_is_writing_is_not_shown_as_if_it_were_whole(self):
