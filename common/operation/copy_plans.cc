@@ -12,6 +12,7 @@ namespace {
 // Of one core: reading a file that the page cache holds.
 constexpr double kReadBytesPerNs = 4;
 constexpr double kNopNs = 20;
+constexpr double kMostNopNs = 1e15;
 
 Phase copy_phase(std::uint64_t bytes, double bytes_per_ns) {
   return {ceil_div(bytes, kCopyBlockBytes),
@@ -47,7 +48,9 @@ Result<Plan> plan_read_file(const wire::Operation& operation, Operands inputs) {
 
 Result<Plan> plan_nop(const wire::Operation& operation, Operands) {
   Plan plan;
-  if (operation.nop().blocks() != 0) plan.phases.push_back({operation.nop().blocks(), kNopNs});
+  const double block_ns = operation.nop().block_ns();
+  if (!(block_ns >= 0 && block_ns <= kMostNopNs)) return fail(ErrorCode::kInvalidArgument, fmt::format("nop: {} ns are no time for a block: 0 to {} are", block_ns, kMostNopNs));
+  if (operation.nop().blocks() != 0) plan.phases.push_back({operation.nop().blocks(), block_ns > 0 ? block_ns : kNopNs});
   return plan;
 }
 

@@ -9,42 +9,53 @@
 namespace parcompute::server {
 namespace {
 
-// Of an automatic chunk. Where very many workers compute, one of them is done with its first chunk at any moment, and whoever
-// comes waits for the second alone: so theirs may be longer, which spares the server half of the messages.
-constexpr double kLongestNs = 2e6, kLongestOfManyNs = 4e6;
-constexpr unsigned kManyWorkers = 64;
-constexpr double kMessageNs = 20e3;    // a message to a worker and back, with all that the server does for it
-constexpr double kShortestNs = 100e3;  // of an automatic chunk, while there are enough of them
-constexpr double kPacketNs = 200e3;    // packets of short chunks are filled up to this
-// A chunk takes at most 1 / (kShares * workers) of what is left. Blocks may differ in cost by a thousand times and the
-// estimate knows only those that are done: a larger share could be all of the hard ones.
-constexpr std::uint64_t kShares = 6;
+constexpr double kMessageNs = 20e3;  // a message to a worker and back, with all that the server does for it
+// Of an automatic chunk: progress, cancelling, recovery and whoever comes next wait for no longer one; none is shorter while there are enough of
+// them.
+constexpr double kLongestNs = 2e6, kShortestNs = 100e3;
+// What the server itself takes for a chunk, at most. Where very many workers compute theirs are longer, for it shall be idle half of the time; and
+// whoever comes next waits no longer for that: with so many, some worker is done at any moment.
+constexpr double kServerNs = 8e3;
+constexpr double kPacketNs = 200e3;  // packets of short chunks are filled up to this
+// If the blocks were even, a chunk would take at most 1 / (kShares * workers) of what is left. What is left may be dearer than what is done: a chunk
+// that holds the dearest alone shall end before the others have done the rest, so where they are uneven shares are smaller by as much.
+constexpr double kShares = 12;
+constexpr double kUneven = 1.5, kUnknownUnevenness = 4, kMostUnevenness = 32;
 
-std::uint64_t blocks_of(double ns, double block_ns) {
-  return static_cast<std::uint64_t>(std::clamp(ns / block_ns, 1.0, 0x1p48));
+double blocks_of(double ns, double block_ns) {
+  return std::clamp(std::floor(ns / block_ns), 1.0, 0x1p48);
+}
+
+double known_unevenness(const ChunkSizing& sizing) {
+  return std::clamp(sizing.unevenness.value_or(1), 1.0, kMostUnevenness);
 }
 
 double longest_ns(unsigned workers) {
-  return workers < kManyWorkers ? kLongestNs : kLongestOfManyNs;
+  return std::max(kLongestNs, 2 * kServerNs * workers);
+}
+
+double shortest_ns(unsigned workers) {
+  return std::max(kShortestNs, kServerNs / 2 * workers);
 }
 
 }  // namespace
 
 std::uint64_t chunk_blocks(const ChunkSizing& sizing) {
   if (sizing.fixed_blocks > 0) return std::min(sizing.fixed_blocks, sizing.remaining_blocks);
-  const double block_ns = std::max(sizing.block_ns, 1.0);
-  const std::uint64_t share = std::max<std::uint64_t>(1, sizing.remaining_blocks / (kShares * sizing.workers));
+  const double block_ns = std::max(sizing.block_ns, 1.0), remaining = static_cast<double>(sizing.remaining_blocks), workers = sizing.workers;
+  const double known = known_unevenness(sizing);
   // Not worth a message to a second worker.
-  if (static_cast<double>(sizing.remaining_blocks) * block_ns <= kMessageNs) return sizing.remaining_blocks;
-  // A chunk is longer than its message where that leaves the others something to do.
-  const std::uint64_t shortest =
-      std::min(blocks_of(kShortestNs, block_ns), ceil_div(sizing.remaining_blocks, 2 * sizing.workers));
-  return std::max(std::min(share, blocks_of(longest_ns(sizing.workers), block_ns)), shortest);
+  if (remaining * block_ns * known <= kMessageNs) return sizing.remaining_blocks;
+  const auto share = [&](double unevenness) { return remaining / (kShares * workers * unevenness); };
+  const double wanted = std::min(share(sizing.unevenness ? known : kUnknownUnevenness), blocks_of(longest_ns(sizing.workers), block_ns));
+  // A chunk is longer than its message where that leaves the others something to do: of even blocks half of what is left is enough.
+  const double least = std::min(blocks_of(shortest_ns(sizing.workers), block_ns), known > kUneven ? share(known) : remaining / (2 * workers));
+  return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(std::ceil(std::max(std::floor(wanted), least))), 1, sizing.remaining_blocks);
 }
 
 std::uint64_t chunks_per_packet(const ChunkSizing& sizing, std::uint64_t blocks) {
   const double chunk_ns = std::max(sizing.block_ns, 1.0) * static_cast<double>(blocks);
-  const std::uint64_t filling = std::min<std::uint64_t>(blocks_of(kPacketNs, chunk_ns), kMaxChunksPerPacket);
+  const auto filling = std::min(static_cast<std::uint64_t>(blocks_of(kPacketNs, chunk_ns)), std::uint64_t{kMaxChunksPerPacket});
   // Leave something for the others.
   const std::uint64_t share = ceil_div(sizing.remaining_blocks, 2 * sizing.workers * blocks);
   return std::max<std::uint64_t>(1, std::min(filling, share));
@@ -55,7 +66,7 @@ bool fits_behind(const ChunkSizing& sizing, std::uint64_t blocks, double ns_in_h
 }
 
 bool leaves_enough(const ChunkSizing& sizing, std::uint64_t blocks) {
-  return sizing.remaining_blocks > blocks * sizing.workers;
+  return static_cast<double>(sizing.remaining_blocks) > static_cast<double>(blocks) * sizing.workers * known_unevenness(sizing);
 }
 
 }  // namespace parcompute::server

@@ -20,6 +20,8 @@ constexpr std::size_t kPacketsPerWorker = 2;
 constexpr std::size_t kJobsLookedAt = 64;
 // Weight of the newest measurement in a job's time per block.
 constexpr double kNewest = 0.25;
+// Of the dearest one that was measured, what is forgotten when each worker has done one chunk more.
+constexpr double kForget = 1.0 / 32;
 // A chunk counts as this much of its user's time at least, for it takes so much of the server's; and as no more than this
 // until it is done and its time is known.
 constexpr double kLeastNs = 1e3, kMostGuessNs = 1e10;
@@ -40,7 +42,7 @@ void note_death(Death death, Job& job) {
 }
 
 ChunkSizing sizing_of(const Job& job, unsigned workers) {
-  return {job.phase_blocks[job.phase] - job.next_block, job.block_ns, workers, job.chunk_blocks};
+  return {job.phase_blocks[job.phase] - job.next_block, job.block_ns, workers, job.chunk_blocks, job.unevenness()};
 }
 
 double expected_ns(const Lease& lease) {
@@ -331,6 +333,9 @@ bool Dispatcher::on_completions(Worker& worker, std::span<const ChunkCompletion>
     if (job->phase == 0) state_.memory.settle(job->promised_bytes, lease.blocks.count * kReserveBlockBytes);
     const double measured = static_cast<double>(completion.elapsed_ns) / static_cast<double>(lease.blocks.count);
     job->block_ns += kNewest * (measured - job->block_ns);
+    job->phase_busy_ns += static_cast<double>(completion.elapsed_ns);
+    // One that only had to wait for a CPU is forgotten when every worker has had some chunks more.
+    job->dearest_block_ns = std::max(measured, job->dearest_block_ns * (1 - kForget / static_cast<double>(state_.workers.size())));
     // The last block's, whichever comes in last; phases before the last one leave no value worth keeping.
     if (lease.blocks.first + lease.blocks.count == job->phase_blocks[lease.phase]) summary.scalar = completion.value;
     settle(*job, settled);

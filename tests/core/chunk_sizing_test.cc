@@ -49,6 +49,27 @@ TEST(ChunkSizingTest, NoAutomaticChunkIsLongerThanTheTimeTargetOrOneBlock) {
   EXPECT_EQ(chunk_blocks({1'000'000, 1e9, 1, 0}), 1u);
 }
 
+TEST(ChunkSizingTest, UnevenBlocksGoInSmallerChunksDownToOne) {
+  std::uint64_t last = 0;
+  for (const double unevenness : {32.0, 8.0, 2.0, 1.0}) {
+    const std::uint64_t taken = chunk_blocks({10'000, 50e3, 16, 0, unevenness});
+    EXPECT_GE(taken, last);
+    // A chunk of the dearest blocks alone ends before the others have done the rest.
+    EXPECT_LE(static_cast<double>(taken) * unevenness, 10'000.0 / 16 / 4) << unevenness;
+    last = taken;
+  }
+  EXPECT_EQ(chunk_blocks({10, 50e3, 16, 0, 32.0}), 1u);
+  EXPECT_LT(chunk_blocks({10'000, 50e3, 16, 0, std::nullopt}), chunk_blocks({10'000, 50e3, 16, 0, 1.0})) << "who knows nothing is careful";
+}
+
+TEST(ChunkSizingTest, ManyWorkersHaveChunksThatLeaveTheServerTimeForAll) {
+  for (const unsigned workers : {64u, 256u, 1024u, 4096u}) {
+    const double chunk_ns = static_cast<double>(chunk_blocks({std::uint64_t{1} << 40, 1e3, workers, 0})) * 1e3;
+    EXPECT_GE(chunk_ns, workers * 8e3) << "8 us of the server's time for each";
+    EXPECT_LE(chunk_ns, std::max(2e6, workers * 20e3));
+  }
+}
+
 TEST(ChunkSizingTest, ShortChunksShareAPacketAndLongOnesDoNot) {
   EXPECT_EQ(chunks_per_packet({1'000'000, 20, 2, 1}, 1), kMaxChunksPerPacket);
   EXPECT_EQ(chunks_per_packet({1'000'000, 1e6, 2, 1}, 1), 1u);

@@ -150,6 +150,7 @@ class Node : public Effects {
 
   void submit_all() {
     std::map<uid_t, SessionId> sessions;
+    for (const JobLoad& job : load_.jobs) left_of_user_[job.uid] += job.blocks();
     for (std::size_t i = 0; i < load_.jobs.size(); ++i) {
       const JobLoad& job = load_.jobs[i];
       auto [session, is_new] = sessions.try_emplace(job.uid, SessionId{sessions.size() + 1});
@@ -165,13 +166,15 @@ class Node : public Effects {
       }
       wire::Request request;
       request.set_id(i + 2);
-      request.mutable_submit_job()->mutable_operation()->mutable_nop()->set_blocks(job.blocks());
+      wire::Nop& nop = *request.mutable_submit_job()->mutable_operation()->mutable_nop();
+      nop.set_blocks(job.blocks());
+      nop.set_block_ns(options_.estimate * job.ns.back() / static_cast<double>(job.blocks()));
       request.mutable_submit_job()->set_chunk_blocks(options_.chunk_blocks);
-      left_of_user_[job.uid] += job.blocks();
       // The core numbers jobs from 1.
       take_time([&] { core_->on_request(session->second, request, {}); });
       end_turn();
     }
+    all_want_ = true;
   }
 
   // ---- a worker: it computes one packet behind the other
@@ -212,7 +215,7 @@ class Node : public Effects {
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::map<uid_t, std::uint64_t> left_of_user_;  // blocks that nobody has
   std::vector<ChunkCompletion> answers_;
-  bool all_want_ = true;
+  bool all_want_ = false;  // all have come, and nobody has everything
   bool watches_ = false;
   double now_ns_ = 0, turn_began_ns_ = 0, loop_free_ns_ = 0, loop_busy_ns_ = 0;
   Clock::duration not_core_{};

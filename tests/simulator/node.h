@@ -16,6 +16,7 @@ namespace parcompute::simulate {
 
 struct NodeOptions {
   std::uint64_t chunk_blocks = 0;  // 0: chosen by the core
+  double estimate = 1;             // what a job's plan says of its blocks' mean time, against the truth
   double message_ns = 5e3;         // from one process to another
   double loop_ns = 1.5e3;          // of the loop, for a message received or sent
 };

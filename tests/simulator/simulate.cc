@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", load.seconds, "of work for each worker")->check(CLI::Range(1e-6, 1e4));
   app.add_option("--blocks", load.blocks_per_worker, "for each worker")->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 24));
   app.add_option("--chunk", node.chunk_blocks, "blocks of a chunk (default: chosen by the core)");
+  app.add_option("--estimate", node.estimate, "what plans say of their blocks' mean time, against the truth")->check(CLI::Range(1e-9, 1e9));
   app.add_option("--message-us", message_us, "from one process to another")->check(CLI::Range(0.0, 1e6));
   app.add_option("--loop-us", loop_us, "of the loop, for each message received or sent")->check(CLI::Range(0.0, 1e6));
   app.add_option("--seed", load.seed, "of profiles that are random");
