@@ -45,7 +45,7 @@ ChunkSizing sizing_of(const Job& job, unsigned workers) {
 }  // namespace
 
 unsigned Dispatcher::workers_for(const Job& job) const {
-  const auto all = static_cast<unsigned>(state_.workers.size());
+  const unsigned all = state_.placement.workers;
   return job.max_workers == 0 ? all : std::min(all, job.max_workers);
 }
 
@@ -129,6 +129,7 @@ Job* Dispatcher::next_redo(Worker& worker) {
 // The next job, in turn, that has blocks for this worker.
 Job* Dispatcher::choose(Worker& worker) {
   if (Job* job = next_redo(worker)) return job;
+  if (worker.is_parked) return nullptr;
   if (worker.packets > 0 && ns_in_hand(worker) > kLongInHandNs) return nullptr;
   auto& runnable = state_.runnable;
   // Where only one job has blocks, its last ones are not prefetched: they go to whoever is done first. With several jobs

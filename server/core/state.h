@@ -15,6 +15,7 @@
 #include "server/core/effects.h"
 #include "server/core/job_table.h"
 #include "server/core/memory_ledger.h"
+#include "server/core/placement.h"
 #include "server/core/session.h"
 #include "server/core/share_limits.h"
 #include "server/core/spare_segments.h"
@@ -36,7 +37,8 @@ struct State {
   Identity identity;
   ArrayTable arrays;
   JobTable jobs;
-  std::vector<Worker> workers;
+  std::vector<Worker> workers;  // as many as there ever were; those beyond the placement's are parked
+  Placement placement;
   Births births;
   std::unordered_map<SessionId, Session> sessions;
   MemoryLedger memory;
