@@ -84,21 +84,21 @@ static_assert(sizeof(WorkHeader) + kMaxChunksPerPacket * sizeof(ChunkDescriptor)
 // ---- server and forkserver -----------------------------------------------------------------------------------
 
 // Both sides compare it at the start: a worker binary of another build is refused.
-inline constexpr std::uint32_t kWorkerProtocol = 4;
+inline constexpr std::uint32_t kWorkerProtocol = 5;
 
 // The forkserver is given memory, zeroed in the beginning, with room of this size for the redo log of each worker's place
 // (worker/kernels/redo_log.h). It outlives forkserver and workers: the server gives the same to the next.
 inline constexpr std::size_t kRedoPlaceBytes = 68 * 1024;
 
-enum class ForkKind : std::uint32_t { kForkWorker = 1, kReady = 2, kForked = 3, kExited = 4, kForkFailed = 5, kKillWorker = 6 };
+enum class ForkKind : std::uint32_t { kForkWorker = 1, kReady = 2, kForked = 3, kExited = 4, kForkFailed = 5, kKillWorker = 6, kPlaceWorker = 7 };
 
 struct ForkMessage {
   ForkKind kind;
   std::uint32_t worker;    // index
-  std::uint64_t serial;    // of this fork: tells a worker from the one that had its place before; kKillWorker names both
+  std::uint64_t serial;    // of this fork: tells a worker from the one that had its place before; kKillWorker and kPlaceWorker name both
   std::int32_t pid;        // kReady: the forkserver's; kForked, kExited: the worker's
   std::int32_t status;     // kExited: as waitpid's; kForkFailed: errno
-  std::int32_t cpu;        // kForkWorker: pin to it, -1: do not
+  std::int32_t cpu;        // kForkWorker, kPlaceWorker: pin to it, -1: it has the forkserver's CPUs
   std::uint32_t protocol;  // kReady
   std::uint64_t peak_bytes;  // kExited: of its resident memory
 };

@@ -18,10 +18,12 @@
 #include <fmt/format.h>
 
 #include "common/base/log.h"
+#include "common/os/affinity.h"
 #include "common/os/child_process.h"
-#include "common/os/cpu_budget.h"
+#include "common/os/cpu_watch.h"
 #include "common/os/memory_budget.h"
 #include "common/os/random_word.h"
+#include "common/os/read_topology.h"
 #include "common/os/socket_path.h"
 #include "common/os/system_error.h"
 #include "common/os/unix_socket.h"
@@ -125,13 +127,32 @@ Result<Place> take_place(const Options& options) {
   return place;
 }
 
+// Where a system call filter, say, lets nobody choose CPUs, workers float; each would find that out by itself, and say so.
+bool may_pin(const std::vector<int>& cpus) {
+  auto pinned = set_affinity(0, {cpus.front()});
+  if (pinned) pinned = set_affinity(0, cpus);
+  if (!pinned) log_warning("{}: workers float", pinned.error().message);
+  return pinned.has_value();
+}
+
+PlacementOptions placement_options(const Options& options, const CpuBudget& budget, Topology topology) {
+  PlacementOptions made{.workers = options.workers, .pinning = options.pinning, .topology = std::move(topology)};
+  made.most = options.workers > 0 ? options.workers : std::max({budget.count, static_cast<unsigned>(budget.online), static_cast<unsigned>(budget.cpus.size())});
+  if (!place_workers(budget, made).pins.empty() && !may_pin(budget.cpus)) made.pinning = Pinning::kNever;
+  return made;
+}
+
 Result<CoordinatorOptions> coordinator_options(const Options& options, Place& place) {
-  const auto cpus = cpu_budget();
-  if (!cpus) return fail(cpus.error());
+  CpuEnvironment environment = cpu_environment();
+  environment.topology = read_topology();
+  environment.hyperthreads = options.hyperthreads;
+  CpuWatch cpus(environment);
+  const auto budget = cpus.look();
+  if (!budget) return fail(budget.error());
   const BackingWords words = words_of(options.backing);
   const parcompute::MemoryBudget memory = memory_budget(options.memory_bytes, words.in_dev_shm);
 
-  CoordinatorOptions made;
+  CoordinatorOptions made(std::move(cpus));
   made.socket = place.socket;
   made.listener = std::move(place.listener);
   // Only who takes the socket from systemd takes what it keeps.
@@ -147,14 +168,12 @@ Result<CoordinatorOptions> coordinator_options(const Options& options, Place& pl
   made.core.identity.socket = place.socket.native();
   made.core.identity.instance = instance_of(place.socket.native());
   made.core.identity.started = std::chrono::steady_clock::now();
-  made.core.workers = options.workers > 0 ? options.workers : cpus->count;
-  // CPUs that somebody chose for this server are its own: one worker each. Others are shared, and workers float.
-  const bool one_each = made.core.workers <= cpus->cpus.size();
-  if (options.pin || (cpus->affinity_narrowed && one_each)) made.core.cpus = cpus->cpus;
+  made.placing = placement_options(options, *budget, std::move(environment.topology));
+  made.core.placement = place_workers(*budget, made.placing);
   made.core.memory_limit_bytes = memory.limit_bytes;
   made.core.spare_limit_bytes = options.spare_bytes;
   made.core.segments_shrink = options.backing == BackingKind::kNamed;
-  made.core.max_arrays = max_arrays(made.core.workers);
+  made.core.max_arrays = max_arrays(made.placing.most);
   made.core.share_limits = options.share_limits;
   made.core.memory_limit_source = memory.sources[memory.decided].name;
   made.core.memory_place = words.place;
@@ -190,7 +209,7 @@ Result<void> serve(const Options& options, UniqueFd& ready_fd) {
   if (!place) return fail(place.error());
   auto made = coordinator_options(options, *place);
   if (!made) return fail(made.error());
-  const unsigned workers = made->core.workers;
+  const unsigned workers = made->core.placement.workers;
 
   Result<void> outcome;
   {

@@ -25,7 +25,7 @@ Options parse_options(int argc, char** argv) {
   CLI::App app("parcompute-server owns arrays in shared memory and computes on them with a pool of worker processes.\n"
                "People usually let parcompute-client start it; administrators run it as a systemd service.");
   auto* socket_option = app.add_option("--socket", socket, "Unix socket to listen at (default: the user's own)")->type_name("PATH");
-  app.add_option("--workers", options.workers, "worker processes (default: one per CPU allowed; see 'parcompute-client cpus')")
+  app.add_option("--workers", options.workers, "worker processes (default: one per core allowed; see 'parcompute-client cpus')")
       ->check(CLI::Range(1, 4096))->type_name("N");
   app.add_option("--memory", memory, "most shared memory to use, such as 8GiB (default: what the machine allows)")->type_name("SIZE");
   app.add_option("--spare-memory", spare,
@@ -45,13 +45,18 @@ Options parse_options(int argc, char** argv) {
   app.add_option("--ready-fd", options.ready_fd, "write 'ready' or what went wrong to this descriptor")->type_name("FD");
   app.add_flag("--systemd", options.systemd, "take the listening socket from systemd");
   app.add_flag("--drop-arrays-at-exit", options.drop_arrays_at_exit, "leave no arrays behind for the next server");
-  app.add_flag("--pin", options.pin, "pin each worker to a CPU, also where other programs share the CPUs");
+  app.add_flag("--hyperthreads", options.hyperthreads, "a worker for each hardware thread, where cores have several");
+  bool pin = false, no_pin = false;
+  auto* pin_option = app.add_flag("--pin", pin, "pin each worker to a CPU, also where other programs share the CPUs");
+  app.add_flag("--no-pin", no_pin, "pin no worker, also where the CPUs are the server's own")->excludes(pin_option);
   app.set_version_flag("--version", fmt::format("parcompute-server {}", kProgramVersion));
   try {
     app.parse(argc, argv);
     if (socket_option->count() > 0 && socket.empty()) throw CLI::ValidationError("--socket", "the path is empty");
     for (const auto& [name, fd] : {std::pair{"--lifeline-fd", options.lifeline_fd}, {"--ready-fd", options.ready_fd}})
       if (fd != -1 && ::fcntl(fd, F_GETFD) < 0) throw CLI::ValidationError(name, fmt::format("{} is no open descriptor", fd));
+    if (pin) options.pinning = Pinning::kAlways;
+    if (no_pin) options.pinning = Pinning::kNever;
     if (!options.admit_group.empty() && !options.systemd)
       throw CLI::ValidationError("--admit-group", "only a socket that systemd made (--systemd, SocketGroup=, SocketMode=0660) lets a group in");
     for (const CLI::Option* option : {user_memory_option, user_arrays_option, user_jobs_option, user_sessions_option})

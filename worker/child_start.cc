@@ -1,6 +1,5 @@
 #include "worker/child_start.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "common/base/log.h"
+#include "common/os/affinity.h"
 #include "worker/worker_loop.h"
 
 namespace parcompute {
@@ -17,12 +17,7 @@ namespace {
 
 // A pin that the system refuses costs speed, not results.
 void pin_to(int cpu) {
-  cpu_set_t* set = CPU_ALLOC(static_cast<std::size_t>(cpu) + 1);
-  const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(cpu) + 1);
-  CPU_ZERO_S(bytes, set);
-  CPU_SET_S(static_cast<std::size_t>(cpu), bytes, set);
-  if (::sched_setaffinity(0, bytes, set) != 0) log_warning("this worker cannot be pinned to CPU {}: it floats", cpu);
-  CPU_FREE(set);
+  if (auto set = set_affinity(0, {cpu}); !set) log_warning("{}: this worker floats", set.error().message);
 }
 
 }  // namespace

@@ -15,12 +15,15 @@
 #include <cstring>
 #include <memory>
 #include <thread>
+#include <tuple>
 #include <unordered_map>
+#include <vector>
 
 #include <tl/expected.hpp>
 
 #include "common/base/invariant.h"
 #include "common/base/log.h"
+#include "common/os/affinity.h"
 #include "proto/descriptor.h"
 #include "proto/limits.h"
 #include "worker/child_start.h"
@@ -95,6 +98,10 @@ class Forkserver {
         kill_worker(request);
         continue;
       }
+      if (request.kind == ForkKind::kPlaceWorker) {
+        place_worker(request);
+        continue;
+      }
       PARCOMPUTE_INVARIANT(request.kind == ForkKind::kForkWorker);
       if (outcome == Transfer::kNoFds) {
         tell_failed(request, EMFILE);
@@ -148,6 +155,13 @@ class Forkserver {
   void kill_worker(const ForkMessage& request) const {
     for (const auto& [pid, message] : workers_)
       if (message.worker == request.worker && message.serial == request.serial) ::kill(pid, SIGKILL);  // not reaped: the number is its own
+  }
+
+  // One that has ended by now needs no place. What the system refuses costs speed, not results: cpusets change at any time.
+  void place_worker(const ForkMessage& request) const {
+    const std::vector<int> cpus = request.cpu >= 0 ? std::vector{request.cpu} : affinity_cpus();
+    for (const auto& [pid, message] : workers_)
+      if (message.worker == request.worker && message.serial == request.serial) std::ignore = set_affinity(pid, cpus);
   }
 
   void reap() {

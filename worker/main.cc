@@ -10,6 +10,7 @@
 
 #include "common/base/log.h"
 #include "common/os/system_error.h"
+#include "common/os/thread_counts.h"
 #include "common/shm/mapping.h"
 #include "proto/version.h"
 #include "worker/forkserver.h"
@@ -40,6 +41,7 @@ int main(int argc, char** argv) {
     log_error("{}", chosen.error().message);
     return 78;  // EX_CONFIG
   }
+  hold_libraries_at_one_thread();
   hold_blas_at_one_thread();
   const UniqueFd redo_fd(redo);
   struct stat status {};

@@ -12,6 +12,7 @@
 #include "client/cli/with_server.h"
 #include "common/base/units.h"
 #include "common/os/cpu_budget.h"
+#include "common/os/read_topology.h"
 #include "common/os/socket_path.h"
 
 namespace parcompute::cli {
@@ -20,12 +21,30 @@ namespace {
 struct PoolFlags {
   unsigned workers = 0;
   std::uint64_t memory = 0;
+  bool hyperthreads = false, pin = false, no_pin = false;
 };
 
+void add_hyperthreads(CLI::App& app, bool& hyperthreads) {
+  app.add_flag("--hyperthreads", hyperthreads, "a worker for each hardware thread, where cores have several");
+}
+
 void add_pool_flags(CLI::App& app, PoolFlags& args) {
-  add_count(app, "--workers", args.workers, "worker processes, at most 4096 (default: one for each CPU allowed; see cpus)");
+  add_count(app, "--workers", args.workers, "worker processes, at most 4096 (default: one for each core allowed; see cpus)");
   add_bytes(app, "--memory", args.memory,
             "most that all arrays may hold, such as 8GiB (default: what the machine allows)");
+  add_hyperthreads(app, args.hyperthreads);
+  auto* pin = app.add_flag("--pin", args.pin, "pin each worker to a CPU (default: where the CPUs are the server's own)");
+  app.add_flag("--no-pin", args.no_pin, "pin no worker")->excludes(pin);
+}
+
+ServerOptions server_options(const PoolFlags& args) {
+  ServerOptions options;
+  options.workers = args.workers;
+  options.memory_bytes = args.memory;
+  options.hyperthreads = args.hyperthreads;
+  if (args.pin) options.pinning = ServerOptions::Pinning::kAlways;
+  if (args.no_pin) options.pinning = ServerOptions::Pinning::kNever;
+  return options;
 }
 
 // ---- start
@@ -41,10 +60,8 @@ std::string workers_of(const Status& status) {
 }
 
 Answer start(const Context& context, const PoolFlags& args) {
-  ServerOptions options;
+  ServerOptions options = server_options(args);
   options.socket = context.flags.socket.empty() ? own_socket_path() : std::filesystem::path(context.flags.socket);
-  options.workers = args.workers;
-  options.memory_bytes = args.memory;
   options.idle_seconds.reset();  // who starts a server by hand stops it by hand
   start_server(options);
   // This one, also where the system's own server would be found first.
@@ -105,6 +122,16 @@ Answer status(const Context& context, const NoFlags&) {
   return {.value = describe(context.connect_running().status()), .array = {}};
 }
 
+// "4 (limit: affinity)", "2 of 4 (cgroup v2 cpu.max allows 2 CPUs)"
+std::string pool_of(const Value& status) {
+  const std::size_t all = status["workers"].size();
+  if (status["worker_limit"].is_null()) return fmt::format("{}", all);
+  const auto limit = status["worker_limit"].get<std::size_t>();
+  const auto source = status["worker_limit_source"].is_null() ? "" : status["worker_limit_source"].get<std::string>();
+  if (limit < all) return fmt::format("{} of {} ({} allows {} CPU{})", limit, all, source, limit, limit == 1 ? "" : "s");
+  return source.empty() ? fmt::format("{}", all) : fmt::format("{} (limit: {})", all, source);
+}
+
 std::string print_status(const Answer& answer) {
   const Value& v = answer.value;
   const auto text = [](const Value& value) {
@@ -122,6 +149,7 @@ std::string print_status(const Answer& answer) {
                              format_seconds(v["uptime_seconds"].get<double>()))},
       {"forkserver", v["forkserver_pid"].is_null() ? "being started" : "pid " + text(v["forkserver_pid"])},
       {"socket", text(v["socket"])},
+      {"workers", pool_of(v)},
       {"memory", fmt::format("{} of {} used{}{}{}{}", format_bytes(memory["used_bytes"].get<std::uint64_t>()),
                              format_bytes(memory["limit_bytes"].get<std::uint64_t>()),
                              source.empty() ? "" : fmt::format(" (limit: {})", source),
@@ -136,7 +164,7 @@ std::string print_status(const Answer& answer) {
   std::vector<std::vector<std::string>> rows{{"worker", "pid", "cpu", "state", "chunks", "replaced"}};
   for (const Value& worker : v["workers"])
     rows.push_back({text(worker["id"]), text(worker["pid"]),
-                    worker["cpu"].is_null() ? "any" : text(worker["cpu"]), text(worker["state"]),
+                    worker["cpu"].is_null() ? "any" : text(worker["cpu"]), text(worker["state"]) + (worker["parked"].get<bool>() ? ", parked" : ""),
                     text(worker["chunks"]), text(worker["replaced"])});
   const bool has_worker = std::any_of(v["workers"].begin(), v["workers"].end(), [](const Value& worker) { return worker["state"] != "starting"; });
   const char* const remark = has_worker ? "" : "\nno worker is up: jobs wait for one, and fail where none comes for long; why stands in the server's log\n";
@@ -151,8 +179,19 @@ std::string print_status(const Answer& answer) {
 
 // ---- cpus
 
-Answer cpus(const Context&, const NoFlags&) {
-  const auto budget = cpu_budget();
+struct CpusFlags {
+  bool hyperthreads = false;
+};
+
+void cpus_flags(CLI::App& app, CpusFlags& args) {
+  add_hyperthreads(app, args.hyperthreads);
+}
+
+Answer cpus(const Context&, const CpusFlags& args) {
+  CpuEnvironment environment = cpu_environment();
+  environment.topology = read_topology();
+  environment.hyperthreads = args.hyperthreads;
+  const auto budget = decide_cpu_budget(environment);
   if (!budget) throw Failure(budget.error().code, budget.error().message, budget.error().system_errno);
   return {.value = describe(*budget), .array = {}};
 }
@@ -182,10 +221,7 @@ void with_server_flags(CLI::App& app, WithServerFlags& args) {
 }
 
 Answer with_server(const Context&, const WithServerFlags& args) {
-  ServerOptions options;
-  options.workers = args.pool.workers;
-  options.memory_bytes = args.pool.memory;
-  const PrivateServer server(options);
+  const PrivateServer server(server_options(args.pool));
   setenv("PARCOMPUTE_SOCKET", server.socket().c_str(), 1);
   // Standard output is the program's.
   return {.value = nullptr, .array = {}, .exit_code = run_program(args.program)};
@@ -198,8 +234,8 @@ const std::array kCommands{
                        "parcompute-client stop --drop-arrays", stop_flags, stop, nullptr),
     command<NoFlags>("", "status", "show the server, its workers and its memory",
                      "parcompute-client status --json", no_flags, status, print_status),
-    command<NoFlags>("", "cpus", "show how many CPUs are allowed, and what decided it",
-                     "parcompute-client cpus", no_flags, cpus, print_cpus),
+    command<CpusFlags>("", "cpus", "show how many CPUs are allowed, and what decided it",
+                       "parcompute-client cpus --hyperthreads", cpus_flags, cpus, print_cpus),
     command<WithServerFlags>("", "with-server",
                              "run a program with a server of its own, for as long as it runs",
                              "parcompute-client with-server --workers 8 -- python3 analysis.py input.npy",

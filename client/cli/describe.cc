@@ -166,7 +166,9 @@ Value describe(const Status& status) {
                        {"cpu", worker.cpu ? Value(*worker.cpu) : Value()},
                        {"state", state_name(worker.state)},
                        {"chunks", worker.chunks_done},
-                       {"replaced", worker.replaced}});
+                       {"replaced", worker.replaced},
+                       {"node", worker.node ? Value(*worker.node) : Value()},
+                       {"parked", worker.parked}});
   Value users = Value::array();
   for (const UserUse& user : status.users)
     users.push_back({{"uid", user.uid}, {"memory_bytes", user.memory_bytes}, {"arrays", user.arrays}, {"jobs", user.jobs}, {"sessions", user.sessions}});
@@ -178,6 +180,8 @@ Value describe(const Status& status) {
       {"instance", status.instance},
       {"uptime_seconds", status.uptime_seconds},
       {"workers", workers},
+      {"worker_limit", status.worker_limit == 0 ? Value() : Value(status.worker_limit)},
+      {"worker_limit_source", text_or_null(status.worker_limit_source)},
       {"memory",
        {{"limit_bytes", status.memory_limit_bytes},
         {"used_bytes", status.memory_used_bytes},

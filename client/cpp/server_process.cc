@@ -97,6 +97,8 @@ pid_t start(const ServerOptions& options, const std::filesystem::path& socket, s
   if (options.workers > 0) arguments.insert(arguments.end(), {"--workers", fmt::format("{}", options.workers)});
   if (options.memory_bytes > 0) arguments.insert(arguments.end(), {"--memory", fmt::format("{}", options.memory_bytes)});
   if (options.spare_bytes) arguments.insert(arguments.end(), {"--spare-memory", fmt::format("{}", *options.spare_bytes)});
+  if (options.hyperthreads) arguments.emplace_back("--hyperthreads");
+  if (options.pinning != ServerOptions::Pinning::kWhereOwn) arguments.emplace_back(options.pinning == ServerOptions::Pinning::kAlways ? "--pin" : "--no-pin");
   spawn_options.inherited.push_back(ready.write.get());
   spawn_options.new_session = true;
   const pid_t pid = value_or_throw(spawn(program, arguments, spawn_options));

@@ -14,6 +14,9 @@ struct ServerOptions {
   std::uint64_t memory_bytes = 0;    // 0: what the machine allows
   std::optional<std::uint64_t> spare_bytes;  // of removed arrays, kept for the next ones; nothing: a quarter of the memory
   std::optional<double> idle_seconds = 60;  // leave after so long without arrays, jobs and clients; nothing: never
+  bool hyperthreads = false;  // without `workers`: one for each hardware thread, not for each core
+  enum class Pinning { kWhereOwn, kAlways, kNever };
+  Pinning pinning = Pinning::kWhereOwn;  // workers to CPUs, where these are the server's own: its affinity is narrower than the machine
 };
 
 // Starts parcompute-server in a session (setsid) of its own and returns when it answers. Throws Failure: kNoServer with the

@@ -64,6 +64,8 @@ struct WorkerInfo {
   State state = State::kStarting;
   std::uint64_t chunks_done = 0;
   std::uint64_t replaced = 0;  // how many workers before it died in this place
+  std::optional<unsigned> node;  // of memory (NUMA), where it is pinned and that is known
+  bool parked = false;           // fewer CPUs are allowed than there are workers: it is given no work
 };
 
 // What one user has of a server.
@@ -82,6 +84,8 @@ struct Status {
   std::string socket;
   std::string instance;
   std::vector<WorkerInfo> workers;
+  std::uint64_t worker_limit = 0;   // so many are given work, at most
+  std::string worker_limit_source;  // what says so: "affinity", "--workers"
   std::uint64_t memory_limit_bytes = 0;
   std::string memory_limit_source;
   std::uint64_t memory_used_bytes = 0;

@@ -275,8 +275,12 @@ Status status_of(const wire::StatusReported& message) {
     worker.state = static_cast<WorkerInfo::State>(row.state());
     worker.chunks_done = row.chunks_done();
     worker.replaced = row.replaced();
+    if (row.has_node()) worker.node = row.node();
+    worker.parked = row.parked();
     status.workers.push_back(worker);
   }
+  status.worker_limit = message.worker_limit();
+  status.worker_limit_source = message.worker_limit_source();
   status.memory_limit_bytes = message.memory_limit_bytes();
   status.memory_limit_source = message.memory_limit_source();
   status.memory_used_bytes = message.memory_used_bytes();

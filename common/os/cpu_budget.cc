@@ -1,17 +1,14 @@
 #include "common/os/cpu_budget.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cstdlib>
-#include <memory>
 #include <string_view>
 
 #include <fmt/format.h>
 
+#include "common/os/affinity.h"
 #include "common/os/cgroup.h"
 
 namespace parcompute {
@@ -27,11 +24,14 @@ struct SchedulerVariable {
 };
 // SLURM_CPUS_PER_TASK is set only where -c was given. NCPUS is too common a name to be believed outside of a
 // PBS job.
-constexpr std::array<SchedulerVariable, 6> kSchedulerVariables{{
+// (SLURM_JOB_CPUS_PER_NODE says for the shell of an salloc how many another machine has; where it speaks of this one,
+// SLURM_CPUS_ON_NODE is set, too.)
+constexpr std::array<SchedulerVariable, 7> kSchedulerVariables{{
     {"SLURM_CPUS_PER_TASK", nullptr},
     {"SLURM_CPUS_ON_NODE", nullptr},
     {"PBS_NCPUS", "PBS_JOBID"},
     {"NCPUS", "PBS_JOBID"},
+    {"PBS_NUM_PPN", "PBS_JOBID"},
     {"LSB_DJOB_NUMPROC", nullptr},
     {"NSLOTS", nullptr},
 }};
@@ -120,18 +120,20 @@ Result<BudgetSource> own_source(const CpuEnvironment& environment) {
   return source;
 }
 
-// "0-2,7": as the kernel writes it, and `taskset -c` reads it.
-std::string format_cpu_list(const std::vector<int>& cpus) {
-  std::string text;
-  for (std::size_t i = 0; i < cpus.size();) {
-    std::size_t last = i;
-    while (last + 1 < cpus.size() && cpus[last + 1] == cpus[last] + 1) ++last;
-    if (!text.empty()) text.push_back(',');
-    text.append(std::to_string(cpus[i]));
-    if (last > i) text.append("-").append(std::to_string(cpus[last]));
-    i = last + 1;
-  }
-  return text;
+BudgetSource cores_source(const CpuEnvironment& environment, const std::vector<int>& cpus) {
+  BudgetSource source{"cores", std::nullopt, {}};
+  const std::size_t cores = count_cores(environment.topology, cpus);
+  if (environment.topology.cpus.empty())
+    source.detail = "unknown: the machine does not tell which CPUs are threads of one core";
+  else if (environment.hyperthreads)
+    source.detail = fmt::format("{}, whose hyperthreads are asked for", cores);
+  else if (find_variable(environment, kOwnVariable) != nullptr)
+    source.detail = fmt::format("{}; {} says how many of their hyperthreads are used", cores, kOwnVariable);
+  else
+    source.value = cores;
+  if (source.value && cores < cpus.size())
+    source.detail = fmt::format("the {} CPUs are hyperthreads of {} cores; --hyperthreads uses each", cpus.size(), cores);
+  return source;
 }
 
 }  // namespace
@@ -178,6 +180,8 @@ Result<CpuBudget> decide_cpu_budget(const CpuEnvironment& environment) {
   const char* const online_path = "/sys/devices/system/cpu/online";
   auto online = environment.read_file(online_path).and_then(parse_cpu_list);
 
+  if (online) budget.online = online->size();
+
   BudgetSource affinity{"affinity", std::nullopt, {}};
   if (!environment.affinity.empty()) {
     budget.cpus = environment.affinity;
@@ -194,6 +198,7 @@ Result<CpuBudget> decide_cpu_budget(const CpuEnvironment& environment) {
     affinity.detail = "unknown, and " + online.error().message;
   }
   budget.sources.push_back(std::move(affinity));
+  budget.sources.push_back(cores_source(environment, budget.cpus));
 
   const FileReader& read_file = environment.read_file;
   budget.sources.push_back(
@@ -213,31 +218,14 @@ Result<CpuBudget> decide_cpu_budget(const CpuEnvironment& environment) {
   return budget;
 }
 
-std::vector<int> affinity_cpus() {
-  // The kernel refuses a mask that is shorter than its own: double it until it fits.
-  for (int bits = 1024; bits <= (1 << 22); bits *= 2) {
-    const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> mask(CPU_ALLOC(static_cast<std::size_t>(bits)),
-                                                                [](cpu_set_t* set) { CPU_FREE(set); });
-    if (!mask) return {};
-    const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(bits));
-    if (::sched_getaffinity(0, bytes, mask.get()) != 0) {
-      if (errno == EINVAL) continue;
-      return {};
-    }
-    std::vector<int> cpus;
-    for (int cpu = 0; cpu < bits; ++cpu)
-      if (CPU_ISSET_S(static_cast<std::size_t>(cpu), bytes, mask.get())) cpus.push_back(cpu);
-    return cpus;
-  }
-  return {};
-}
-
-Result<CpuBudget> cpu_budget() {
-  CpuEnvironment environment{affinity_cpus(), {}, read_small_file};
+CpuEnvironment cpu_environment() {
+  CpuEnvironment environment;
+  environment.affinity = affinity_cpus();
+  environment.read_file = read_small_file;
   for (const std::string& name : cpu_budget_variables())
     if (const char* value = std::getenv(name.c_str()); value != nullptr)
       environment.variables.emplace(name, value);
-  return decide_cpu_budget(environment);
+  return environment;
 }
 
 }  // namespace parcompute

@@ -151,6 +151,7 @@ bool Dispatcher::is_too_many(const Worker& worker, const Job& job) const {
 // The job that is due, of those that have blocks for this worker.
 Job* Dispatcher::choose(Worker& worker) {
   if (Job* job = next_redo(worker)) return job;
+  if (worker.is_parked) return nullptr;
   std::size_t looked = 0;
   for (FairQueue* queue : {&state_.foreground, &state_.background}) {
     for (; looked < kJobsLookedAt; ++looked) {

@@ -28,11 +28,27 @@ Reactor::Reactor(ReactorOptions options, Effects& effects)
                             options.spare_limit_bytes.value_or(options.memory_limit_bytes / kSpareShare), options.segments_shrink});
   state_.max_arrays = options.max_arrays;
   state_.share_limits = options.share_limits;
-  state_.workers.resize(options.workers);
-  for (WorkerIndex index = 0; index < options.workers; ++index) {
-    state_.workers[index].index = index;
-    if (!options.cpus.empty()) state_.workers[index].cpu = options.cpus[index % options.cpus.size()];
+  state_.placement = std::move(options.placement);
+  add_workers();
+}
+
+// As many as the placement has room for; none is taken away.
+void Reactor::add_workers() {
+  while (state_.workers.size() < state_.placement.workers) {
+    const auto index = static_cast<WorkerIndex>(state_.workers.size());
+    state_.workers.emplace_back().index = index;
   }
+}
+
+void Reactor::on_placement(Placement placement) {
+  const std::size_t had = state_.workers.size();
+  state_.placement = std::move(placement);
+  add_workers();
+  for (Worker& worker : state_.workers) worker.is_parked = worker.index >= state_.placement.workers;
+  if (has_worker()) state_.births.end();
+  else begin_births();
+  for (std::size_t index = had; index < state_.workers.size(); ++index) effects_.fork_worker(static_cast<WorkerIndex>(index));
+  dispatcher_.feed_all();
 }
 
 bool Reactor::adopt_array(const SegmentHeader& header, const CreatedSegment& segment) {
@@ -61,9 +77,13 @@ void Reactor::start_workers() {
   for (const Worker& worker : state_.workers) effects_.fork_worker(worker.index);
 }
 
+bool Reactor::has_worker() const {
+  return std::any_of(state_.workers.begin(), state_.workers.end(), [](const Worker& worker) { return worker.is_up() && !worker.is_parked; });
+}
+
 // Where no worker is up.
 void Reactor::begin_births() {
-  if (state_.births.has_begun() || std::any_of(state_.workers.begin(), state_.workers.end(), [](const Worker& worker) { return worker.is_up(); })) return;
+  if (state_.births.has_begun() || has_worker()) return;
   state_.births.begin();
   begin_watch(state_, effects_);
 }
@@ -107,7 +127,7 @@ void Reactor::on_worker_forked(WorkerIndex index, pid_t pid) {
 void Reactor::on_worker_ready(WorkerIndex index) {
   Worker& worker = state_.workers[index];
   kWorkerLife.apply(worker.state, WorkerEvent::kReady);
-  state_.births.end();
+  if (!worker.is_parked) state_.births.end();
   dispatcher_.feed_all();
 }
 

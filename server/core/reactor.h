@@ -20,8 +20,7 @@ namespace parcompute::server {
 
 struct ReactorOptions {
   Identity identity;
-  unsigned workers = 1;
-  std::vector<int> cpus;  // to pin workers to, in turn; empty: they float
+  Placement placement;
   std::uint64_t memory_limit_bytes = 0;
   std::string memory_limit_source;
   std::string_view memory_place = MemoryLimits{}.place;
@@ -51,6 +50,8 @@ class Reactor {
   void on_session_closed(SessionId id);
 
   // ---- workers
+  // Other CPUs are allowed than before. Workers that there are too many of finish what they have in hand.
+  void on_placement(Placement placement);
   void on_forkserver_started(pid_t pid) { state_.identity.forkserver_pid = pid; }
   void on_worker_forked(WorkerIndex index, pid_t pid);
   void on_worker_ready(WorkerIndex index);
@@ -89,6 +90,8 @@ class Reactor {
   const State& state() const { return state_; }
 
  private:
+  void add_workers();
+  bool has_worker() const;
   void begin_births();
   bool watch_births();
   bool watch_greetings();

@@ -133,7 +133,9 @@ void describe(const State& state, Instant now, std::uint32_t first_worker, wire:
     wire::WorkerInfo& row = *message.add_workers();
     row.set_index(worker.index);
     row.set_pid(worker.pid);
-    row.set_cpu(worker.cpu);
+    row.set_cpu(state.placement.cpu_of(worker.index).value_or(-1));
+    if (const auto node = state.placement.node_of(worker.index)) row.set_node(*node);
+    row.set_parked(worker.is_parked);
     row.set_chunks_done(worker.chunks_done);
     row.set_replaced(worker.replaced);
     switch (worker.state) {
@@ -148,6 +150,8 @@ void describe(const State& state, Instant now, std::uint32_t first_worker, wire:
     message.set_more(true);
     break;
   }
+  message.set_worker_limit(state.placement.workers);
+  message.set_worker_limit_source(state.placement.limit_source);
   const MemoryLedger& memory = state.memory;
   message.set_memory_limit_bytes(memory.limits().bytes);
   message.set_memory_limit_source(memory.limits().source);

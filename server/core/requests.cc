@@ -90,7 +90,7 @@ Result<void> Requests::hello(const Call& call) {
   wire::Welcome& welcome = *answer.mutable_welcome();
   welcome.set_version(std::min(hello.max_version(), kWireVersion));
   welcome.set_server(fmt::format("parcompute-server {}", kProgramVersion));
-  welcome.set_workers(static_cast<std::uint32_t>(state_.workers.size()));
+  welcome.set_workers(state_.placement.workers);
   welcome.set_server_id(state_.identity.id);
   reply(call, answer);
   return {};

@@ -18,6 +18,7 @@
 #include "server/core/fair_queue.h"
 #include "server/core/job_table.h"
 #include "server/core/memory_ledger.h"
+#include "server/core/placement.h"
 #include "server/core/session.h"
 #include "server/core/share_limits.h"
 #include "server/core/spare_segments.h"
@@ -40,7 +41,8 @@ struct State {
   Identity identity;
   ArrayTable arrays;
   JobTable jobs;
-  std::vector<Worker> workers;
+  std::vector<Worker> workers;  // as many as there ever were; those beyond the placement's are parked
+  Placement placement;
   Births births;
   std::unordered_map<SessionId, Session> sessions;
   MemoryLedger memory;
@@ -62,7 +64,7 @@ struct State {
   std::size_t jobs_in_queue() const { return foreground.size() + background.size(); }
   // How many may take part in it.
   unsigned workers_for(const Job& job) const {
-    const auto all = static_cast<unsigned>(workers.size());
+    const unsigned all = placement.workers;
     return job.max_workers == 0 ? all : std::min(all, job.max_workers);
   }
   const FairQueue& queue_of(const Job& job) const { return job.summary.background ? background : foreground; }

@@ -51,7 +51,7 @@ class SegmentSet {
 struct Worker {
   WorkerIndex index = 0;
   pid_t pid = 0;
-  int cpu = -1;
+  bool is_parked = false;  // fewer CPUs are allowed than there are workers: it is given no work but its place's redo
   WorkerState state = WorkerState::kStarting;
   std::deque<Lease> leases;  // in the order they were sent, which is the order of the answers
   // Lost with the place's last worker, of chunks that overwrite their operands: how far they came stands in the place's redo log,

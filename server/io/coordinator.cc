@@ -77,7 +77,7 @@ Coordinator::Coordinator(CoordinatorOptions options)
       buffer_(kMaxPacketBytes),
       arena_block_(kArenaBlockBytes),
       segments_(std::move(options_.backing), !options_.drop_arrays_at_exit),
-      pool_(loop_, closers_.of(::geteuid()), buffer_, options_.core.workers, options_.core.cpus, *this),
+      pool_(loop_, closers_.of(::geteuid()), buffer_, options_.core.placement, options_.placing.most, *this),
       core_(options_.core, *this),
       unread_(closers_, most_unread_descriptors()),
       listener_(loop_, options_.listener.release()),
@@ -355,7 +355,10 @@ void Coordinator::watch(bool on) {
   second_timer_.cancel();
   if (!on) return;
   // Not before what is under way has been handed out: it reads some files.
-  boost::asio::post(loop_, [this] { pool_.begin_watch(); });
+  boost::asio::post(loop_, [this] {
+    pool_.begin_watch();
+    look_at_cpus();
+  });
   wait_a_second();
 }
 
@@ -365,9 +368,23 @@ void Coordinator::wait_a_second() {
     if (error || leaving_) return;
     wait_a_second();
     pool_.on_second();
+    look_at_cpus();
     is_short_of_memory();  // and if it was, perhaps it is no more
     core_.on_second();
   });
+}
+
+// Nobody tells of a new affinity mask or quota. A server that nobody uses does not look: it does when somebody comes.
+void Coordinator::look_at_cpus() {
+  const auto budget = options_.cpus.look();
+  if (leaving_ || !budget) return;  // what could be wrong was, at the start
+  Placement placement = place_workers(*budget, options_.placing);
+  const Placement& before = core_.state().placement;
+  if (placement == before) return;
+  if (placement.workers != before.workers)
+    log_info("{} workers are given work from now on, not {}: {} allows so many", placement.workers, before.workers, placement.limit_source);
+  pool_.place(placement);
+  core_.on_placement(std::move(placement));
 }
 
 // ---- the end -------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -18,10 +19,12 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "common/os/cpu_watch.h"
 #include "common/os/memory_reserve.h"
 #include "common/os/unique_fd.h"
 #include "common/os/unix_socket.h"
 #include "server/core/effects.h"
+#include "server/core/placement.h"
 #include "server/core/reactor.h"
 #include "server/io/closer.h"
 #include "server/io/packet_socket.h"
@@ -32,9 +35,13 @@
 namespace parcompute::server {
 
 struct CoordinatorOptions {
+  explicit CoordinatorOptions(CpuWatch watch) : cpus(std::move(watch)) {}
+
   std::filesystem::path socket;
   UniqueFd listener;  // listening at it
   ReactorOptions core;
+  CpuWatch cpus;
+  PlacementOptions placing;
   std::unique_ptr<Backing> backing;
   std::optional<gid_t> admit_group;                // whose members may connect, besides the server's user and root
   std::optional<std::chrono::milliseconds> idle;   // leave after so long with nothing to lose
@@ -62,6 +69,7 @@ class Coordinator : private Effects, private PoolEvents {
   void refuse(SessionId id, std::uint64_t request, ErrorCode code, std::string message);
   bool is_short_of_memory();
   void wait_a_second();
+  void look_at_cpus();
   void watch_signals();
   void watch_lifeline();
   void watch_idleness();

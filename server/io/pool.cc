@@ -18,8 +18,10 @@
 #include "common/base/invariant.h"
 #include "common/base/log.h"
 #include "common/base/utf8.h"
+#include "common/os/affinity.h"
 #include "common/os/child_process.h"
 #include "common/os/system_error.h"
+#include "common/os/thread_counts.h"
 #include "common/os/unix_socket.h"
 #include "common/shm/segment.h"
 #include "proto/limits.h"
@@ -39,12 +41,6 @@ constexpr auto kRestartWindow = 10s;
 // Somebody may stop it for a moment, and go on.
 constexpr unsigned kStoppedSeconds = 5;
 
-// One busy thread per worker: whatever library a kernel uses, its pool is told so before it loads.
-const std::vector<std::string> kOneThread{
-    "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1",        "MKL_NUM_THREADS=1",    "BLIS_NUM_THREADS=1",
-    "VECLIB_MAXIMUM_THREADS=1", "NUMEXPR_NUM_THREADS=1",  "NUMEXPR_MAX_THREADS=1", "BLOSC_NTHREADS=1",
-    "POLARS_MAX_THREADS=1",   "RAYON_NUM_THREADS=1",      "NUMBA_NUM_THREADS=1",  "TBB_NUM_THREADS=1"};
-
 std::string describe_exit(int status) {
   if (WIFSIGNALED(status)) return fmt::format("was killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
   if (WEXITSTATUS(status) == EX_OSERR) return "lacked memory, or room for open files, to go on";
@@ -53,13 +49,14 @@ std::string describe_exit(int status) {
 
 }  // namespace
 
-Pool::Pool(boost::asio::io_context& loop, Closer& closer, std::span<std::byte> buffer, unsigned workers, std::vector<int> cpus, PoolEvents& events)
+Pool::Pool(boost::asio::io_context& loop, Closer& closer, std::span<std::byte> buffer, const Placement& placement, unsigned most, PoolEvents& events)
     : loop_(loop),
       closer_(closer),
       buffer_(buffer),
-      cpus_(std::move(cpus)),
+      placement_(placement),
+      most_(most),
       events_(events),
-      places_(workers) {}
+      places_(placement.workers) {}
 
 Pool::~Pool() {
   stop();
@@ -69,7 +66,7 @@ Result<void> Pool::start() {
   const auto program = find_program("parcompute-worker", "PARCOMPUTE_WORKER");
   if (!program) return fail(program.error());
   if (!redo_) {
-    auto made = create_nameless("parcompute-redo", places_.size() * kRedoPlaceBytes);
+    auto made = create_nameless("parcompute-redo", most_ * kRedoPlaceBytes);
     if (!made) return fail(made.error());
     redo_ = *std::move(made);
   }
@@ -77,7 +74,7 @@ Result<void> Pool::start() {
   if (!pair) return fail(pair.error());
   SpawnOptions options;
   options.inherited = {pair->second.get(), redo_.get()};
-  options.environment = kOneThread;
+  options.environment = one_thread_environment();
   const auto pid = spawn(*program, {"--socket-fd", fmt::format("{}", pair->second.get()), "--redo-fd", fmt::format("{}", redo_.get())}, options);
   if (!pid) return fail(pid.error());
   forkserver_pid_ = *pid;
@@ -133,7 +130,8 @@ void Pool::on_forkserver_packet(Packet& packet) {
       if (place_of(message) != nullptr) give_up_fork(message.worker, system_error("fork", fmt::format("worker {}", message.worker), message.status));
       return;
     case ForkKind::kForkWorker:
-    case ForkKind::kKillWorker: break;
+    case ForkKind::kKillWorker:
+    case ForkKind::kPlaceWorker: break;
   }
   PARCOMPUTE_INVARIANT(!"a message of the forkserver's");
 }
@@ -273,15 +271,36 @@ void Pool::fork_now(WorkerIndex index) {
        [this, index] { kill_worker(index); }});
   if (!socket) return give_up_fork(index, socket.error());
   place.socket = *std::move(socket);
-  ForkMessage request{};
-  request.kind = ForkKind::kForkWorker;
-  request.worker = index;
-  request.serial = place.serial;
-  request.cpu = cpus_.empty() ? -1 : cpus_[index % cpus_.size()];
+  const ForkMessage request = message_to(ForkKind::kForkWorker, index);
   const int fd = pair->second.get();
   const std::span<const std::byte> bytes = bytes_of(request);
   if (forkserver_->send(std::span(&bytes, 1), std::span(&fd, 1))) return;
   give_up_fork(index, Error{ErrorCode::kSystem, "the forkserver could not be asked for a worker (too many descriptors on their way?)", 0});
+}
+
+ForkMessage Pool::message_to(ForkKind kind, WorkerIndex index) const {
+  ForkMessage message{};
+  message.kind = kind;
+  message.worker = index;
+  message.serial = places_[index].serial;
+  message.cpu = placement_.cpu_of(index).value_or(-1);
+  return message;
+}
+
+void Pool::place(const Placement& placement) {
+  const bool moves = placement.allowed != placement_.allowed || placement.pins != placement_.pins;
+  placement_ = placement;
+  // Those that there are first: a place that is added is asked for later.
+  if (moves && forkserver_) {
+    // Workers that are forked from now on have its mask. Our child, and not reaped: the number is its own.
+    if (auto set = set_affinity(forkserver_pid_, placement.allowed); !set) log_warning("{}: workers stay where they are", set.error().message);
+    for (WorkerIndex index = 0; index < places_.size(); ++index) {
+      const ForkMessage request = message_to(ForkKind::kPlaceWorker, index);
+      const std::span<const std::byte> bytes = bytes_of(request);
+      forkserver_->send(std::span(&bytes, 1));  // it ends where it does not read
+    }
+  }
+  if (placement.workers > places_.size()) places_.resize(placement.workers);
 }
 
 void Pool::give_up_fork(WorkerIndex index, Error why) {
@@ -309,10 +328,7 @@ void Pool::kill_worker(WorkerIndex index) {
     return;
   }
   // It is not forked yet, or there was no room for its pidfd. The forkserver, which reaps it, knows its number to be its own.
-  ForkMessage request{};
-  request.kind = ForkKind::kKillWorker;
-  request.worker = index;
-  request.serial = place.serial;
+  const ForkMessage request = message_to(ForkKind::kKillWorker, index);
   const std::span<const std::byte> bytes = bytes_of(request);
   const bool is_sent = forkserver_ && forkserver_->send(std::span(&bytes, 1));
   // Otherwise it ends by itself, unless somebody stopped it, when it finds its socket closed.

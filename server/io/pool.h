@@ -20,6 +20,7 @@
 #include "common/os/unique_fd.h"
 #include "proto/descriptor.h"
 #include "server/core/effects.h"
+#include "server/core/placement.h"
 #include "server/core/worker_table.h"
 #include "server/io/packet_socket.h"
 
@@ -49,13 +50,15 @@ class PoolEvents {
 
 class Pool {
  public:
-  // `cpus`: worker i is pinned to cpus[i % size]; empty: workers float.
-  Pool(boost::asio::io_context& loop, Closer& closer, std::span<std::byte> buffer, unsigned workers, std::vector<int> cpus, PoolEvents& events);
+  // Never more than `most` workers.
+  Pool(boost::asio::io_context& loop, Closer& closer, std::span<std::byte> buffer, const Placement& placement, unsigned most, PoolEvents& events);
   ~Pool();
 
   // Starts the forkserver; the workers follow as they are asked for.
   Result<void> start();
   void fork_worker(WorkerIndex index);
+  // From now on workers sit there, also those that there are.
+  void place(const Placement& placement);
   void kill_worker(WorkerIndex index);
   // From now on on_second() is called.
   void begin_watch();
@@ -91,6 +94,7 @@ class Pool {
   void report_losses();
   void fork_later(WorkerIndex index);
   void fork_now(WorkerIndex index);
+  ForkMessage message_to(ForkKind kind, WorkerIndex index) const;
   Place* place_of(const ForkMessage& message);
   void reap_forkserver();
   void hear_all_out();
@@ -98,7 +102,8 @@ class Pool {
   boost::asio::io_context& loop_;
   Closer& closer_;
   std::span<std::byte> buffer_;
-  std::vector<int> cpus_;
+  Placement placement_;
+  unsigned most_;
   UniqueFd redo_;  // the memory of all places' redo logs, for each forkserver in turn
   PoolEvents& events_;
   std::vector<Place> places_;

@@ -16,13 +16,13 @@ class CoreTest : public ::testing::Test {
   void start(unsigned workers, std::uint64_t memory = kMemory) {
     ReactorOptions options;
     options.identity.uid = kOwner;
-    options.workers = workers;
+    options.placement.workers = workers;
     options.memory_limit_bytes = memory;
     options.memory_limit_source = "the test";
     start_with(options);
   }
   void start_with(const ReactorOptions& options) {
-    const unsigned workers = options.workers;
+    const unsigned workers = options.placement.workers;
     core = std::make_unique<Reactor>(options, effects);
     core->start_workers();
     EXPECT_EQ(Recorder::take(effects.forked).size(), workers);

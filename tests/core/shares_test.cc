@@ -15,7 +15,7 @@ class SharesTest : public CoreTest {
   void start_shared(ShareLimits limits = {}) {
     ReactorOptions options;
     options.identity.uid = kOwner;
-    options.workers = 1;
+    options.placement.workers = 1;
     options.memory_limit_bytes = kMemory;
     options.memory_limit_source = "the test";
     options.max_arrays = kArrays;

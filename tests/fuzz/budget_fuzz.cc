@@ -55,7 +55,7 @@ void check_source(const BudgetSource& source) {
 
 void decide(std::string_view bytes) {
   Texts texts(bytes);
-  CpuEnvironment cpus{{0, 1, 2, 3}, {}, reader(texts)};
+  CpuEnvironment cpus{{0, 1, 2, 3}, {}, reader(texts), {}};
   for (const std::string& name : cpu_budget_variables())
     if (std::string value = texts.next(); !value.empty()) cpus.variables[name] = std::move(value);
   if (const auto budget = decide_cpu_budget(cpus)) {

@@ -91,7 +91,7 @@ class Script {
   Script(const std::uint8_t* data, std::size_t size) : rest_(data, size) {
     ReactorOptions options;
     options.identity.uid = kOwner;
-    options.workers = kWorkers;
+    options.placement.workers = kWorkers;
     options.memory_limit_bytes = std::uint64_t{1} << 28;
     options.memory_limit_source = "the fuzzer";
     options.max_arrays = 40;
@@ -136,7 +136,7 @@ class Script {
       case 9: return forgotten(byte() % kWorkers);
       case 10: return pass_time(byte());
       case 11: return close_session();
-      case 12: return fork_all();
+      case 12: return allow(1 + byte() % kWorkers);
       case 13: return packet(byte() % kWorkers);
       case 14: world_.custody_told = static_cast<Custody>(byte() % 3); return;
       case 15:
@@ -147,6 +147,12 @@ class Script {
     }
   }
 
+  void allow(unsigned workers) {
+    Placement placement;
+    placement.workers = workers;
+    core_->on_placement(placement);
+    fork_all();
+  }
   void open_session() {
     static constexpr uid_t kUsers[] = {kOwner, 0, 2000, 2001};
     const std::uint8_t choice = byte();

@@ -17,6 +17,7 @@ add_executable(process_test
   ${CMAKE_CURRENT_LIST_DIR}/arrays_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/budget_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/client_death_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/cpus_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/crowd_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/determinism_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/foreign_descriptors_test.cc
@@ -31,6 +32,7 @@ add_executable(process_test
   ${CMAKE_CURRENT_LIST_DIR}/neighbours_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/npy_files_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/old_client_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/one_pool_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/process_tree_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/queue_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/quotas_test.cc

@@ -28,7 +28,7 @@ class Node : public Effects {
  public:
   Node(const Load& load, const NodeOptions& options) : load_(load), options_(options), workers_(load.speeds.size()) {
     ReactorOptions core;
-    core.workers = static_cast<unsigned>(workers_.size());
+    core.placement.workers = static_cast<unsigned>(workers_.size());
     core.memory_limit_bytes = std::uint64_t{1} << 40;
     core.memory_limit_source = "the simulation";
     core_ = std::make_unique<Reactor>(core, *this);

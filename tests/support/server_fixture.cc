@@ -87,11 +87,15 @@ void ServerTest::reap_everything() {
 }
 
 void ServerTest::start(unsigned workers, std::uint64_t memory_bytes, std::optional<std::uint64_t> spare_bytes) {
-  control_.reset();
   ServerOptions options;
   options.workers = workers;
   options.memory_bytes = memory_bytes;
   options.spare_bytes = spare_bytes;
+  start_with(options);
+}
+
+void ServerTest::start_with(const ServerOptions& options) {
+  control_.reset();
   server_.emplace(options);
   socket_ = server_->socket();
   sockets_.push_back(socket_);

@@ -33,6 +33,7 @@ class ServerTest : public ::testing::Test {
   // A server for this test; its arrays go with it. `spare_bytes` 0 where the test counts segments or descriptors.
   void start(unsigned workers = 2, std::uint64_t memory_bytes = 256 * kMebibyte,
              std::optional<std::uint64_t> spare_bytes = std::nullopt);
+  void start_with(const ServerOptions& options);
   // A server that named arrays outlive, at lasting_socket(). May be started again after it ended. Where it leaves when it is idle it
   // stays until leave_alone(), at least.
   void start_lasting(unsigned workers = 2, std::optional<double> idle_seconds = 3600,

@@ -50,6 +50,7 @@ INCLUDE_RULES = (
     (r"boost/interprocess/", ("common/shm/",), "shared memory is common/shm"),
     (r"boost/interprocess/managed_", (), "no allocator and no lock lives in shared memory"),
     (r"boost/asio", ("server/io/", "server/main.cc", "tests/"), "the event loop belongs to server/io"),
+    (r"hwloc", ("common/os/read_topology.cc",), "a topology is plain facts: common/os/read_topology.h"),
     (r"systemd/", ("server/io/", "tests/"), "systemd is spoken to in server/io"),
     (r"tests/", ("tests/",), "the product does not know its tests"),
     (r"client/cli/", ("client/cli/", "tests/"), "the library does not know its command"),

@@ -90,16 +90,18 @@ TEST(CliAnswer, StatusNamesWhatScriptsAskFor) {
   Status status;
   status.server_pid = 11;
   status.workers.push_back(
-      {.id = 0, .pid = 13, .cpu = 2, .state = WorkerInfo::State::kBusy, .chunks_done = 5, .replaced = 0});
+      {.id = 0, .pid = 13, .cpu = 2, .state = WorkerInfo::State::kBusy, .chunks_done = 5, .replaced = 0, .node = 1});
   status.workers.push_back(
-      {.id = 1, .pid = 14, .cpu = {}, .state = WorkerInfo::State::kIdle, .chunks_done = 0, .replaced = 1});
+      {.id = 1, .pid = 14, .cpu = {}, .state = WorkerInfo::State::kIdle, .chunks_done = 0, .replaced = 1, .node = {}, .parked = true});
   const Value value = describe(status);
   for (const char* key : {"server_pid", "forkserver_pid", "socket", "workers", "memory", "arrays", "jobs"})
     EXPECT_TRUE(value.contains(key)) << key;
   EXPECT_TRUE(value["memory"].contains("limit_bytes"));
   EXPECT_TRUE(value["memory"].contains("used_bytes"));
   EXPECT_EQ(value["workers"][0].dump(),
-            R"({"id":0,"pid":13,"cpu":2,"state":"busy","chunks":5,"replaced":0})");
+            R"({"id":0,"pid":13,"cpu":2,"state":"busy","chunks":5,"replaced":0,"node":1,"parked":false})");
+  EXPECT_TRUE(value["workers"][1]["node"].is_null());
+  EXPECT_EQ(value["workers"][1]["parked"], true);
   EXPECT_TRUE(value["workers"][1]["cpu"].is_null());
 }
 
@@ -118,6 +120,23 @@ TEST(CliAnswer, StatusOfAForkserverThatIsBeingReplacedHasNoPid) {
   status.forkserver_pid = 12;
   EXPECT_EQ(describe(status)["forkserver_pid"], 12);
   EXPECT_THAT(printed("", "status", describe(status)), HasSubstr("forkserver  pid 12\n"));
+}
+
+TEST(CliAnswer, StatusTellsHowManyWorkersAreGivenWorkAndWhy) {
+  const auto pool = [](std::size_t workers, std::uint64_t limit, const char* source) {
+    Status status;
+    status.workers.resize(workers);
+    for (std::size_t i = 0; i < workers; ++i) status.workers[i].parked = limit != 0 && i >= limit;
+    status.worker_limit = limit;
+    status.worker_limit_source = source;
+    return printed("", "status", describe(status));
+  };
+  EXPECT_THAT(pool(4, 4, "affinity"), HasSubstr("\nworkers     4 (limit: affinity)\n"));
+  EXPECT_THAT(pool(4, 4, "affinity"), Not(HasSubstr("parked")));
+  EXPECT_THAT(pool(4, 2, "cgroup v2 cpu.max"), HasSubstr("\nworkers     2 of 4 (cgroup v2 cpu.max allows 2 CPUs)\n"));
+  EXPECT_THAT(pool(4, 2, "cgroup v2 cpu.max"), HasSubstr("starting, parked"));
+  EXPECT_THAT(pool(2, 1, "affinity"), HasSubstr("\nworkers     1 of 2 (affinity allows 1 CPU)\n"));
+  EXPECT_THAT(pool(3, 0, ""), HasSubstr("\nworkers     3\n")) << "a server that is older than this";
 }
 
 TEST(CliAnswer, StatusHasARowForEachUserWhereThereAreSeveral) {

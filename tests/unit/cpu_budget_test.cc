@@ -1,12 +1,15 @@
 #include "common/os/cpu_budget.h"
 
-#include <sched.h>
-
 #include <algorithm>
+#include <cerrno>
+#include <memory>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/os/affinity.h"
+#include "common/os/cpu_watch.h"
+#include "common/os/read_topology.h"
 #include "tests/support/process_state.h"
 #include "tests/unit/recorded_files.h"
 
@@ -23,8 +26,8 @@ const std::vector<int> kEight{0, 1, 2, 3, 4, 5, 6, 7};
 class CpuBudgetTest : public ::testing::Test {
  protected:
   void decide(RecordedFiles files, Variables variables = {}, std::vector<int> affinity = kEight) {
-    const auto decided =
-        decide_cpu_budget({std::move(affinity), std::move(variables), recorded(std::move(files))});
+    const auto decided = decide_cpu_budget(
+        {std::move(affinity), std::move(variables), recorded(std::move(files)), topology_, hyperthreads_});
     ASSERT_TRUE(decided) << decided.error().message;
     budget_ = *decided;
     ASSERT_LT(budget_.decided, budget_.sources.size());
@@ -38,6 +41,11 @@ class CpuBudgetTest : public ::testing::Test {
   }
   std::string decider() const { return budget_.sources[budget_.decided].name; }
 
+  // CPUs 0 and 1 are threads of the first core, 2 and 3 of the second ...
+  void have_hyperthreads() { topology_ = *synthetic_topology("pack:1 core:4 pu:2"); }
+
+  Topology topology_;  // nothing is known
+  bool hyperthreads_ = false;
   CpuBudget budget_;
 };
 
@@ -71,6 +79,53 @@ TEST_F(CpuBudgetTest, AllCpusOfALargeMachineAreNotNarrowed) {
   decide(files, {}, all);
   EXPECT_EQ(budget_.count, 2048u);
   EXPECT_FALSE(budget_.affinity_narrowed);
+}
+
+TEST_F(CpuBudgetTest, TwoThreadsOfACoreCountOnceUnlessTheyAreAskedFor) {
+  have_hyperthreads();
+  decide(testing::unified_machine());
+  EXPECT_EQ(budget_.count, 4u);
+  EXPECT_EQ(decider(), "cores");
+  EXPECT_THAT(source("cores").detail, HasSubstr("8 CPUs are hyperthreads of 4 cores"));
+  decide(testing::unified_machine(), {}, {0, 1, 2, 4});
+  EXPECT_EQ(budget_.count, 3u);
+  decide(testing::unified_machine(), {}, {0, 2, 4, 6});
+  EXPECT_EQ(budget_.count, 4u);
+  EXPECT_EQ(decider(), "affinity");
+  hyperthreads_ = true;
+  decide(testing::unified_machine());
+  EXPECT_EQ(budget_.count, 8u);
+  EXPECT_FALSE(source("cores").value);
+  EXPECT_THAT(source("cores").detail, HasSubstr("asked for"));
+}
+
+// A batch system that counts threads gave two cores here.
+TEST_F(CpuBudgetTest, AnAllocationOfThreadsHasItsCores) {
+  have_hyperthreads();
+  decide(testing::unified_machine(), {{"SLURM_CPUS_PER_TASK", "4"}}, {0, 1, 2, 3});
+  EXPECT_EQ(budget_.count, 2u);
+  EXPECT_EQ(decider(), "cores");
+  decide(testing::unified_machine(), {{"SLURM_CPUS_PER_TASK", "3"}});
+  EXPECT_EQ(budget_.count, 3u) << "of a mask with more cores it is a number of workers";
+}
+
+TEST_F(CpuBudgetTest, WhoSaysHowManyWorkersSaysThatThreadsAreUsed) {
+  have_hyperthreads();
+  decide(testing::unified_machine(), {{"PARCOMPUTE_WORKERS", "6"}});
+  EXPECT_EQ(budget_.count, 6u);
+  EXPECT_EQ(decider(), "PARCOMPUTE_WORKERS");
+  EXPECT_FALSE(source("cores").value);
+  EXPECT_THAT(source("cores").detail, HasSubstr("PARCOMPUTE_WORKERS says"));
+}
+
+TEST_F(CpuBudgetTest, WithoutATopologyEveryCpuCounts) {
+  decide(testing::unified_machine());
+  EXPECT_EQ(budget_.count, 8u);
+  EXPECT_THAT(source("cores").detail, HasSubstr("unknown"));
+  // Of CPUs that came later, too.
+  topology_ = *synthetic_topology("pack:1 core:1 pu:2");
+  decide(testing::unified_machine());
+  EXPECT_EQ(budget_.count, 7u);
 }
 
 TEST_F(CpuBudgetTest, QuotasRoundDownButNeverToNothing) {
@@ -167,7 +222,7 @@ TEST_F(CpuBudgetTest, SchedulersLowerTheNumber) {
 
 TEST_F(CpuBudgetTest, PbsVariablesCountOnlyInsideAJob) {
   const auto files = testing::unified_machine();
-  for (const char* name : {"NCPUS", "PBS_NCPUS"}) {
+  for (const char* name : {"NCPUS", "PBS_NCPUS", "PBS_NUM_PPN"}) {
     decide(files, {{name, "3"}});
     EXPECT_EQ(budget_.count, 8u) << name;
     EXPECT_THAT(source(name).detail, HasSubstr("outside of a job"));
@@ -200,7 +255,7 @@ TEST_F(CpuBudgetTest, OwnRequestsLowerTheNumberAndNeverRaiseIt) {
 TEST_F(CpuBudgetTest, AWrongOwnRequestIsAnErrorThatNamesIt) {
   for (const char* text : {"0", "-1", "many", "2.5", "2 ,", "1000001", "99999999999999999999"}) {
     const auto decided =
-        decide_cpu_budget({kEight, {{"PARCOMPUTE_WORKERS", text}}, recorded(testing::unified_machine())});
+        decide_cpu_budget({kEight, {{"PARCOMPUTE_WORKERS", text}}, recorded(testing::unified_machine()), {}});
     ASSERT_FALSE(decided) << text;
     EXPECT_EQ(decided.error().code, ErrorCode::kInvalidArgument);
     EXPECT_THAT(decided.error().message, HasSubstr("PARCOMPUTE_WORKERS is '" + std::string(text) + "'"));
@@ -217,6 +272,98 @@ TEST_F(CpuBudgetTest, AMachineThatSaysNothingHasOneCpu) {
   EXPECT_EQ(budget_.count, 4u);
 }
 
+// Recorded trees of what batch systems and containers make, whole, with what they set.
+struct Tree {
+  const char* what;
+  RecordedFiles files;
+  Variables variables;
+  std::vector<int> affinity;
+  unsigned count;
+  const char* decider;
+};
+
+TEST(CpuBudgetTrees, AreReadAsTheirMakersMeantThem) {
+  const auto v2 = [](const std::string& group, std::map<std::string, std::string> quotas) {
+    RecordedFiles files = testing::unified_machine();
+    files["/proc/self/cgroup"] = "0::" + group + "\n";
+    for (auto& [path, quota] : quotas) files["/sys/fs/cgroup" + path + "/cpu.max"] = quota + "\n";
+    return files;
+  };
+  const std::string slurm_step = "/system.slice/slurmstepd.scope/job_77/step_0/user/task_0";
+  const std::string pod = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod3f.slice/cri-containerd-9c.scope";
+  const std::vector<int> four{2, 3, 6, 7};
+  const std::vector<Tree> trees{
+      {"Slurm, constrained by a cpuset, -c 4", v2(slurm_step, {{"/system.slice/slurmstepd.scope/job_77", "max 100000"}}),
+       {{"SLURM_CPUS_PER_TASK", "4"}, {"SLURM_CPUS_ON_NODE", "4"}, {"SLURM_JOB_CPUS_PER_NODE", "4(x2)"}}, four, 4, "affinity"},
+      {"Slurm without task/affinity, no -c", v2(slurm_step, {}), {{"SLURM_CPUS_ON_NODE", "3"}, {"SLURM_JOB_CPUS_PER_NODE", "3,8"}}, kEight, 3, "SLURM_CPUS_ON_NODE"},
+      {"Slurm 22.05's srun, which forgets -c", v2(slurm_step, {}), {{"SLURM_CPUS_ON_NODE", "6"}, {"SRUN_CPUS_PER_TASK", "2"}}, kEight, 6, "SLURM_CPUS_ON_NODE"},
+      {"the shell of an salloc, on another machine", v2("/user.slice/user-1000.slice/session-3.scope", {}), {{"SLURM_JOB_CPUS_PER_NODE", "72(x2),36"}}, kEight, 8, "affinity"},
+      {"OpenPBS", v2("/pbspro.slice/pbspro-17.slice", {}), {{"PBS_JOBID", "17.head"}, {"NCPUS", "2"}}, kEight, 2, "NCPUS"},
+      {"Torque", v2("/torque", {}), {{"PBS_JOBID", "17.head"}, {"PBS_NUM_PPN", "5"}}, kEight, 5, "PBS_NUM_PPN"},
+      {"LSF", v2("/lsf/cluster/job.9.1.2", {}), {{"LSB_JOBID", "9"}, {"LSB_DJOB_NUMPROC", "4"}}, kEight, 4, "LSB_DJOB_NUMPROC"},
+      {"SGE, over more than this machine", v2("/", {}), {{"JOB_ID", "4"}, {"NSLOTS", "64"}}, kEight, 8, "affinity"},
+      {"a pod whose limit stands two groups above", v2(pod, {{"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod3f.slice", "250000 100000"},
+                                                            {"/kubepods.slice", "700000 100000"},
+                                                            {pod, "max 100000"}}), {}, kEight, 2, "cgroup v2 cpu.max"},
+      {"a user's slice", v2("/user.slice/user-1000.slice/user@1000.service/app.slice/parcompute.service",
+                            {{"/user.slice/user-1000.slice", "150000 100000"}, {"/user.slice/user-1000.slice/user@1000.service", "max 100000"}}), {}, kEight, 1, "cgroup v2 cpu.max"},
+  };
+  for (const Tree& tree : trees) {
+    const auto budget = decide_cpu_budget({tree.affinity, tree.variables, recorded(tree.files), {}});
+    ASSERT_TRUE(budget) << tree.what;
+    EXPECT_EQ(budget->count, tree.count) << tree.what;
+    EXPECT_EQ(budget->decider().name, tree.decider) << tree.what;
+  }
+}
+
+TEST(CpuWatch, SeesANarrowerMaskAndAWiderOne) {
+  const std::vector<int> all = affinity_cpus();
+  if (all.size() < 2) GTEST_SKIP() << "this machine gives one CPU";
+  EXPECT_EQ(testing::in_child([&] {
+              CpuWatch watch(cpu_environment());
+              for (const std::vector<int>& cpus : {all, {all.back()}, all}) {
+                ASSERT_TRUE(set_affinity(0, cpus));
+                EXPECT_EQ(watch.look()->cpus, cpus);
+              }
+            }),
+            0);
+}
+
+TEST(CpuWatch, TakesAFileThatCannotBeOpenedJustNowForNoLimitLifted) {
+  auto files = std::make_shared<RecordedFiles>(testing::unified_machine());
+  (*files)[kSlice] = "100000 100000\n";
+  auto short_of = std::make_shared<int>(0);
+  CpuEnvironment environment{{0, 1}, {}, [files, short_of](const std::string& path) -> Result<std::string> {
+                               if (*short_of != 0) return tl::unexpected(Error{ErrorCode::kSystem, "cannot open '" + path + "'", *short_of});
+                               return recorded(*files)(path);
+                             }, {}};
+  CpuWatch watch(environment);
+  ASSERT_EQ(watch.look()->count, 1u);
+  for (const int error_number : {EMFILE, ENFILE, ENOMEM}) {
+    *short_of = error_number;
+    EXPECT_EQ(watch.look()->count, 1u);
+  }
+  *short_of = 0;
+  (*files)[kSlice] = "max 100000\n";
+  EXPECT_EQ(watch.look()->sources[2].value, std::nullopt);
+}
+
+TEST(CpuWatch, SeesNewQuotasAndOtherGroups) {
+  auto files = std::make_shared<RecordedFiles>(testing::unified_machine());
+  CpuEnvironment environment{{0, 1}, {}, [files](const std::string& path) { return recorded(*files)(path); }, {}};
+  CpuWatch watch(environment);
+  const auto quota = [&] { return watch.look()->sources[2].value; };
+  EXPECT_FALSE(quota());
+  (*files)[kSlice] = "300000 100000\n";
+  EXPECT_EQ(quota(), 3u);
+  (*files)[kSlice] = "100000 100000\n";
+  EXPECT_EQ(quota(), 1u);
+  (*files)["/proc/self/cgroup"] = "0::/other.slice\n";
+  EXPECT_FALSE(quota());
+  (*files)["/sys/fs/cgroup/other.slice/cpu.max"] = "200000 100000\n";
+  EXPECT_EQ(quota(), 2u);
+}
+
 TEST(CpuList, TheKernelsListsAreRead) {
   EXPECT_EQ(parse_cpu_list("0\n"), std::vector<int>{0});
   EXPECT_EQ(parse_cpu_list("0-2,7\n"), (std::vector<int>{0, 1, 2, 7}));
@@ -226,7 +373,7 @@ TEST(CpuList, TheKernelsListsAreRead) {
 }
 
 TEST(CpuBudgetHere, ThisProcessHasACpu) {
-  const auto budget = cpu_budget();
+  const auto budget = decide_cpu_budget(cpu_environment());
   ASSERT_TRUE(budget) << budget.error().message;
   EXPECT_GE(budget->count, 1u);
   EXPECT_LE(budget->count, budget->cpus.size());
@@ -236,11 +383,8 @@ TEST(CpuBudgetHere, ANarrowerMaskIsNoticed) {
   const std::vector<int> all = affinity_cpus();
   if (all.size() < 2) GTEST_SKIP() << "this machine gives one CPU";
   EXPECT_EQ(testing::in_child([&] {
-              cpu_set_t one;
-              CPU_ZERO(&one);
-              CPU_SET(static_cast<std::size_t>(all.back()), &one);
-              ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
-              const auto budget = cpu_budget();
+              ASSERT_TRUE(set_affinity(0, {all.back()}));
+              const auto budget = decide_cpu_budget(cpu_environment());
               ASSERT_TRUE(budget);
               EXPECT_EQ(budget->count, 1u);
               EXPECT_EQ(budget->cpus, std::vector<int>{all.back()});
