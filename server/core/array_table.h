@@ -42,10 +42,12 @@ struct Array {
   ArrayMode mode = ArrayMode::kPrivate;  // what others may do; of a file always this
   std::string operand;  // as job descriptions name it (wire::Operand, read-only), encoded once
   SessionId session;    // that an anonymous array goes with
-  // The live jobs that write it and that read it; their ids are the order in which they were submitted. The next one that
-  // reads waits for the last that writes, the next one that writes also for those that read since then.
+  // The live jobs that write it and that read it, or a part of it; their ids are the order in which they were submitted (turns.h).
   std::set<JobId> writers;
   std::set<JobId> readers;
+  unsigned writing = 0;  // jobs that have begun to write it, an array that existed, and have not ended
+  bool is_cut = false;   // while some do: it is incomplete when they have ended, unless one writes all of it
+  bool is_incomplete() const { return state == ArrayState::kIncomplete || (writing > 0 && is_cut); }
   unsigned users = 0;   // live jobs that read or write it
   bool removed = false; // its name is gone; it goes with its last user
   bool is_shortened = false;    // its segment was made for more

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "common/base/units.h"
+#include "server/core/turns.h"
 
 namespace parcompute::server {
 namespace {
@@ -58,9 +59,10 @@ class Explainer {
     obstacle.set_job(other.value);
     if (is_after(job_, other)) return obstacle.set_cause(Obstacle::AFTER);
     const auto& arrays = state_.arrays.all();
-    for (const ArrayId input : job_.inputs) {
-      const Array& array = arrays.at(input);
-      if (!array.writers.contains(other)) continue;
+    const Job& before = *state_.jobs.live().at(other);
+    for (const UsedView& input : job_.inputs) {
+      const Array& array = arrays.at(input.array);
+      if (!array.writers.contains(other) || !waits_for_writer(input.view, before)) continue;
       obstacle.set_cause(Obstacle::OPERAND);
       return obstacle.set_array(array.label());
     }

@@ -15,6 +15,7 @@
 #include "server/core/job_options.h"
 #include "server/core/replies.h"
 #include "server/core/shares.h"
+#include "server/core/turns.h"
 
 namespace parcompute::server {
 namespace {
@@ -128,7 +129,7 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
 
   Job& added = state_.jobs.add(std::move(job));
   dispatcher_.admit(added);
-  take_turns(added, *inputs);
+  hold_arrays(added, *inputs);
   describe_to_workers(added, message.operation(), *inputs, *existing);
   const JobId id = added.id();
   if (!message.detach()) {
@@ -136,50 +137,27 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
     ++session.pending_waits;
     session.jobs.insert(id);
   }
-  if (added.waits_for.empty()) start(added);
+  if (added.waits_for.empty()) start_or_cancel(added);
   return id;
 }
 
-// Whoever waits for the last job that writes an array waits for all before it: that one waits for those before itself in
-// turn, and where it ends without having begun, so do they who wait for it.
-void JobControl::take_turns(Job& job, const std::vector<Used>& inputs) {
-  const JobId id = job.id();
-  job.waits_for.insert(job.after.begin(), job.after.end());
-  job.makers.insert(job.after.begin(), job.after.end());
-  const auto wait_for_writer = [&job](const Array& array) {
-    if (array.writers.empty()) return JobId{};
-    const JobId last = *array.writers.rbegin();
-    job.waits_for.insert(last);
-    job.makers.insert(last);
-    return last;
-  };
-  if (job.summary.output) {
-    Array& output = state_.arrays.get(job.summary.output);
-    const JobId writer = wait_for_writer(output);
-    job.waits_for.insert(output.readers.upper_bound(writer), output.readers.end());
-    arrays_.add_user(output);
-  }
+void JobControl::hold_arrays(Job& job, const std::vector<Used>& inputs) {
   for (const Used& input : inputs) {
-    Array& array = *input.array;
-    wait_for_writer(array);
-    array.readers.insert(id);
-    arrays_.add_user(array);
-    job.inputs.push_back(array.id);
-    job.segments.push_back(array.segment);
+    arrays_.add_user(*input.array);
+    job.inputs.push_back({input.array->id, input.view});
+    job.segments.push_back(input.array->segment);
   }
-  if (job.summary.output) state_.arrays.get(job.summary.output).writers.insert(id);
-  for (const JobId other : job.waits_for) state_.jobs.find(other)->wanted_by.push_back(id);
+  if (job.summary.output) arrays_.add_user(state_.arrays.get(job.summary.output));
   std::sort(job.segments.begin(), job.segments.end());
   job.segments.erase(std::unique(job.segments.begin(), job.segments.end()), job.segments.end());
+  job.waits_for.insert(job.after.begin(), job.after.end());
+  job.makers.insert(job.after.begin(), job.after.end());
+  take_turns(state_, job);
 }
 
-void JobControl::leave_turns(Job& job) {
-  for (const ArrayId input : job.inputs) {
-    Array& array = state_.arrays.get(input);
-    array.readers.erase(job.id());
-    arrays_.drop_user(array);
-  }
-  if (job.summary.output) state_.arrays.get(job.summary.output).writers.erase(job.id());
+void JobControl::leave_arrays(Job& job) {
+  leave_turns(state_, job);
+  for (const UsedView& input : job.inputs) arrays_.drop_user(state_.arrays.get(input.array));
 }
 
 // The output array and the scratch area, with the phases that follow from their sizes.
@@ -200,6 +178,7 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
     // No two of a view's elements lie in the same place: as many as fill the memory are all of it.
     job.writes_all = existing->is_whole || byte_count(existing->view) == existing->array->data_bytes;
     job.summary.output = existing->array->id;
+    job.output_view = existing->view;
     job.segments.push_back(existing->array->segment);
   } else if (wants_output) {
     const std::string& name = message.output_name();
@@ -265,6 +244,12 @@ void JobControl::describe_to_workers(Job& job, const wire::Operation& operation,
   }
 }
 
+void JobControl::start_or_cancel(Job& job) {
+  const Array* cut = incomplete_input(job);
+  if (cut == nullptr) return start(job);
+  cancel(job, fmt::format(": array '{0}' is incomplete still, for a part of it alone was written ('parcompute-client array accept {0}' takes it as it is)", cut->label()));
+}
+
 void JobControl::start(Job& job) {
   kJobLife.apply(job.summary.state, JobEvent::kStart);
   job.summary.started = effects_.now();
@@ -279,8 +264,10 @@ void JobControl::start(Job& job) {
 void JobControl::begin_writing(Job& job) {
   if (!job.writes_existing || job.has_begun_writing) return;
   Array& output = state_.arrays.get(job.summary.output);
-  job.output_was_whole = output.state == ArrayState::kWhole;
   job.has_begun_writing = true;
+  // Another job may be writing another part of it.
+  if (output.writing++ > 0) return;
+  output.is_cut = output.state == ArrayState::kIncomplete;
   arrays_.mark_writing(output);
 }
 
@@ -349,7 +336,7 @@ void JobControl::end(Job& job) {
   if (summary.state != JobState::kDone) summary.scalar_dtype.reset();
   state_.memory.settle(job.promised_bytes, job.promised_bytes);
   if (job.scratch) arrays_.drop_scratch(std::move(*job.scratch), summary.owner_uid);
-  leave_turns(job);
+  leave_arrays(job);
   if (summary.output) end_output(job);
   if (const auto session = state_.sessions.find(job.session); session != state_.sessions.end()) session->second.jobs.erase(job.id());
   for (const JobId before : job.waits_for)  // ended before it began
@@ -382,14 +369,16 @@ void JobControl::end_output(Job& job) {
   }
   // It may be another job that is writing it.
   if (!job.has_begun_writing) return;
-  const bool whole = done ? job.output_was_whole || job.writes_all : job.output_was_whole && !job.may_have_written();
-  whole ? arrays_.mark_whole(output) : arrays_.mark_incomplete(output);
+  if (done && job.writes_all) output.is_cut = false;
+  if (!done && job.may_have_written()) output.is_cut = true;
+  if (--output.writing > 0) return;
+  output.is_cut ? arrays_.mark_incomplete(output) : arrays_.mark_whole(output);
 }
 
 // It was being written when the job was submitted; the one that wrote it may have mended a part of it alone.
 const Array* JobControl::incomplete_input(const Job& job) const {
-  for (const ArrayId input : job.inputs)
-    if (const Array& array = state_.arrays.get(input); array.state == ArrayState::kIncomplete) return &array;
+  for (const UsedView& input : job.inputs)
+    if (const Array& array = state_.arrays.get(input.array); array.is_incomplete()) return &array;
   return nullptr;
 }
 
@@ -408,11 +397,7 @@ void JobControl::free_waiting_jobs() {
       const bool is_after = std::find(waiting->after.begin(), waiting->after.end(), freed.other) != waiting->after.end();
       cancel(*waiting, fmt::format(": job {}, which {}, did not succeed", freed.other.value, is_after ? "it was to come after" : "was making one of its operands"));
     } else if (waiting->waits_for.empty() && waiting->state() == JobState::kQueued) {
-      if (const Array* cut = incomplete_input(*waiting)) {
-        cancel(*waiting, fmt::format(": array '{0}' is incomplete still, for a part of it alone was written ('parcompute-client array accept {0}' takes it as it is)", cut->label()));
-      } else {
-        start(*waiting);
-      }
+      start_or_cancel(*waiting);
     }
   }
   freeing_ = false;

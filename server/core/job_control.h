@@ -51,11 +51,13 @@ class JobControl {
   // Where the message names one.
   Result<std::optional<Used>> find_output(const Session& session, const wire::SubmitJob& message);
   Result<void> make_memory(Session& session, const wire::SubmitJob& message, const std::optional<Used>& existing, Job& job);
-  // What it reads and writes is busy with it from now on, and it waits for those who were there first.
-  void take_turns(Job& job, const std::vector<Used>& inputs);
-  void leave_turns(Job& job);
+  // It waits for those who used the arrays before it, and the arrays stay for as long as it does.
+  void hold_arrays(Job& job, const std::vector<Used>& inputs);
+  void leave_arrays(Job& job);
   void describe_to_workers(Job& job, const wire::Operation& operation, const std::vector<Used>& inputs, const std::optional<Used>& existing);
   void end_output(Job& job);
+  // It waits for nobody any more.
+  void start_or_cancel(Job& job);
   void start(Job& job);
   // Before that, an output that exists is as it was, also for the server's successor.
   void begin_writing(Job& job);

@@ -97,10 +97,17 @@ struct JobSummary {
   bool output_existed = false;  // before it
 };
 
+// Elements of an array that a job reads.
+struct UsedView {
+  ArrayId array;
+  ArraySpec view;
+};
+
 struct Job {
   JobSummary summary;
   Plan plan;
-  Few<ArrayId> inputs;
+  Few<UsedView> inputs;
+  ArraySpec output_view;  // the elements that it writes
   std::optional<Scratch> scratch;
   std::uint64_t promised_bytes = 0;  // of output and scratch, not reserved yet
   std::string description;  // JobDescription, serialized, without new_segments
@@ -113,8 +120,8 @@ struct Job {
   std::set<JobId> makers;      // of these, those that must end well: they make its operands, or it was told to come after them
   bool writes_existing = false;  // its output was there before it
   bool writes_all = false;       // and nothing is left of what it held
+  bool waited_for_all = false;   // that used its output before it
   bool has_begun_writing = false;  // and it is marked so
-  bool output_was_whole = true;
   std::vector<JobId> wanted_by;
 
   // ---- the phase that runs. Phase 0 reserves, the plan's follow.

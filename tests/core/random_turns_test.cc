@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "common/array/overlap.h"
 #include "tests/core/turns_fixture.h"
 
 namespace parcompute::server {
@@ -23,7 +24,17 @@ class RandomTurns : public TurnsTest, public ::testing::WithParamInterface<unsig
   static bool is_running(const Job& job) {
     return job.state() == JobState::kRunning || job.state() == JobState::kFailing || job.state() == JobState::kCancelling;
   }
-  static bool reads(const Job& job, ArrayId array) { return std::find(job.inputs.begin(), job.inputs.end(), array) != job.inputs.end(); }
+  // Whether one writes elements that the other reads.
+  static bool writes_what_is_read(const Job& writer, const Job& reader) {
+    return writer.summary.output && std::any_of(reader.inputs.begin(), reader.inputs.end(), [&](const UsedView& input) {
+             return input.array == writer.summary.output && may_overlap(input.view, view_of_output(writer));
+           });
+  }
+  static bool write_the_same(const Job& a, const Job& b) {
+    return a.summary.output && a.summary.output == b.summary.output && may_overlap(view_of_output(a), view_of_output(b));
+  }
+  // A new array is all its maker's.
+  static ArraySpec view_of_output(const Job& job) { return job.writes_existing ? job.output_view : first(8); }
 
   void check() {
     const auto& live = core->state().jobs.live();
@@ -32,16 +43,15 @@ class RandomTurns : public TurnsTest, public ::testing::WithParamInterface<unsig
       if (job->summary.output) {
         const Array& output = core->state().arrays.all().at(job->summary.output);
         ASSERT_TRUE(output.writers.contains(id));
-        if (is_running(*job)) {
+        if (is_running(*job) && (job->has_begun_writing || !job->writes_existing)) {
           ASSERT_EQ(output.state, ArrayState::kMaking);
         }
       }
       if (!is_running(*job)) continue;
       for (const auto& [before, other] : live) {
         if (before == id) break;
-        const bool written_before = other->summary.output && (other->summary.output == job->summary.output || reads(*job, other->summary.output));
-        const bool read_before = job->summary.output && reads(*other, job->summary.output);
-        ASSERT_FALSE(written_before || read_before) << "job " << id.value << " overtook job " << before.value;
+        const bool is_in_the_way = writes_what_is_read(*other, *job) || writes_what_is_read(*job, *other) || write_the_same(*other, *job);
+        ASSERT_FALSE(is_in_the_way) << "job " << id.value << " overtook job " << before.value;
       }
     }
     for (const auto& [id, array] : core->state().arrays.all()) {
@@ -61,12 +71,16 @@ class RandomTurns : public TurnsTest, public ::testing::WithParamInterface<unsig
   void submit_something() {
     const std::string a = any_name(), b = any_name(), c = any_name();
     wire::Request request;
-    switch (below(6)) {
+    const auto begin = static_cast<std::int64_t>(below(8)), step = 1 + static_cast<std::int64_t>(below(3));
+    const ArraySpec view = part(begin, 1 + (7 - begin) / step, step);
+    switch (below(9)) {
       case 0: request = sum(a); break;
       case 1: request = add_one(a); break;
       case 2: request = into(a, "b + c", {b, c}); break;
       case 3: request = overwrite(a); break;
       case 4: request = arange(a, {8}); break;
+      case 5: request = sum_of_part(a, view); break;
+      case 6: case 7: request = overwrite_part(a, view); break;
       default: {
         const auto count = static_cast<std::int64_t>(below(9));
         request = overwrite(a, {count});

@@ -45,6 +45,23 @@ class TurnsTest : public CoreTest {
     request.mutable_submit_job()->mutable_existing_output()->set_name(output);
     return request;
   }
+  // `count` elements of a float64 array, from `begin` on, each `step` further.
+  static ArraySpec part(std::int64_t begin, std::int64_t count, std::int64_t step = 1) {
+    ArraySpec view = *make_spec(DType::kFloat64, {count});
+    view.offset = static_cast<std::uint64_t>(begin) * sizeof(double);
+    view.strides[0] = step * static_cast<std::int64_t>(sizeof(double));
+    return view;
+  }
+  static wire::Request overwrite_part(const std::string& output, const ArraySpec& view) {
+    wire::Request request = overwrite(output, view.shape);
+    to_wire(view, *request.mutable_submit_job()->mutable_existing_output()->mutable_view());
+    return request;
+  }
+  static wire::Request sum_of_part(const std::string& name, const ArraySpec& view) {
+    wire::Request request = sum(name);
+    to_wire(view, *request.mutable_submit_job()->mutable_inputs(0)->mutable_view());
+    return request;
+  }
   // The first `count` elements of a float64 array.
   static ArraySpec first(std::int64_t count) { return *make_spec(DType::kFloat64, {count}); }
 

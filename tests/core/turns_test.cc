@@ -336,5 +336,111 @@ TEST_F(TurnsTest, AnOutputThatIsNamedMustBeThere) {
   EXPECT_THAT(refusal(overwrite("nowhere"), ErrorCode::kNotFound), HasSubstr("no array 'nowhere'"));
 }
 
+// ---- parts of an array
+
+TEST_F(TurnsTest, JobsThatWritePartsThatAreApartRunTogether) {
+  create("a");
+  const JobId left = submit(overwrite_part("a", part(0, 4))), right = submit(overwrite_part("a", part(4, 4)));
+  EXPECT_EQ(state(left), JobState::kRunning);
+  EXPECT_EQ(state(right), JobState::kRunning);
+  const JobId whole = submit(sum("a")), across = submit(overwrite_part("a", part(3, 2)));
+  EXPECT_EQ(state(whole), JobState::kQueued);
+  EXPECT_EQ(state(across), JobState::kQueued);
+  step();
+  EXPECT_EQ(state(right), JobState::kRunning);
+  EXPECT_EQ(state("a"), ArrayState::kMaking);
+  EXPECT_FALSE(header_is_complete("a"));
+  step();
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+  EXPECT_EQ(state(whole), JobState::kRunning);
+  EXPECT_EQ(state(across), JobState::kQueued) << "what it writes is being read";
+  complete_everything();
+  EXPECT_EQ(state(across), JobState::kDone);
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+}
+
+TEST_F(TurnsTest, EvenAndOddElementsAreApart) {
+  create("a");
+  const JobId even = submit(overwrite_part("a", part(0, 4, 2))), odd = submit(overwrite_part("a", part(1, 4, 2))), third = submit(overwrite_part("a", part(0, 3, 3)));
+  EXPECT_EQ(state(even), JobState::kRunning);
+  EXPECT_EQ(state(odd), JobState::kRunning);
+  EXPECT_EQ(state(third), JobState::kQueued) << "elements 0 and 3";
+  EXPECT_EQ(core->state().jobs.live().at(third)->waits_for, (std::set<JobId>{even, odd}));
+  complete_everything();
+}
+
+TEST_F(TurnsTest, AReaderOfAnotherPartDoesNotWaitForTheWriter) {
+  create("a");
+  const JobId writer = submit(overwrite_part("a", part(0, 4))), reader = submit(sum_of_part("a", part(4, 4)));
+  EXPECT_EQ(state(reader), JobState::kRunning);
+  const JobId same = submit(sum_of_part("a", part(3, 4))), behind = submit(overwrite_part("a", part(4, 1)));
+  EXPECT_EQ(state(same), JobState::kQueued);
+  EXPECT_EQ(core->state().jobs.live().at(behind)->waits_for, (std::set<JobId>{reader, same}));
+  EXPECT_EQ(state(writer), JobState::kRunning);
+  complete_everything();
+  EXPECT_EQ(state(behind), JobState::kDone);
+}
+
+TEST_F(TurnsTest, APartThatWasCutOffLeavesTheArrayIncompleteWhenTheOthersHaveEnded) {
+  create("a");
+  const JobId left = submit(overwrite_part("a", part(0, 4))), right = submit(overwrite_part("a", part(4, 4)));
+  fail_step("no luck");
+  EXPECT_EQ(state(left), JobState::kFailed);
+  EXPECT_EQ(state("a"), ArrayState::kMaking) << "the other part is still written";
+  // It is apart from what is written, but of an array that will not be whole.
+  const JobId reader = submit(sum_of_part("a", part(0, 2)));
+  EXPECT_EQ(state(reader), JobState::kCancelled);
+  EXPECT_THAT(why(reader), ::testing::HasSubstr("'a' is incomplete still"));
+  step();
+  EXPECT_EQ(state(right), JobState::kDone);
+  EXPECT_EQ(state("a"), ArrayState::kIncomplete);
+  EXPECT_FALSE(header_is_complete("a"));
+  submit(overwrite("a"));
+  complete_everything();
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+}
+
+TEST_F(TurnsTest, PartsOfAnIncompleteArrayDoNotMakeItWhole) {
+  adopt_incomplete("a");
+  submit(overwrite_part("a", part(0, 4)));
+  submit(overwrite_part("a", part(4, 4)));
+  complete_everything();
+  EXPECT_EQ(state("a"), ArrayState::kIncomplete);
+}
+
+TEST_F(TurnsTest, OfTwoWritersOnlyTheOneInTheWayCancelsWhoComesBehind) {
+  create("a");
+  const JobId left = submit(overwrite_part("a", part(0, 4))), right = submit(overwrite_part("a", part(4, 4)));
+  const JobId of_left = submit(sum_of_part("a", part(0, 4))), behind_right = submit(overwrite_part("a", part(6, 2)));
+  fail_step("no luck");
+  EXPECT_EQ(state(left), JobState::kFailed);
+  EXPECT_EQ(state(of_left), JobState::kCancelled);
+  EXPECT_EQ(state(behind_right), JobState::kQueued);
+  complete_everything();
+  EXPECT_EQ(state(right), JobState::kDone);
+  EXPECT_EQ(state(behind_right), JobState::kDone);
+}
+
+// Above some number they are not compared any more: they run one after the other, and all of them run.
+TEST_F(TurnsTest, ThousandsOfWritersOfPartsRunInOrder) {
+  constexpr std::int64_t kWriters = 3000;
+  create("a", kWriters);
+  std::vector<JobId> writers;
+  for (std::int64_t i = 0; i < kWriters; ++i) {
+    writers.push_back(submit(overwrite_part("a", part(i, 1))));
+    if (i % 3 == 0) submit(sum_of_part("a", part(0, 10)));
+  }
+  std::size_t most = 0;
+  for (const auto& [id, job] : core->state().jobs.live()) most = std::max(most, job->waits_for.size());
+  EXPECT_LE(most, 1400u);
+  EXPECT_EQ(state(writers[1]), JobState::kQueued) << "somebody reads what it writes";
+  EXPECT_EQ(state(writers[600]), JobState::kRunning);
+  EXPECT_EQ(state(writers.back()), JobState::kQueued);
+  const JobId last = submit(sum("a"));
+  complete_everything();
+  EXPECT_EQ(state(last), JobState::kDone);
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
+}
+
 }  // namespace
 }  // namespace parcompute::server

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "tests/support/reference.h"
 #include "tests/support/two_users.h"
 
 namespace parcompute::testing {
@@ -11,14 +12,14 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Minutes on any machine, in blocks that take time.
-const Mandelbrot kLarge{.nx = 30'000, .ny = 30'000, .x_min = -0.1, .x_max = 0.1, .y_min = -0.1, .y_max = 0.1, .max_iter = 100'000};
+// Half a minute of some processor, in blocks that take time: orbits beside the set's cusp, which neither escape nor repeat.
+const Mandelbrot kLarge{.nx = 1000, .ny = 1000, .x_min = 0.2500000001, .x_max = 0.2500000002, .y_min = -1e-11, .y_max = 1e-11, .max_iter = 400'000};
 
 class Queue : public ServerTest {
  protected:
   void SetUp() override {
     ServerTest::SetUp();
-    start(2, 16 * 1024 * kMebibyte);
+    start(2);
   }
   static SubmitOptions in_background() {
     SubmitOptions options;
@@ -53,7 +54,7 @@ TEST_F(Queue, OneJobHasAsMuchAsTwentyOfAnotherSession) {
 
 TEST_F(Queue, ATinyJobEndsBesideALargeOne) {
   auto busy = connect(), session = connect();
-  auto large = busy.submit(kLarge);
+  auto large = busy.submit(endless());
   until([&] { return large.info().chunks_done > 0; }, "the large job runs");
   const auto eight = session.create_arange("", DType::kFloat64, {8});
   for (int i = 0; i < 100; ++i) EXPECT_EQ(session.submit(Reduce{.a = eight}).wait().scalar->as<double>(), 28);
@@ -121,10 +122,8 @@ TEST_F(Queue, AJobExplainsItself) {
   const auto a = session.create("a", DType::kInt64, {1000, 1000});
   SubmitOptions into;
   into.into = a;
-  auto grid = kLarge;
-  grid.nx = grid.ny = 1000;
-  grid.max_iter = 1'000'000'000;
-  auto writer = session.submit(grid, into);
+  freeze_workers();
+  auto writer = session.submit(kLarge, into);
   auto reader = session.submit(Reduce{.a = a});
   JobExplanation explained = reader.explain();
   EXPECT_EQ(explained.job.state, JobState::kQueued);
@@ -140,6 +139,7 @@ TEST_F(Queue, AJobExplainsItself) {
   EXPECT_EQ(explained.share, 1);
   EXPECT_TRUE(explained.seconds_left.has_value());
   writer.cancel();
+  thaw_workers();
   expect_failure([&] { reader.wait(); }, ErrorCode::kCancelled);
   explained = reader.explain();
   EXPECT_EQ(explained.job.state, JobState::kCancelled);
@@ -149,12 +149,10 @@ TEST_F(Queue, AJobExplainsItself) {
 // Whatever the workers have in hand when they go on is all that is still computed.
 TEST_F(Queue, NothingIsBegunAfterACancel) {
   auto session = connect();
-  const auto a = session.create("a", DType::kInt64, {3000, 3000});
-  auto grid = kLarge;
-  grid.nx = grid.ny = 3000;
+  const auto a = session.create("a", DType::kInt64, {1000, 1000});
   SubmitOptions options = one_by_one();
   options.into = a;
-  auto job = session.submit(grid, options);
+  auto job = session.submit(kLarge, options);
   until([&] { return job.info().chunks_done > 0; }, "it writes");
   freeze_workers();
   job.cancel();
@@ -164,6 +162,38 @@ TEST_F(Queue, NothingIsBegunAfterACancel) {
   expect_failure([&] { job.wait(); }, ErrorCode::kCancelled);
   EXPECT_LE(job.info().chunks_done, then.job.chunks_done + then.blocks_in_hand);
   EXPECT_TRUE(session.find("a").info().incomplete);
+}
+
+TEST_F(Queue, JobsThatWriteEveryOtherElementRunSideBySideAndSpareEachOthers) {
+  auto session = connect();
+  constexpr std::int64_t kHalf = 300'000;
+  auto bytes = session.create("bytes", DType::kInt8, {2 * kHalf});
+  const auto source = session.create_full("source", scalar_of(std::int8_t{1}), {kHalf});
+  for (int round = 1; round <= 20; ++round) {
+    SubmitOptions even = one_by_one(), odd = one_by_one();
+    even.into = bytes.viewed("[::2]");
+    odd.into = bytes.viewed("[1::2]");
+    const auto times = [&](int factor) { return Evaluate{fmt::format("x * {}", factor), {{"x", source}}, {}}; };
+    auto left = session.submit(times(round), even), right = session.submit(times(-round), odd);
+    left.wait();
+    right.wait();
+    const auto elements = bytes.view<const std::int8_t>();
+    for (std::size_t i = 0; i < elements.size(); ++i) ASSERT_EQ(elements[i], i % 2 == 0 ? round : -round) << i;
+  }
+}
+
+TEST_F(Queue, AReaderOfOtherRowsDoesNotWait) {
+  auto session = connect();
+  const auto a = session.create("a", DType::kInt64, {2000, 1000});
+  SubmitOptions into;
+  into.into = a.viewed("[:1000]");
+  auto writer = session.submit(kLarge, into);
+  EXPECT_EQ(session.submit(Reduce{.a = a.viewed("[1000:]")}).wait().scalar->as<std::int64_t>(), 0);
+  EXPECT_EQ(writer.info().state, JobState::kRunning);
+  auto reader = session.submit(Reduce{.a = a.viewed("[999:]")});
+  EXPECT_EQ(reader.explain().obstacles.at(0).job, writer.id());
+  writer.cancel();
+  expect_failure([&] { reader.wait(); }, ErrorCode::kCancelled);
 }
 
 class SharedQueue : public TwoUsers {};

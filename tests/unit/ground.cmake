@@ -1,6 +1,6 @@
 # Floors 0 and 1, and the channel.
 add_executable(ground_test
-  array_spec_test.cc atomic_file_test.cc cgroup_test.cc oom_kills_test.cc cpu_budget_test.cc dtype_test.cc memory_budget_test.cc
+  array_spec_test.cc overlap_test.cc atomic_file_test.cc cgroup_test.cc oom_kills_test.cc cpu_budget_test.cc dtype_test.cc memory_budget_test.cc
   npy_file_test.cc npy_test.cc npy_numpy_test.cc thread_counts_test.cc units_test.cc utf8_test.cc view_numpy_test.cc view_test.cc)
 target_link_libraries(ground_test PRIVATE parcompute_array parcompute_topology GTest::gmock GTest::gtest_main)
 set_source_files_properties(view_numpy_test.cc PROPERTIES
