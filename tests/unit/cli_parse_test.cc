@@ -196,7 +196,7 @@ TEST(CliParse, UnknownCommandsNameTheNearest) {
   EXPECT_EQ(refusal("array crate a"), "unknown array command 'crate'; did you mean 'create'?");
   EXPECT_EQ(refusal("run matmull a b"), "unknown operation 'matmull'; did you mean 'matmul'?");
   EXPECT_EQ(refusal("job frobnicate"),
-            "unknown job command 'frobnicate'; there are list, show, wait, cancel");
+            "unknown job command 'frobnicate'; there are list, show, explain, wait, cancel");
 }
 
 TEST(CliParse, WordsFromElsewhereLeadToTheirCommands) {
