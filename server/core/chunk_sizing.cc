@@ -20,7 +20,7 @@ constexpr double kPacketNs = 200e3;  // packets of short chunks are filled up to
 // If the blocks were even, a chunk would take at most 1 / (kShares * workers) of what is left. What is left may be dearer than what is done: a chunk
 // that holds the dearest alone shall end before the others have done the rest, so where they are uneven shares are smaller by as much.
 constexpr double kShares = 12;
-constexpr double kUneven = 1.5, kUnknownUnevenness = 4, kMostUnevenness = 32;
+constexpr double kUneven = 1.5, kMostUnevenness = 32;
 
 double blocks_of(double ns, double block_ns) {
   return std::clamp(std::floor(ns / block_ns), 1.0, 0x1p48);
@@ -30,12 +30,12 @@ double known_unevenness(const ChunkSizing& sizing) {
   return std::clamp(sizing.unevenness.value_or(1), 1.0, kMostUnevenness);
 }
 
-double longest_ns(unsigned workers) {
-  return std::max(kLongestNs, 2 * kServerNs * workers);
+double shortest_ns(const ChunkSizing& sizing) {
+  return std::max(kShortestNs, kServerNs / 2 * sizing.workers);
 }
 
-double shortest_ns(unsigned workers) {
-  return std::max(kShortestNs, kServerNs / 2 * workers);
+double longest_ns(const ChunkSizing& sizing) {
+  return sizing.unevenness ? std::max(kLongestNs, 2 * kServerNs * sizing.workers) : shortest_ns(sizing);
 }
 
 }  // namespace
@@ -47,13 +47,14 @@ std::uint64_t chunk_blocks(const ChunkSizing& sizing) {
   // Not worth a message to a second worker.
   if (remaining * block_ns * known <= kMessageNs) return sizing.remaining_blocks;
   const auto share = [&](double unevenness) { return remaining / (kShares * workers * unevenness); };
-  const double wanted = std::min(share(sizing.unevenness ? known : kUnknownUnevenness), blocks_of(longest_ns(sizing.workers), block_ns));
+  const double wanted = std::min(share(known), blocks_of(longest_ns(sizing), block_ns));
   // A chunk is longer than its message where that leaves the others something to do: of even blocks half of what is left is enough.
-  const double least = std::min(blocks_of(shortest_ns(sizing.workers), block_ns), known > kUneven ? share(known) : remaining / (2 * workers));
+  const double least = std::min(blocks_of(shortest_ns(sizing), block_ns), known > kUneven ? share(known) : remaining / (2 * workers));
   return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(std::ceil(std::max(std::floor(wanted), least))), 1, sizing.remaining_blocks);
 }
 
 std::uint64_t chunks_per_packet(const ChunkSizing& sizing, std::uint64_t blocks) {
+  if (!sizing.unevenness) return 1;
   const double chunk_ns = std::max(sizing.block_ns, 1.0) * static_cast<double>(blocks);
   const auto filling = std::min(static_cast<std::uint64_t>(blocks_of(kPacketNs, chunk_ns)), std::uint64_t{kMaxChunksPerPacket});
   // Leave something for the others.
@@ -62,7 +63,7 @@ std::uint64_t chunks_per_packet(const ChunkSizing& sizing, std::uint64_t blocks)
 }
 
 bool fits_behind(const ChunkSizing& sizing, std::uint64_t blocks, double ns_in_hand) {
-  return ns_in_hand + std::max(sizing.block_ns, 1.0) * static_cast<double>(blocks) <= 2 * longest_ns(sizing.workers);
+  return ns_in_hand + std::max(sizing.block_ns, 1.0) * static_cast<double>(blocks) <= 2 * longest_ns(sizing);
 }
 
 bool leaves_enough(const ChunkSizing& sizing, std::uint64_t blocks) {

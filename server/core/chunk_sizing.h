@@ -3,8 +3,9 @@
 // Guided self-scheduling (Polychronopoulos and Kuck, 1987) hands out a share of what is left, a smaller one where blocks are
 // uneven (after Lucco's tapering, 1992; here by the dearest blocks that were met, instead of their variance), so that chunks shrink
 // towards the end and all workers finish together. The time target bounds a chunk from above (a tiny job that comes waits
-// for the two chunks that a worker holds at most; progress, cancelling and recovery stay fine) and from below (a message costs about 20 us: chunks are made no shorter than five times that while there is
-// enough for everybody).
+// for the two chunks that a worker holds at most; progress, cancelling and recovery stay fine) and from below (a message costs about
+// 20 us: chunks are made no shorter than five times that while there is enough for everybody). While a block's time is a guess, chunks are short: it may be wrong a hundred times over, and
+// nobody gets a chunk back from a worker, be its job cancelled or somebody's else more urgent.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@ struct ChunkSizing {
   double block_ns = 0;                 // estimate of one block's time; 0: unknown
   unsigned workers = 1;                // that may take part
   std::uint64_t fixed_blocks = 0;      // the user's choice; 0: automatic
-  std::optional<double> unevenness = 1;  // how many times as long as the mean the dearest blocks take; none: not known yet
+  std::optional<double> unevenness = 1;  // how many times as long as the mean the dearest blocks take; none: nothing was measured, block_ns is a guess
 };
 
 // At least 1, at most remaining_blocks (which is above 0).

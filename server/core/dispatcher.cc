@@ -333,7 +333,9 @@ bool Dispatcher::on_completions(Worker& worker, std::span<const ChunkCompletion>
     // What has pages is missing from the free memory already.
     if (job->phase == 0) state_.memory.settle(job->promised_bytes, lease.blocks.count * kReserveBlockBytes);
     const double measured = static_cast<double>(completion.elapsed_ns) / static_cast<double>(lease.blocks.count);
-    job->block_ns += kNewest * (measured - job->block_ns);
+    // A guess that was too low is forgotten at once: chunks would be too long.
+    const bool is_first = !job->unevenness();
+    job->block_ns = is_first && measured > job->block_ns ? measured : job->block_ns + kNewest * (measured - job->block_ns);
     job->phase_busy_ns += static_cast<double>(completion.elapsed_ns);
     // One that only had to wait for a CPU is forgotten when every worker has had some chunks more.
     job->dearest_block_ns = std::max(measured, job->dearest_block_ns * (1 - kForget / static_cast<double>(state_.workers.size())));

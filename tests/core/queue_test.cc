@@ -370,6 +370,22 @@ TEST_F(QueueTest, JobsAreExplainedToThoseWhoMaySeeThemAlone) {
 
 // ---- cancelling
 
+TEST_F(QueueTest, AGuessThatIsFarTooLowPilesNothingUpOnAWorker) {
+  const JobId job = submit(nop(1'000'000));
+  const auto blocks_in_hand = [this] {
+    std::uint64_t blocks = 0;
+    for (const Lease& lease : core->state().workers[0].leases) blocks += lease.blocks.count;
+    return blocks;
+  };
+  const double guess = core->state().jobs.live().at(job)->block_ns;
+  EXPECT_LE(static_cast<double>(blocks_in_hand()) * guess, 2.1e5);
+  // A block takes a millisecond.
+  while (!core->state().jobs.live().at(job)->unevenness()) answer(1, 1'000'000 * effects.work.front().chunks.front().block_count);
+  answer(1, 1'000'000 * effects.work.front().chunks.front().block_count);
+  EXPECT_LE(blocks_in_hand(), 4u);
+  forget_work();
+}
+
 TEST_F(QueueTest, ACancelledJobHasNoChunkMore) {
   const JobId endless = submit(nop(kEndless, 1));
   answer(10, 1'000'000);

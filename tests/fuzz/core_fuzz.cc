@@ -280,11 +280,11 @@ class Script {
       kill_the_dying();
     }
     const State& state = core_->state();
-    PARCOMPUTE_INVARIANT(state.jobs.live().empty() && state.sessions.empty());
+    PARCOMPUTE_INVARIANT(state.jobs.live().empty() && state.sessions.empty() && state.jobs_in_queue() == 0 && state.deadlines.empty());
     PARCOMPUTE_INVARIANT(state.memory.promised_bytes() == 0 && state.memory.bytes(MemoryState::kFreeing) == 0);
     std::uint64_t named = 0;
     for (const auto& [id, array] : state.arrays.all()) {
-      PARCOMPUTE_INVARIANT(!array.name.empty() && !array.removed && array.users == 0 && array.readers.empty() && array.writers.empty());
+      PARCOMPUTE_INVARIANT(!array.name.empty() && !array.removed && array.users == 0 && array.readers.empty() && array.writers.empty() && array.writing == 0);
       if (!array.is_file()) named += segment_memory(array.data_bytes);
     }
     PARCOMPUTE_INVARIANT(state.memory.bytes(MemoryState::kUsed) == named);
