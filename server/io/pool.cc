@@ -291,7 +291,7 @@ void Pool::place(const Placement& placement) {
   const bool moves = placement.allowed != placement_.allowed || placement.pins != placement_.pins;
   placement_ = placement;
   // Those that there are first: a place that is added is asked for later.
-  if (moves && forkserver_) {
+  if (moves && forkserver_pid_ != 0) {  // one that is being started has this server's mask
     // Workers that are forked from now on have its mask. Our child, and not reaped: the number is its own.
     if (auto set = set_affinity(forkserver_pid_, placement.allowed); !set) log_warning("{}: workers stay where they are", set.error().message);
     for (WorkerIndex index = 0; index < places_.size(); ++index) {

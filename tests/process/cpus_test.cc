@@ -1,4 +1,5 @@
 // The CPUs that a server uses: how many, which, and what becomes of its pool when others are allowed.
+#include <grp.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -27,6 +28,8 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+
+constexpr uid_t kNobody = 65'534;
 
 // For the life of this object.
 class Affinity {
@@ -205,19 +208,33 @@ TEST_F(Cpus, OfAQuotaThatIsSetAndLiftedAreWhatThePoolUses) {
   end_server();
 }
 
-TEST_F(Cpus, AreSharedByServersWhoseWorkersFloat) {
-  start_on(all_);
-  const Variable as_many("PARCOMPUTE_WORKERS", "4096");
-  const PrivateServer neighbour;
-  ConnectOptions options;
-  options.socket = neighbour.socket();
-  auto other = Session::connect(options);
-  until([&] { return std::ranges::none_of(other.status().workers, [](const WorkerInfo& worker) { return worker.state == WorkerInfo::State::kStarting; }); }, "the neighbour's pool is whole");
-  for (const Status& seen : {status(), other.status()})
+TEST_F(Cpus, AreSharedByTwoUsersServersWhoseWorkersFloat) {
+  const auto expect_floating = [&](const Status& seen) {
+    ASSERT_EQ(seen.workers.size(), all_.size());
     for (const WorkerInfo& worker : seen.workers) {
       EXPECT_EQ(worker.cpu, std::nullopt);
       EXPECT_EQ(cpus_of(worker.pid), format_cpu_list(all_)) << "worker " << worker.id << " of " << seen.socket;
     }
+  };
+  start_on(all_);
+  EXPECT_EQ(in_child([&] {
+              // Another user's, where this one may be several.
+              if (::geteuid() == 0) {
+                ::unsetenv("XDG_RUNTIME_DIR");
+                ASSERT_EQ(::setgroups(0, nullptr), 0);
+                ASSERT_TRUE(::setgid(kNobody) == 0 && ::setuid(kNobody) == 0);
+              }
+              const Variable as_many("PARCOMPUTE_WORKERS", "4096");
+              const PrivateServer neighbour;
+              ConnectOptions options;
+              options.socket = neighbour.socket();
+              auto session = Session::connect(options);
+              const auto is_starting = [](const WorkerInfo& worker) { return worker.state == WorkerInfo::State::kStarting; };
+              until([&] { return std::ranges::none_of(session.status().workers, is_starting); }, "the neighbour's pool is whole");
+              expect_floating(session.status());
+            }),
+            0);
+  expect_floating(status());
 }
 
 class PinnedCpus : public Cpus {
