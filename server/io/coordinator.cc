@@ -382,7 +382,7 @@ void Coordinator::look_at_cpus() {
   const Placement& before = core_.state().placement;
   if (placement == before) return;
   if (placement.workers != before.workers)
-    log_info("{} workers are given work from now on, not {}: {} allows so many", placement.workers, before.workers, placement.limit_source);
+    log_info("the number of workers that are given work is {} from now on, not {}: {} allows so many", placement.workers, before.workers, placement.limit_source);
   pool_.place(placement);
   core_.on_placement(std::move(placement));
 }
