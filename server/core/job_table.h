@@ -138,7 +138,7 @@ struct Job {
   std::vector<Death> deaths;            // of workers with a chunk of it in hand
   std::uint64_t leases = 0;             // out at this moment
   double block_ns = 0;                  // estimate, from the plan and then from what was measured
-  double dearest_block_ns = 0;          // of the phase, lately: as the plan expects, or in the chunk whose blocks took longest
+  double dearest_block_ns = 0;          // of the phase, lately: in the chunk whose blocks took longest
   double phase_busy_ns = 0;             // of the blocks that are done
 
   std::uint64_t chunk_blocks = 0;  // 0: by chunk_sizing
