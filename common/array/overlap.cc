@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -13,7 +14,7 @@ namespace {
 
 __extension__ using Wide = __int128;
 
-// stride * index, where the index goes from 0 to `most`; the stride is above 0.
+// stride * index, where the index goes from 0 to `most`; both are above 0.
 struct Term {
   std::int64_t stride = 0;
   std::int64_t most = 0;
@@ -24,8 +25,11 @@ class Search {
  public:
   explicit Search(std::uint64_t most_steps) : steps_left_(most_steps) {}
 
-  void add(std::int64_t stride, std::int64_t most) {
-    if (stride != 0 && most > 0) terms_.push_back({stride, most});
+  void add(const ArraySpec& view) {
+    for (std::size_t axis = 0; axis < view.ndim(); ++axis)
+      // A dimension of one element may have any stride.
+      if (view.shape[axis] > 1 && view.strides[axis] != 0) terms_.push_back({std::abs(view.strides[axis]), view.shape[axis] - 1});
+    if (itemsize(view.dtype) > 1) terms_.push_back({1, static_cast<std::int64_t>(itemsize(view.dtype)) - 1});
   }
 
   bool reaches(Wide target) {
@@ -97,10 +101,8 @@ bool may_overlap(const ArraySpec& a, const ArraySpec& b, std::uint64_t most_step
   if (!of_a.meets(of_b)) return false;
   // Counted from a's first byte upwards and from b's last one downwards, all strides are positive.
   Search search(most_steps);
-  for (std::size_t axis = 0; axis < a.ndim(); ++axis) search.add(std::abs(a.strides[axis]), a.shape[axis] - 1);
-  for (std::size_t axis = 0; axis < b.ndim(); ++axis) search.add(std::abs(b.strides[axis]), b.shape[axis] - 1);
-  search.add(1, static_cast<std::int64_t>(itemsize(a.dtype)) - 1);
-  search.add(1, static_cast<std::int64_t>(itemsize(b.dtype)) - 1);
+  search.add(a);
+  search.add(b);
   return search.reaches(Wide(of_b.end) - 1 - Wide(of_a.begin));
 }
 

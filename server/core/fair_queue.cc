@@ -156,7 +156,7 @@ void FairQueue::settle(Entry& job, double expected_ns, double ns) {
     entry->served_ += ns / entry->weight();
     advance(*entry, ns);
     reorder(*entry);
-    if (expected_ns > ns) forfeit(*entry);
+    if (expected_ns > ns) forfeit(*entry, expected_ns - ns);
   }
 }
 
@@ -168,13 +168,15 @@ void FairQueue::advance(const Entry& entry, double ns) {
   else parent.now_ += ns / parent.weight_;
 }
 
-void FairQueue::forfeit(Entry& entry) {
+// For so long it was wrongly thought to have had its part.
+void FairQueue::forfeit(Entry& entry, double ns) {
   Entry& parent = *entry.parent_;
   auto& queue = parent.queue_;
   if (!entry.is_queued_ || &*queue.begin() != &entry) return;
   const auto other = std::next(queue.begin());
   if (other == queue.end()) return;
-  entry.served_ = std::max(entry.served_, other->served_ - kMostPaidBackNs / std::min(entry.weight(), other->weight()));
+  const double least = other->served_ - kMostPaidBackNs / std::min(entry.weight(), other->weight());
+  entry.served_ = std::max(entry.served_, std::min(least, entry.served_ + ns / entry.weight()));
   entry.tell();
   parent.now_ = std::max(parent.now_, entry.served_);
 }

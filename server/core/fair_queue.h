@@ -64,7 +64,7 @@ class FairQueue {
   static void count(Entry& parent, int priority, bool one_more);
   static void reorder(Entry& entry);
   static void advance(const Entry& entry, double ns);
-  static void forfeit(Entry& entry);
+  static void forfeit(Entry& entry, double ns);
 
   std::unique_ptr<Entry> root_;
   std::size_t size_ = 0;

@@ -194,6 +194,14 @@ TEST_F(FairQueueTest, ABadGuessKeepsNobodyElseWaiting) {
   expect_near(jobs_.at(newcomer).ns / (jobs_.at(newcomer).ns + jobs_.at(other).ns), 0.5);
 }
 
+// One block may be longer than all that anybody is paid back.
+TEST_F(FairQueueTest, LongBlocksAreSharedByWeightToo) {
+  const JobId usual = add(1, 1), sooner = add(2, 2, -5);
+  std::uniform_real_distribution<double> ns(0.8e9, 1.2e9);
+  for (int packet = 0; packet < 100'000; ++packet) step(1e9, ns(random_));
+  expect_near(jobs_.at(sooner).ns / jobs_.at(usual).ns, std::pow(1.25, 5));
+}
+
 // Each is served once and goes, and the next one comes: a new one is there at any time.
 TEST_F(FairQueueTest, WhoKeepsComingNewDoesNotKeepALargeJobWaiting) {
   const JobId large = add(1, 1);

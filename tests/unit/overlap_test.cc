@@ -71,6 +71,12 @@ TEST(OverlapTest, RowsColumnsTilesAndCombsAreApartWhereTheyAre) {
   EXPECT_TRUE(may_overlap(view({50'000}, {24}, 0), view({50'000}, {16}, 8)));
 }
 
+TEST(OverlapTest, TheStrideOfADimensionOfOneElementMeansNothing) {
+  const ArraySpec odd{DType::kInt16, {1, 3, 1}, {INT64_MIN, 4, INT64_MAX}, 2}, even{DType::kInt16, {3, 1}, {4, INT64_MIN}, 0};
+  EXPECT_FALSE(may_overlap(odd, even));
+  EXPECT_TRUE(may_overlap(odd, odd));
+}
+
 TEST(OverlapTest, AnEmptyViewOverlapsNothing) {
   const ArraySpec whole{DType::kFloat64, {10}, {8}, 0}, empty{DType::kFloat64, {3, 0}, {8, 8}, 16};
   EXPECT_FALSE(may_overlap(whole, empty));
