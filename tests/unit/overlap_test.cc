@@ -55,10 +55,10 @@ TEST(OverlapTest, RandomViewsAreToldAsCountingTellsThem) {
 
 TEST(OverlapTest, RowsColumnsTilesAndCombsAreApartWhereTheyAre) {
   constexpr std::int64_t kRow = 100'000 * 8;
-  const auto view = [](Dims shape, Dims strides, std::uint64_t offset) { return ArraySpec{DType::kFloat64, std::move(shape), std::move(strides), offset}; };
+  const auto view = [](const Dims& shape, const Dims& strides, std::uint64_t offset) { return ArraySpec{DType::kFloat64, shape, strides, offset}; };
   const auto rows = [&](std::uint64_t first, std::int64_t count) { return view({count, 100'000}, {kRow, 8}, first * kRow); };
   const auto column = [&](std::uint64_t number) { return view({100'000}, {kRow}, number * 8); };
-  const auto tile = [&](std::uint64_t row, std::uint64_t column) { return view({1000, 1000}, {kRow, 8}, row * kRow + column * 8); };
+  const auto tile = [&](std::uint64_t top, std::uint64_t left) { return view({1000, 1000}, {kRow, 8}, top * kRow + left * 8); };
   EXPECT_FALSE(may_overlap(rows(0, 10), rows(10, 10)));
   EXPECT_TRUE(may_overlap(rows(0, 11), rows(10, 10)));
   EXPECT_FALSE(may_overlap(column(7), column(8)));
