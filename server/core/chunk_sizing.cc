@@ -20,7 +20,7 @@ constexpr double kPacketNs = 200e3;  // packets of short chunks are filled up to
 // If the blocks were even, a chunk would take at most 1 / (kShares * workers) of what is left. What is left may be dearer than what is done: a chunk
 // that holds the dearest alone shall end before the others have done the rest, so where they are uneven shares are smaller by as much.
 constexpr double kShares = 12;
-constexpr double kUneven = 1.5, kMostUnevenness = 32;
+constexpr double kUneven = 1.5, kMostUnevenness = 5;
 
 double blocks_of(double ns, double block_ns) {
   return std::clamp(std::floor(ns / block_ns), 1.0, 0x1p48);

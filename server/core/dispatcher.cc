@@ -22,6 +22,8 @@ constexpr std::size_t kJobsLookedAt = 64;
 constexpr double kNewest = 0.25;
 // Of the dearest one that was measured, what is forgotten when each worker has done one chunk more.
 constexpr double kForget = 1.0 / 32;
+// Chunks shorter than this tell less of the others.
+constexpr double kTellingNs = 2e6;
 // A chunk counts as this much of its user's time at least, for it takes so much of the server's; and as no more than this
 // until it is done and its time is known.
 constexpr double kLeastNs = 1e3, kMostGuessNs = 1e10;
@@ -334,8 +336,10 @@ bool Dispatcher::on_completions(Worker& worker, std::span<const ChunkCompletion>
     if (job->phase == 0) state_.memory.settle(job->promised_bytes, lease.blocks.count * kReserveBlockBytes);
     const double measured = static_cast<double>(completion.elapsed_ns) / static_cast<double>(lease.blocks.count);
     // A guess that was too low is forgotten at once: chunks would be too long.
+    // One that a short chunk finds too high is not: the blocks at an edge may be a thousand times cheaper than the others.
     const bool is_first = !job->unevenness();
-    job->block_ns = is_first && measured > job->block_ns ? measured : job->block_ns + kNewest * (measured - job->block_ns);
+    const double newest = measured > job->block_ns ? kNewest : kNewest * std::min(1.0, expected_ns(lease) / kTellingNs);
+    job->block_ns = is_first && measured > job->block_ns ? measured : job->block_ns + newest * (measured - job->block_ns);
     job->phase_busy_ns += static_cast<double>(completion.elapsed_ns);
     // One that only had to wait for a CPU is forgotten when every worker has had some chunks more.
     job->dearest_block_ns = std::max(measured, job->dearest_block_ns * (1 - kForget / static_cast<double>(state_.workers.size())));

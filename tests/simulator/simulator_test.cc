@@ -88,7 +88,7 @@ std::string test_name(const ::testing::TestParamInfo<Bounds>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Profiles, Schedule, 
                          // The last needle takes 50 ms, and nobody knows where it is.
-                         ::testing::Values(Bounds{"flat"}, Bounds{"rising"}, Bounds{"falling"}, Bounds{"skewed", 1.06}, Bounds{"needles", 1.06, 0.06}, Bounds{"cliff"},
+                         ::testing::Values(Bounds{"flat"}, Bounds{"rising"}, Bounds{"falling"}, Bounds{"skewed"}, Bounds{"needles", 1.06, 0.06}, Bounds{"cliff"},
                                            Bounds{"slow-worker"}, Bounds{"stolen"}),
                          test_name);
 
