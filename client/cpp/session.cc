@@ -20,8 +20,6 @@
 #include "common/os/unix_socket.h"
 
 namespace parcompute {
-
-
 namespace {
 
 using namespace std::chrono_literals;
@@ -194,7 +192,8 @@ struct Session::State {
   // The connection; a new one where somebody was told of the last one's end. What was in flight stays lost: who heard of the end decides
   // what is asked again.
   const std::shared_ptr<Connection>& server() {
-    if (connection && !connection->has_ended()) return connection;
+    // An older server does not say which one it is: what this program knows of it could be taken for another's. So there is none after it.
+    if (connection && (!connection->has_ended() || connection->server_id() == 0)) return connection;
     Found found = connect_or_start(options);
     auto made = std::make_shared<Connection>(Channel(std::move(found.socket)), std::move(found.place), options.patience);
     made->greet(options.client_name);
@@ -413,7 +412,7 @@ std::vector<JobInfo> Session::jobs() {
 
 void Session::set_patience(std::chrono::milliseconds patience) {
   state_->options.patience = patience;
-  state_->connection->set_patience(patience);
+  if (!state_->connection->has_ended()) state_->connection->set_patience(patience);
 }
 
 Status Session::status() {

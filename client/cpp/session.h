@@ -52,7 +52,7 @@ struct SubmitOptions {
   bool detach = false;             // the job outlives the session
   int priority = 0;                // -20 (soonest) to 19, as nice's; below 0 only for root and the server's own user
   bool background = false;         // it has workers only while nobody else has blocks for them; its priority is then 0
-  std::vector<std::uint64_t> after;  // jobs; it starts when all of them have ended well, and is cancelled where one does not
+  std::vector<std::uint64_t> after;  // jobs of the same server (the next one numbers its own from 1); it starts when all of them have ended well, and is cancelled where one does not
   std::optional<std::chrono::duration<double>> time_limit;  // of running: it is cancelled when that is over
 };
 
@@ -146,7 +146,7 @@ class Session {
   // ConnectOptions::patience, from now on.
   void set_patience(std::chrono::milliseconds patience);
   Status status();
-  // Tells the server to leave. Named arrays stay in shared memory for the next server on the same socket, unless
+  // Tells the server that this session speaks to to leave (kNoServer where that has gone). Named arrays stay in shared memory for the next server on the same socket, unless
   // dropped. Returns when it is gone.
   void stop_server(bool drop_arrays = false);
 

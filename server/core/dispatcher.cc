@@ -111,6 +111,12 @@ void Dispatcher::feed_all() {
   }
 }
 
+void Dispatcher::feed_after(Worker& worker) {
+  // What a parked worker gives back is others' to take.
+  if (std::exchange(others_may_want_, false) || worker.is_parked) feed_all();
+  else feed(worker);
+}
+
 void Dispatcher::feed(Worker& worker) {
   while (worker.is_up() && worker.packets < kPacketsPerWorker) {
     Job* job = choose(worker);
@@ -307,7 +313,14 @@ Job* Dispatcher::take_back(Worker& worker, std::uint64_t lease_id, Lease& lease)
 void Dispatcher::release(Worker& worker, const Lease& lease, Job& job) {
   if (--worker.slot_leases[lease.slot] == 0) --job.workers;
   --job.leases;
-  if (job.max_workers > 0 && job.has_blocks()) enqueue(job);
+  if (job.max_workers == 0 || !job.has_blocks()) return;
+  // It had all the workers that it may have; another one may be free.
+  enqueue(job);
+  others_may_want_ = true;
+}
+
+void Dispatcher::settle_charge(Job& job, const Lease& lease, double ns) {
+  state_.queue_of(job).settle(*job.entry, charge_of(lease), ns);
 }
 
 void Dispatcher::settle(const Job& job, Settled& settled) const {
@@ -315,7 +328,6 @@ void Dispatcher::settle(const Job& job, Settled& settled) const {
 }
 
 bool Dispatcher::on_completions(Worker& worker, std::span<const ChunkCompletion> completions, Settled& settled) {
-  double charged_ns = 0, ns = 0;
   for (const ChunkCompletion& completion : completions) {
     Lease lease;
     Job* job = take_back(worker, completion.lease, lease);
@@ -325,11 +337,7 @@ bool Dispatcher::on_completions(Worker& worker, std::span<const ChunkCompletion>
     JobSummary& summary = job->summary;
     ++summary.chunks_done;
     summary.busy_ns += completion.elapsed_ns;
-    charged_ns += charge_of(lease);
-    ns += std::max(static_cast<double>(completion.elapsed_ns), kLeastNs);
-    // Once a packet, where its chunks' answers come together.
-    if (lease.last_in_packet || &completion == &completions.back())
-      state_.queue_of(*job).settle(*job->entry, std::exchange(charged_ns, 0), std::exchange(ns, 0));
+    settle_charge(*job, lease, std::max(static_cast<double>(completion.elapsed_ns), kLeastNs));
     if (job->phase >= job->counts_from) summary.blocks_done += lease.blocks.count;
     job->phase_blocks_done += lease.blocks.count;
     // What has pages is missing from the free memory already.
@@ -354,6 +362,7 @@ bool Dispatcher::on_chunk_failed(Worker& worker, const ChunkCompletion& completi
   Lease lease;
   Job* job = take_back(worker, completion.lease, lease);
   if (job == nullptr) return false;
+  settle_charge(*job, lease, std::max(static_cast<double>(completion.elapsed_ns), kLeastNs));
   const bool known = is_known_error_code(completion.error_code);
   // (Not where it ends its worker: what that lacked was memory of its own.)
   if (worker.is_up() && completion.error_code == static_cast<std::uint32_t>(ErrorCode::kOverBudget) && put_off_for_memory(*job, lease)) return true;
@@ -391,6 +400,7 @@ void Dispatcher::on_worker_lost(Worker& worker, const LostWorker& lost, Settled&
   for (const Lease& lease : worker.leases) {
     Job& job = *state_.jobs.find(lease.job);
     release(worker, lease, job);
+    settle_charge(job, lease, 0);  // nobody has anything of what it took
     const auto attempt = static_cast<std::uint16_t>(lease.attempt + in_hand);
     if (job.state() == JobState::kRunning) {
       if (in_hand) note_death({worker.index, worker.pid, how, worker.fault, lost.peak_bytes, by_oom_killer, lease.phase, lease.blocks}, job);

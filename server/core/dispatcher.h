@@ -28,6 +28,8 @@ class Dispatcher {
   void wait_for_memory(Job& job);
   // Gives workers all that they may hold.
   void feed(Worker& worker);
+  // The same when it has answered, and whoever else may take what it gave back.
+  void feed_after(Worker& worker);
   void feed_all();
 
   // Ends workers that stay stopped with a chunk in hand, or memory to give back, or do not end when they should. False where nobody has anything: it need not be called until a
@@ -65,6 +67,10 @@ class Dispatcher {
 
   State& state_;
   Effects& effects_;
+  // Of the fair queue: what was charged for the lease when it was handed out, and the time that it took.
+  void settle_charge(Job& job, const Lease& lease, double ns);
+
+  bool others_may_want_ = false;  // a job was enqueued for workers besides the one that answered
   std::size_t redos_ = 0;  // in all workers' lists
   std::uint64_t freed_ = 0;  // MemoryLedger::freed() when those who wait for memory were last looked at
 };

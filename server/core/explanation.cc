@@ -92,7 +92,7 @@ class Explainer {
   }
 
   unsigned up() const {
-    return static_cast<unsigned>(std::count_if(state_.workers.begin(), state_.workers.end(), [](const Worker& worker) { return worker.is_up(); }));
+    return static_cast<unsigned>(std::count_if(state_.workers.begin(), state_.workers.end(), [](const Worker& worker) { return worker.takes_work(); }));
   }
   double share() const {
     if (job_.summary.background && state_.foreground.size() > 0) return 0;

@@ -48,7 +48,7 @@ FairQueue::Entry& FairQueue::member(Entry& parent, std::uint64_t key) {
     Entry& oldest = parent.vacant_.front();
     parent.vacant_.pop_front();
     // Should it come back, it would begin as if it were new.
-    if (oldest.served_ <= parent.now_ - kCreditNs) parent.members_.erase(oldest.key_);
+    if (parent.queue_.empty() || oldest.served_ <= parent.now_ - kCreditNs) parent.members_.erase(oldest.key_);
     else parent.vacant_.push_back(oldest);
   }
   return *slot;
@@ -163,22 +163,24 @@ void FairQueue::settle(Entry& job, double expected_ns, double ns) {
 void FairQueue::advance(const Entry& entry, double ns) {
   Entry& parent = *entry.parent_;
   parent.latest_ = std::max(parent.latest_, entry.served_);
-  const bool is_alone = parent.queue_.empty() || (entry.is_queued_ && std::next(parent.queue_.begin()) == parent.queue_.end());
-  if (is_alone) parent.now_ = entry.served_;
+  const bool is_alone = entry.is_queued_ && std::next(parent.queue_.begin()) == parent.queue_.end();
+  if (parent.queue_.empty()) parent.now_ = parent.latest_;
+  else if (is_alone) parent.now_ = entry.served_;
   else parent.now_ += ns / parent.weight_;
 }
 
-// For so long it was wrongly thought to have had its part.
+// For so long it was wrongly thought to have had its part, and others went first: of that it gets little back.
 void FairQueue::forfeit(Entry& entry, double ns) {
-  Entry& parent = *entry.parent_;
-  auto& queue = parent.queue_;
+  const auto& queue = entry.parent_->queue_;
   if (!entry.is_queued_ || &*queue.begin() != &entry) return;
   const auto other = std::next(queue.begin());
   if (other == queue.end()) return;
-  const double least = other->served_ - kMostPaidBackNs / std::min(entry.weight(), other->weight());
-  entry.served_ = std::max(entry.served_, std::min(least, entry.served_ + ns / entry.weight()));
+  // It stays the first.
+  const double ahead = std::min(ns / entry.weight(), other->virtual_time_ - entry.virtual_time_);
+  const double lost = ahead - kMostPaidBackNs / std::min(entry.weight(), other->weight());
+  if (lost <= 0) return;
+  entry.served_ += lost;
   entry.tell();
-  parent.now_ = std::max(parent.now_, entry.served_);
 }
 
 std::size_t FairQueue::users() const {

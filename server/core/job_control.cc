@@ -340,7 +340,7 @@ void JobControl::end(Job& job) {
   if (summary.output) end_output(job);
   if (const auto session = state_.sessions.find(job.session); session != state_.sessions.end()) session->second.jobs.erase(job.id());
   for (const JobId before : job.waits_for)  // ended before it began
-    if (Job* other = state_.jobs.find(before)) std::erase(other->wanted_by, job.id());
+    if (Job* other = state_.jobs.find(before)) other->wanted_by.erase(job.id());
   for (const Waiter waiter : job.waiters) reply_ended(waiter, summary);
   if (summary.output) {
     const ArrayId output = summary.output;

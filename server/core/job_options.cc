@@ -30,7 +30,8 @@ Result<void> take_time_limit(const wire::SubmitJob& message, JobSummary& job) {
   if (limit == 0) return {};
   if (!(limit > 0) || limit > kMaxTimeLimitSeconds)
     return fail(ErrorCode::kInvalidArgument, fmt::format("{} s are no time limit: give seconds above 0 and up to {}", limit, kMaxTimeLimitSeconds));
-  job.time_limit = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(limit));
+  using std::chrono::nanoseconds;
+  job.time_limit = std::max(nanoseconds(1), std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(limit)));  // 0 is none
   return {};
 }
 

@@ -122,7 +122,7 @@ struct Job {
   bool writes_all = false;       // and nothing is left of what it held
   bool waited_for_all = false;   // that used its output before it
   bool has_begun_writing = false;  // and it is marked so
-  std::vector<JobId> wanted_by;
+  std::set<JobId> wanted_by;
 
   // ---- the phase that runs. Phase 0 reserves, the plan's follow.
   Few<std::uint64_t> phase_blocks;

@@ -78,7 +78,7 @@ void Reactor::start_workers() {
 }
 
 bool Reactor::has_worker() const {
-  return std::any_of(state_.workers.begin(), state_.workers.end(), [](const Worker& worker) { return worker.is_up() && !worker.is_parked; });
+  return std::any_of(state_.workers.begin(), state_.workers.end(), [](const Worker& worker) { return worker.takes_work(); });
 }
 
 // Where no worker is up.
@@ -148,7 +148,7 @@ void Reactor::on_completions(WorkerIndex index, std::span<const ChunkCompletion>
   const bool by_the_rules = dispatcher_.on_completions(worker, completions, settled);
   settle(settled);
   if (!by_the_rules) return effects_.kill_worker(index);
-  dispatcher_.feed(worker);
+  dispatcher_.feed_after(worker);
 }
 
 void Reactor::on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) {
@@ -157,7 +157,7 @@ void Reactor::on_chunk_failed(WorkerIndex index, const ChunkCompletion& completi
   const bool by_the_rules = dispatcher_.on_chunk_failed(worker, completion, text, settled);
   settle(settled);
   if (!by_the_rules) return effects_.kill_worker(index);
-  dispatcher_.feed(worker);
+  dispatcher_.feed_after(worker);
 }
 
 void Reactor::on_forgotten(WorkerIndex index, std::size_t count) {

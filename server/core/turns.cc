@@ -60,7 +60,7 @@ void take_turns(State& state, Job& job) {
   }
   for (const UsedView& input : job.inputs) state.arrays.get(input.array).readers.insert(id);
   if (job.summary.output) state.arrays.get(job.summary.output).writers.insert(id);
-  for (const JobId other : job.waits_for) state.jobs.find(other)->wanted_by.push_back(id);
+  for (const JobId other : job.waits_for) state.jobs.find(other)->wanted_by.insert(id);
 }
 
 void leave_turns(State& state, Job& job) {

@@ -73,6 +73,7 @@ struct Worker {
   bool named_its_chunk = false;  // that is ending it: none of its leases is suspected
 
   bool is_up() const { return state == WorkerState::kIdle || state == WorkerState::kBusy; }
+  bool takes_work() const { return is_up() && !is_parked; }
   // Where the worker has the job's description.
   std::optional<std::uint32_t> slot_of(JobId job) const;
   // A slot for a new description: one whose job has no lease out here. There is one: packets are fewer than slots.

@@ -264,6 +264,49 @@ TEST_F(FairQueueTest, JobsThatTakeNoTimeTakeTurns) {
   EXPECT_EQ(turns[b], 500);
 }
 
+// Sixty-four workers; one user's chunks take fifty times as long as the other's, and nobody knows exactly how long.
+TEST_F(FairQueueTest, LongAndShortChunksSideBySideHaveEqualParts) {
+  const JobId jobs[] = {add(1, 1), add(2, 2)};
+  struct Chunk {
+    double ends = 0;
+    JobId job;
+    double expected_ns = 0, ns = 0;
+    bool operator<(const Chunk& other) const { return ends > other.ends; }
+  };
+  std::vector<Chunk> running;  // a heap: the one that ends next first
+  std::uniform_real_distribution<double> error(0.95, 1.05);
+  const auto hand_out = [&](double now) {
+    const JobId id = queue_.next().value();
+    const double ns = id == jobs[0] ? 100e6 : 2e6, expected_ns = ns * error(random_);
+    queue_.charge(*jobs_.at(id).entry, expected_ns);
+    running.push_back({now + ns, id, expected_ns, ns});
+    std::push_heap(running.begin(), running.end());
+  };
+  for (int worker = 0; worker < 64; ++worker) hand_out(0);
+  for (int i = 0; i < 100'000; ++i) {
+    std::pop_heap(running.begin(), running.end());
+    const Chunk done = running.back();
+    running.pop_back();
+    Known& job = jobs_.at(done.job);
+    queue_.settle(*job.entry, done.expected_ns, done.ns);
+    job.ns += done.ns;
+    hand_out(done.ends);
+  }
+  expect_near(time_of(1) / (time_of(1) + time_of(2)), 0.5);
+}
+
+// A service that is asked for one short thing after the other, by programs that each come once.
+TEST_F(FairQueueTest, SessionsOfShortJobsAreForgotten) {
+  for (std::uint64_t session = 1; session <= 10'000; ++session) {
+    const JobId job = add(static_cast<uid_t>(1 + session % 100), session);
+    queue_.charge(*jobs_.at(job).entry, 5e4);
+    queue_.dequeue(*jobs_.at(job).entry);
+    queue_.settle(*jobs_.at(job).entry, 5e4, 4e4);
+    remove(job);
+  }
+  EXPECT_LT(queue_.users(), 10u);
+}
+
 TEST_F(FairQueueTest, UsersAndSessionsThatHaveGoneAreForgotten) {
   add(1, 1);
   for (std::uint64_t session = 2; session < 1000; ++session) {

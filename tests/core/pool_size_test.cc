@@ -54,6 +54,31 @@ TEST_F(PoolSize, ThatShrinksHandsNothingMoreToWorkersInExcess) {
   complete_everything();
 }
 
+// It had all the workers that it may have, and its one is parked now.
+TEST_F(PoolSize, ThatShrinksLeavesNoJobWithTheWorkerThatItHad) {
+  const auto alone = [](std::uint64_t blocks) {
+    wire::Request request = nop(blocks, 1);
+    request.mutable_submit_job()->set_max_workers(1);
+    return request;
+  };
+  submit(alone(1));
+  submit(alone(1));
+  const JobId job = submit(alone(1000));
+  auto sent = Recorder::take(effects.work);
+  ASSERT_EQ(sent.back().worker, 2u);
+  const auto of_job = [](const Recorder::Work& packet) { return packet.worker == 2; };
+  for (const Recorder::Work& packet : sent)
+    if (!of_job(packet)) complete(packet);
+  allow(1);
+  EXPECT_THAT(effects.work, IsEmpty());
+  for (const Recorder::Work& packet : sent)
+    if (of_job(packet)) complete(packet);
+  EXPECT_THAT(takers(), ::testing::Each(0u));
+  EXPECT_THAT(takers(), ::testing::Not(IsEmpty()));
+  complete_everything();
+  EXPECT_EQ(core->state().jobs.find_summary(job)->state, JobState::kDone);
+}
+
 TEST_F(PoolSize, ThatGrowsAgainGoesOnWithTheWorkersThatItHas) {
   allow(1);
   submit(nop(1000, 1));
