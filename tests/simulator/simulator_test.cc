@@ -58,6 +58,8 @@ struct Bounds {
   const char* profile;
   double makespan = 1.03;  // of 256 workers, against the least
   double tail = 0.02;      // of two workers: they are done within 2 % of each other, or one block's time
+
+  friend void PrintTo(const Bounds& bounds, std::ostream* out) { *out << bounds.profile; }
 };
 
 class Schedule : public ::testing::TestWithParam<Bounds> {};
