@@ -88,7 +88,7 @@ CLI::Option* add_seconds(CLI::App& app, const std::string& name, std::optional<d
                          const std::string& help) {
   return add_text(app, name, "SECONDS", help, [&out](const std::string& flag, const std::string& text) {
     out = parse_finite(flag, text);
-    if (!(*out > 0)) refuse(flag, fmt::format("'{}' is not a time to wait: write seconds above 0", text));
+    if (!(*out > 0)) refuse(flag, fmt::format("'{}' is no length of time: write seconds above 0", text));
     // No clock overflows.
     constexpr double kHundredYears = 3.2e9;
     if (*out > kHundredYears) refuse(flag, fmt::format("'{}' seconds are more than a hundred years: leave {} away to wait without a limit", text, flag));

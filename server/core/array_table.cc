@@ -57,6 +57,15 @@ Result<void> ArrayTable::check_free(std::string_view name) const {
               fmt::format("array '{}' exists already: choose another name, or remove it with 'parcompute-client array rm {}'", name, name));
 }
 
+std::string ArrayTable::free_name_like(std::string_view name) const {
+  std::string free(name);
+  for (std::size_t number = 2; names_.contains(free); ++number) {
+    const std::string suffix = fmt::format("_{}", number);
+    free = fmt::format("{}{}", clip_utf8(name, kMaxNameBytes - suffix.size()), suffix);
+  }
+  return free;
+}
+
 Array& ArrayTable::add(Array array) {
   array.id = ArrayId{++last_id_};
   if (!array.name.empty()) {

@@ -72,6 +72,8 @@ class ArrayTable {
  public:
   // Fails with kAlreadyExists where the name is taken.
   Result<void> check_free(std::string_view name) const;
+  // The name itself where it is free; otherwise with a number behind it, from 2.
+  std::string free_name_like(std::string_view name) const;
   // The array gets its id. Its name must be free.
   Array& add(Array array);
   // Null where there is none (or it was removed).

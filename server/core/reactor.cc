@@ -51,10 +51,10 @@ void Reactor::on_placement(Placement placement) {
   dispatcher_.feed_all();
 }
 
-bool Reactor::adopt_array(const SegmentHeader& header, const CreatedSegment& segment) {
-  if (state_.arrays.find(header.name) != nullptr) {
-    effects_.drop_segment(segment.id, SegmentName::kUnlink, std::nullopt);
-    return false;
+std::string Reactor::adopt_array(SegmentHeader header, const CreatedSegment& segment) {
+  if (std::string name = state_.arrays.free_name_like(header.name); name != header.name) {
+    header.name = std::move(name);
+    effects_.rewrite_header(segment.id, header);
   }
   Array array;
   array.name = header.name;
@@ -69,7 +69,7 @@ bool Reactor::adopt_array(const SegmentHeader& header, const CreatedSegment& seg
   array.was_lent = header.mode != ArrayMode::kPrivate;  // to whom the server before may have
   state_.memory.add(array.segment, array.owner_uid, segment_memory(array.data_bytes));
   state_.arrays.add(std::move(array));
-  return true;
+  return std::move(header.name);
 }
 
 void Reactor::start_workers() {

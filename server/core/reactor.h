@@ -36,9 +36,9 @@ class Reactor {
   Reactor(ReactorOptions options, Effects& effects);
 
   // ---- before the first client: an array that an earlier server on this socket left behind
-  // False where its name is there already, and it was dropped: whoever may write a segment may write any name into its
-  // header.
-  bool adopt_array(const SegmentHeader& header, const CreatedSegment& segment);
+  // The name that it has now: where its own is taken, it gets a free one like it. (Whoever may write a segment may write any name
+  // into its header; and a newer server that comes back finds its own arrays beside those of the one between.)
+  std::string adopt_array(SegmentHeader header, const CreatedSegment& segment);
   // Asks for the whole pool.
   void start_workers();
 

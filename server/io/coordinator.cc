@@ -57,10 +57,10 @@ struct FoundArrays {
   std::size_t count = 0, incomplete = 0;
   std::string names;
 
-  void add(const SegmentHeader& header) {
-    if (!header.complete) ++incomplete;
+  void add(const std::string& name, bool is_complete) {
+    if (!is_complete) ++incomplete;
     if (count++ >= kMostNames) return;
-    names += fmt::format("{}'{}'{}", names.empty() ? "" : ", ", header.name, header.complete ? "" : " (incomplete)");
+    names += fmt::format("{}'{}'{}", names.empty() ? "" : ", ", name, is_complete ? "" : " (incomplete)");
   }
   std::string line() const {
     return fmt::format("found {} array{} of an earlier server{}: {}{}", count, count == 1 ? "" : "s",
@@ -100,9 +100,11 @@ Result<void> Coordinator::start() {
   if (auto started = pool_.start(); !started) return started;
   core_.start_workers();
   FoundArrays found_arrays;
-  for (const SegmentStore::Found& found : *left)
-    if (core_.adopt_array(found.header, found.segment)) found_arrays.add(found.header);
-    else log_warning("segment '{}' holds another array '{}': removed", found.segment.name, found.header.name);
+  for (const SegmentStore::Found& found : *left) {
+    const std::string name = core_.adopt_array(found.header, found.segment);
+    if (name != found.header.name) log_warning("there are two arrays '{}'; the one in segment '{}' is called '{}' now", found.header.name, found.segment.name, name);
+    found_arrays.add(name, found.header.complete);
+  }
   if (found_arrays.count > 0) log_info("{}", found_arrays.line());
   if (options_.drop_arrays_at_exit) core_.drop_arrays_at_exit();
   accept_clients();

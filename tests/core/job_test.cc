@@ -312,7 +312,7 @@ TEST_F(JobTest, ShuttingDownDropsEverythingWhereToldSo) {
   EXPECT_TRUE(effects.segments.empty());
 }
 
-TEST_F(JobTest, OfTwoSegmentsWithOneNameTheFirstIsTakenOver) {
+TEST_F(JobTest, OfTwoSegmentsWithOneNameTheSecondGetsAnother) {
   start(1);
   SegmentHeader header;
   header.name = "twice";
@@ -321,12 +321,23 @@ TEST_F(JobTest, OfTwoSegmentsWithOneNameTheFirstIsTakenOver) {
   header.complete = true;
   header.data_offset = kSegmentHeaderBytes;
   header.data_bytes = 64;
-  const CreatedSegment first = *effects.create_segment(header, true);
-  const CreatedSegment second = *effects.create_segment(header, true);
-  EXPECT_TRUE(core->adopt_array(header, first));
-  EXPECT_FALSE(core->adopt_array(header, second));
-  EXPECT_EQ(effects.dropped.at(second.id).name, SegmentName::kUnlink);
-  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), segment_memory(64));
+  std::vector<CreatedSegment> segments;
+  for (int i = 0; i < 4; ++i) segments.push_back(*effects.create_segment(header, true));
+  EXPECT_EQ(core->adopt_array(header, segments[0]), "twice");
+  EXPECT_EQ(core->adopt_array(header, segments[1]), "twice_2");
+  EXPECT_EQ(core->adopt_array(header, segments[2]), "twice_3");
+  EXPECT_EQ(effects.segments.at(segments[0].id).name, "twice");
+  EXPECT_EQ(effects.segments.at(segments[2].id).name, "twice_3") << "the next server finds it by that";
+  EXPECT_EQ(core->state().memory.bytes(MemoryState::kUsed), 3 * segment_memory(64));
+
+  // A name that has no room for more is cut, between characters.
+  header.name.clear();
+  while (header.name.size() + 2 <= kMaxNameBytes) header.name += "\u00e9";
+  effects.rewrite_header(segments[3].id, header);
+  EXPECT_EQ(core->adopt_array(header, segments[3]), header.name);
+  const std::string cut = core->adopt_array(header, *effects.create_segment(header, true));
+  EXPECT_TRUE(check_array_name(cut)) << cut;
+  EXPECT_EQ(cut, header.name.substr(0, kMaxNameBytes - 2) + "_2");
 }
 
 TEST_F(JobTest, AnIncompleteArrayCannotBeRead) {

@@ -192,7 +192,7 @@ TEST_F(RightsTest, AreInTheHeaderForTheNextServer) {
   ReactorOptions options;
   options.memory_limit_bytes = kMemory;
   Reactor next(options, other);
-  EXPECT_TRUE(next.adopt_array(header, *other.create_segment(header, true)));
+  EXPECT_EQ(next.adopt_array(header, *other.create_segment(header, true)), "a");
   EXPECT_EQ(next.state().arrays.all().begin()->second.mode, ArrayMode::kGroupRead);
 }
 

@@ -77,7 +77,7 @@ class TurnsTest : public CoreTest {
     header.data_offset = kSegmentHeaderBytes;
     header.data_bytes = byte_count(header.spec);
     const CreatedSegment segment = *effects.create_segment(header, true);
-    EXPECT_TRUE(core->adopt_array(header, segment));
+    EXPECT_EQ(core->adopt_array(header, segment), name);
   }
   // A file of 8 float64.
   void attach(const std::string& name, bool writable) {

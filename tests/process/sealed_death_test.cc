@@ -276,6 +276,27 @@ TEST_F(SealedDeath, LeavesArraysOfANewerServerToOneThatCanReadThem) {
   EXPECT_EQ(connect().find("newer").view<const std::int64_t>()[999], 999);
 }
 
+// While a newer server's array is out of an older one's reach its name is free. Then both are there.
+TEST_F(SealedDeath, LeavesBothOfTwoArraysThatCameToOneName) {
+  begin();
+  connect().create_arange("a", DType::kInt64, {1000});
+  kill();
+  const SegmentHeaderPage page = read_page(stored("catalog").fd.get(), 0);
+  write_page(stored("catalog").fd.get(), 0, of_newer_server(page));
+  start_again();
+  connect().create_arange("a", DType::kInt64, {10});
+  kill();
+  write_page(stored("catalog").fd.get(), 0, page);
+  for (int start = 0; start < 2; ++start) {
+    start_again();
+    EXPECT_THAT(names(), ElementsAre("a", "a_2"));
+    EXPECT_EQ(connect().find("a").view<const std::int64_t>()[999], 999);
+    EXPECT_THAT(connect().find("a_2").shape(), ElementsAre(10));
+    kill();
+  }
+  start_again();
+}
+
 TEST_F(SealedDeath, WithoutItsCatalogLeavesNothing) {
   begin();
   connect().create_arange("a", DType::kInt64, {1000});

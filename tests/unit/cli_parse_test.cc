@@ -252,7 +252,7 @@ TEST(CliParse, ValuesThatMakeNoSenseAreRefusedByFlag) {
   EXPECT_THAT(refusal("start --workers -2"), HasSubstr("--workers"));
   EXPECT_THAT(refusal("start --workers 99999999999999999999"), HasSubstr("too large"));
   EXPECT_THAT(refusal("run nop --blocks 1 --chunk many"), HasSubstr("--chunk: 'many' is not a whole number"));
-  EXPECT_THAT(refusal("run nop --blocks 1 --timeout 0"), HasSubstr("--timeout: '0' is not a time to wait"));
+  EXPECT_THAT(refusal("run nop --blocks 1 --timeout 0"), HasSubstr("--timeout: '0' is no length of time"));
   EXPECT_THAT(refusal("run nop --blocks 1 --timeout nan"), HasSubstr("--timeout"));
   EXPECT_THAT(refusal("run nop --blocks 1 --timeout 1 --detach"), HasSubstr("excludes"));
   EXPECT_THAT(refusal("run reduce meen a"), HasSubstr("'meen' is none of"));
