@@ -1,189 +1,24 @@
-// The node's figures: the service beside the same work with nothing around it, alternating in one run.
-//
-//   node_bench [--rounds N] [FIGURE...]     all of them without names; --help lists them
-//
-// Each line gives the median, what it is compared with, and the figure to reach. It exits with 0 whatever it measures:
-// figures are for people, on quiet machines.
+// The node's figures: the service beside the same work with nothing around it. How it is called: figures.h.
 #include <sys/mman.h>
-#include <sys/socket.h>
+#include <sys/wait.h>
 
-#include <algorithm>
-#include <chrono>
+#include <array>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <functional>
 #include <numeric>
-#include <string>
-#include <vector>
 
 #include <cblas.h>
-#include <fmt/format.h>
 
-#include "client/cpp/parcompute.h"
 #include "common/os/child_process.h"
-#include "proto/channel.h"
 #include "tests/bench/crew.h"
+#include "tests/bench/figures.h"
 #include "tests/support/kernel_runner.h"
 #include "worker/kernels/blas.h"
 #include "worker/kernels/instruction_set.h"
 
 namespace parcompute::bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-struct Settings {
-  int rounds = 9;
-  unsigned workers = 2;
-};
-
-double quantile(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  return values[std::min(values.size() - 1, static_cast<std::size_t>(q * static_cast<double>(values.size())))];
-}
-double median(const std::vector<double>& values) { return quantile(values, 0.5); }
-
-struct Service {
-  PrivateServer server;
-  Session session;
-  explicit Service(unsigned workers)
-      : server([&] {
-          ServerOptions options;
-          options.workers = workers;
-          return options;
-        }()),
-        session(Session::connect([&] {
-          ConnectOptions options;
-          options.socket = server.socket();
-          return options;
-        }())) {}
-};
-
-// ---- tiny jobs -----------------------------------------------------------------------------------------------
-
-void tiny(const Settings& settings) {
-  auto pair = make_socket_pair();
-  const int mine = pair->first.get();
-  const pid_t echo = ::fork();
-  if (echo == 0) {
-    std::array<char, 256> packet;
-    pair->first.reset();
-    for (ssize_t got; (got = ::recv(pair->second.get(), packet.data(), packet.size(), 0)) > 0;)
-      ::send(pair->second.get(), packet.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL);
-    ::_exit(0);
-  }
-  pair->second.reset();
-  Service service(settings.workers);
-  Array eight = service.session.create_arange("eight", DType::kFloat64, {8});
-  std::vector<double> bare;
-  std::vector<double> job;
-  std::array<char, 128> packet{};
-  const auto time = [](auto&& call) {
-    const auto start = Clock::now();
-    call();
-    return seconds_since(start) * 1e6;
-  };
-  for (int round = 0; round < settings.rounds; ++round) {
-    for (int i = 0; i < 3000; ++i)
-      bare.push_back(time([&] {
-        ::send(mine, packet.data(), packet.size(), 0);
-        ::recv(mine, packet.data(), packet.size(), 0);
-      }));
-    for (int i = 0; i < 3000; ++i) job.push_back(time([&] { service.session.submit(Reduce{Reduce::Op::kSum, eight}).wait(); }));
-  }
-  pair->first.reset();
-  ::waitpid(echo, nullptr, 0);
-  fmt::print("tiny job, round trip: p50 {:.1f} us, p99 {:.1f} us; bare SEQPACKET round trip p50 {:.1f} us; ratio {:.2f}   (reach: p50 <= 35 us, <= 4 x)\n",
-             median(job), quantile(job, 0.99), median(bare), median(job) / median(bare));
-}
-
-// ---- many jobs at once ---------------------------------------------------------------------------------------
-
-// Seconds or minutes of work in blocks of a millisecond or less: orbits beside the set's cusp, which neither escape nor repeat.
-Mandelbrot orbits(std::uint64_t side) {
-  return {.nx = side, .ny = side, .x_min = 0.2500000001, .x_max = 0.2500000002, .y_min = -1e-11, .y_max = 1e-11, .max_iter = 5'000};
-}
-
-// A tiny job while a large one has all workers. The two are of one user's two sessions.
-void beside(const Settings& settings) {
-  Service service(settings.workers);
-  ConnectOptions to_server;
-  to_server.socket = service.server.socket();
-  Session other = Session::connect(to_server);
-  Array eight = service.session.create_arange("eight", DType::kFloat64, {8});
-  std::vector<double> alone, together;
-  const auto measure = [&](std::vector<double>& times, int jobs) {
-    for (int i = 0; i < jobs; ++i) {
-      const auto start = Clock::now();
-      service.session.submit(Reduce{Reduce::Op::kSum, eight}).wait();
-      times.push_back(seconds_since(start) * 1e3);
-    }
-  };
-  measure(alone, 1000 * settings.rounds / 9);
-  Job large = other.submit(orbits(6000));
-  while (large.info().chunks_done < 100) {}
-  measure(together, 1000 * settings.rounds / 9);
-  large.cancel();
-  fmt::print("tiny job beside a large one that has all {} workers: p50 {:.2f} ms, p99 {:.2f} ms; alone p50 {:.3f} ms   (reach: p99 <= 5 ms)\n", settings.workers, median(together),
-             quantile(together, 0.99), median(alone));
-}
-
-// The workers' time that one job has beside a hundred of another session's, as between users (who need a shared server); the core's tests have those.
-void fairness(const Settings& settings) {
-  Service service(settings.workers);
-  ConnectOptions to_server;
-  to_server.socket = service.server.socket();
-  Session other = Session::connect(to_server);
-  std::vector<Job> crowd;
-  for (int i = 0; i < 100; ++i) crowd.push_back(other.submit(orbits(1500)));
-  Job one = service.session.submit(orbits(6000));
-  const auto busy_of_crowd = [&] {
-    double sum = 0;
-    for (const JobInfo& job : service.session.jobs()) sum += job.busy_seconds;
-    return sum - one.info().busy_seconds;
-  };
-  // What is in hand, and the first chunks of a job that nothing is known of, count little after some seconds.
-  const double crowd_before = busy_of_crowd(), before = one.info().busy_seconds;
-  const auto start = Clock::now();
-  while (seconds_since(start) < 1.0 * settings.rounds) one.explain();
-  const double mine = one.info().busy_seconds - before, theirs = busy_of_crowd() - crowd_before;
-  fmt::print("one session's job beside 100 of another: {:.1f} % of the workers' time   (reach: 47.5 to 52.5 %)\n", 100 * mine / (mine + theirs));
-  one.cancel();
-  for (Job& job : crowd) job.cancel();
-}
-
-// From a cancel to the job's end, in the middle of blocks of a millisecond or less.
-void cancel(const Settings& settings) {
-  Service service(settings.workers);
-  std::vector<double> times;
-  for (int round = 0; round < 10 * settings.rounds; ++round) {
-    Job job = service.session.submit(orbits(1500));
-    while (job.info().chunks_done < 20) {}
-    const auto start = Clock::now();
-    job.cancel();
-    try {
-      job.wait();
-    } catch (const Failure&) {
-      // Cancelled, as was wished.
-    }
-    times.push_back(seconds_since(start) * 1e3);
-  }
-  fmt::print("a cancelled job's end: p50 {:.2f} ms, p99 {:.2f} ms   (reach: 10 ms)\n", median(times), quantile(times, 0.99));
-}
-
-void dispatch(const Settings& settings) {
-  Service service(settings.workers);
-  std::vector<double> rates;
-  for (int round = 0; round < settings.rounds; ++round) {
-    SubmitOptions options;
-    options.chunk_blocks = 1;
-    const JobInfo info = service.session.submit(Nop{500'000}, options).wait().info;
-    rates.push_back(static_cast<double>(info.chunks_done) / info.seconds);
-  }
-  fmt::print("empty chunks per second, {} workers: {:.2f} M   (reach: 0.30 M)\n", settings.workers, median(rates) * 1e-6);
-}
 
 // ---- bandwidth -----------------------------------------------------------------------------------------------
 
@@ -364,55 +199,18 @@ void arrays(const Settings& settings) {
   fmt::print("10,000 arrays: coordinator {} ; {:.1f} us to make one   (reach: 64 MiB)\n", line, each * 1e6);
 }
 
-struct Figure {
-  const char* name;
-  void (*measure)(const Settings&);
-};
-constexpr std::array<Figure, 11> kFigures{{{"tiny", tiny},
-                                          {"beside", beside},
-                                          {"fairness", fairness},
-                                          {"cancel", cancel},
-                                          {"dispatch", dispatch},
-                                          {"sum", sum},
-                                          {"matmul", matmul},
-                                          {"mandelbrot", mandelbrot},
-                                          {"cold_start", cold_start},
-                                          {"replace", replace},
-                                          {"arrays", arrays}}};
-
-int run(const std::vector<std::string>& words) {
-  Settings settings;
-  std::vector<std::string> wanted;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "--rounds" && i + 1 < words.size()) settings.rounds = std::max(2, std::atoi(words[++i].c_str()));
-    else if (words[i] == "--workers" && i + 1 < words.size()) settings.workers = static_cast<unsigned>(std::max(1, std::atoi(words[++i].c_str())));
-    else wanted.push_back(words[i]);
-  }
-  for (const std::string& name : wanted) {
-    if (std::none_of(kFigures.begin(), kFigures.end(), [&](const Figure& figure) { return name == figure.name; })) {
-      fmt::print(stderr, "usage: node_bench [--rounds N] [--workers N] [FIGURE...]; figures:");
-      for (const Figure& figure : kFigures) fmt::print(stderr, " {}", figure.name);
-      fmt::print(stderr, "\n");
-      return name == "--help" ? 0 : 64;
-    }
-  }
-  if (const auto chosen = select_instruction_set(); !chosen) return fmt::print(stderr, "{}\n", chosen.error().message), 78;
-  for (const Figure& figure : kFigures) {
-    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), figure.name) == wanted.end()) continue;
-    figure.measure(settings);
-    std::fflush(stdout);
-  }
-  return 0;
-}
+constexpr std::array<Figure, 6> kFigures{{{"sum", sum},
+                                         {"matmul", matmul},
+                                         {"mandelbrot", mandelbrot},
+                                         {"cold_start", cold_start},
+                                         {"replace", replace},
+                                         {"arrays", arrays}}};
 
 }  // namespace
 }  // namespace parcompute::bench
 
 int main(int argc, char** argv) {
-  try {
-    return parcompute::bench::run({argv + 1, argv + argc});
-  } catch (const parcompute::Failure& failure) {
-    fmt::print(stderr, "node_bench: {}\n", failure.what());
-    return 1;
-  }
+  using namespace parcompute;
+  if (const auto chosen = select_instruction_set(); !chosen) return fmt::print(stderr, "{}\n", chosen.error().message), 78;
+  return bench::run_figures("node_bench", bench::kFigures, argc, argv);
 }
