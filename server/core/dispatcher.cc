@@ -44,7 +44,7 @@ void note_death(Death death, Job& job) {
 }
 
 ChunkSizing sizing_of(const Job& job, unsigned workers) {
-  return {job.phase_blocks[job.phase] - job.next_block, job.block_ns, workers, job.chunk_blocks, job.unevenness()};
+  return {job.fresh.left(), job.block_ns, workers, job.chunk_blocks, job.unevenness()};
 }
 
 double expected_ns(const Lease& lease) {
@@ -225,10 +225,9 @@ std::size_t Dispatcher::take_chunks(Worker& worker, Job& job, std::uint32_t slot
   }
   const auto least_tried = std::min_element(job.retries.begin(), job.retries.end(),
                                             [](const Job::Retry& a, const Job::Retry& b) { return a.attempt < b.attempt; });
-  const bool has_fresh_blocks = job.next_block < job.phase_blocks[job.phase];
   // A suspect comes after the fresh blocks: where something else strikes worker after worker, within milliseconds, it is
   // not the same chunk that meets it each time.
-  if (least_tried != job.retries.end() && (least_tried->attempt == 1 || !has_fresh_blocks)) {
+  if (least_tried != job.retries.end() && (least_tried->attempt == 1 || job.fresh.left() == 0)) {
     // Alone in its packet: if it ends its worker again, there is no doubt which chunk it was.
     const Job::Retry retry = *least_tried;
     job.retries.erase(least_tried);
@@ -238,12 +237,9 @@ std::size_t Dispatcher::take_chunks(Worker& worker, Job& job, std::uint32_t slot
   const ChunkSizing sizing = sizing_of(job, state_.workers_for(job));
   const std::uint64_t blocks = chunk_blocks(sizing);
   std::uint64_t left = chunks_per_packet(sizing, blocks);
+  const std::size_t node = state_.placement.node_of(worker.index).value_or(0);
   std::size_t count = 0;
-  for (; left > 0 && job.next_block < job.phase_blocks[job.phase]; --left) {
-    const std::uint64_t taken = std::min(blocks, job.phase_blocks[job.phase] - job.next_block);
-    chunks[count++] = lease(worker, job, slot, {job.next_block, taken}, 1, state_.next_lease());
-    job.next_block += taken;
-  }
+  for (; left > 0 && job.fresh.left() > 0; --left) chunks[count++] = lease(worker, job, slot, job.fresh.take(node, blocks), 1, state_.next_lease());
   return count;
 }
 

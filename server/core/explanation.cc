@@ -36,7 +36,7 @@ class Explainer {
     message_.set_phases(static_cast<std::uint32_t>(job_.plan.phases.size()));
     message_.set_phase_blocks(blocks);
     message_.set_phase_blocks_done(job_.phase_blocks_done);
-    message_.set_blocks_in_hand(job_.next_block - given_back - job_.phase_blocks_done);
+    message_.set_blocks_in_hand(job_.fresh.handed_out() - given_back - job_.phase_blocks_done);
     message_.set_workers(job_.workers);
     message_.set_most_workers(std::min(up(), state_.workers_for(job_)));
     message_.set_share(share());

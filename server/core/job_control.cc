@@ -280,7 +280,7 @@ void JobControl::enter_phase(Job& job, std::size_t phase) {
     return end(job);
   }
   job.phase = phase;
-  job.next_block = 0;
+  job.fresh = FreshBlocks(job.phase_blocks[phase], state_.placement.node_workers);
   job.phase_blocks_done = 0;
   job.dearest_block_ns = job.phase_busy_ns = 0;
   job.block_ns = phase == 0 ? kReserveBlockNs : job.plan.phases[phase - 1].block_ns;

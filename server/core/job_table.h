@@ -20,16 +20,11 @@
 #include "proto/descriptor.h"
 #include "server/core/effects.h"
 #include "server/core/fair_queue.h"
+#include "server/core/fresh_blocks.h"
 #include "server/core/lifecycle.h"
 #include "server/core/owner_counts.h"
 
 namespace parcompute::server {
-
-struct BlockRange {
-  std::uint64_t first = 0;
-  std::uint64_t count = 0;
-  bool operator==(const BlockRange&) const = default;
-};
 
 // A worker that ended with a chunk in hand.
 struct Death {
@@ -128,7 +123,7 @@ struct Job {
   Few<std::uint64_t> phase_blocks;
   std::size_t phase = 0;
   std::size_t counts_from = 1;  // the first phase whose blocks are shown as progress
-  std::uint64_t next_block = 0;         // the first that was never handed out
+  FreshBlocks fresh;
   std::uint64_t phase_blocks_done = 0;
   struct Retry {
     BlockRange blocks;
@@ -150,7 +145,7 @@ struct Job {
   JobId id() const { return summary.id; }
   JobState state() const { return summary.state; }
   bool has_blocks() const {
-    return state() == JobState::kRunning && !waits_for_memory && (!retries.empty() || next_block < phase_blocks[phase]);
+    return state() == JobState::kRunning && !waits_for_memory && (!retries.empty() || fresh.left() > 0);
   }
   // Of a job whose plan answers one: its output's first dimension. A worker's word, so held to what there is.
   std::uint64_t answered_length() const;
@@ -163,7 +158,7 @@ struct Job {
   // The first phase whose blocks change something in the output.
   std::size_t writing_phase() const;
   // Whether a block may have changed something in an output that was there before.
-  bool may_have_written() const { return phase > writing_phase() || (phase == writing_phase() && next_block > 0); }
+  bool may_have_written() const { return phase > writing_phase() || (phase == writing_phase() && fresh.handed_out() > 0); }
   // Whether the phase's blocks overwrite their operands.
   bool overwrites_operands() const { return plan.overwrites_operands && phase + 1 == phase_blocks.size(); }
 };

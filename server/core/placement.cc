@@ -64,6 +64,12 @@ Placement place_workers(const CpuBudget& budget, const PlacementOptions& options
     }
     placement.nodes.push_back(place->node);
   }
+  for (std::size_t worker = 0; worker < placement.workers; ++worker) {
+    const auto node = placement.node_of(worker);
+    if (!node) break;
+    if (placement.node_workers.size() <= *node) placement.node_workers.resize(*node + 1);
+    ++placement.node_workers[*node];
+  }
   return placement;
 }
 

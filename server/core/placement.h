@@ -32,6 +32,7 @@ struct Placement {
   std::vector<int> allowed;      // CPUs that workers may use
   std::vector<int> pins;         // worker i sits on pins[i % size]; empty: workers float over those allowed
   std::vector<unsigned> nodes;   // of memory, one for each pin; empty: unknown
+  std::vector<unsigned> node_workers;  // how many workers sit at each node, by its number; empty: unknown
 
   friend bool operator==(const Placement&, const Placement&) = default;
   std::optional<int> cpu_of(std::size_t worker) const {

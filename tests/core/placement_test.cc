@@ -120,6 +120,7 @@ TEST(Placement, PinsWhereTheCpusAreItsOwnToOneThreadOfEachCore) {
   EXPECT_EQ(placement.cpu_of(1), 12);
   EXPECT_EQ(placement.node_of(0), 1u);
   EXPECT_EQ(placement.node_of(1), 3u);
+  EXPECT_THAT(placement.node_workers, ElementsAre(0u, 2u, 0u, 2u));
 }
 
 TEST(Placement, UsesHyperthreadsWhenAsked) {

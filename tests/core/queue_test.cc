@@ -308,7 +308,7 @@ TEST_F(QueueTest, ARunningJobTellsHowFarItIsAndWhenItWillBeDone) {
   EXPECT_EQ(explained.phase(), 1u);
   EXPECT_EQ(explained.phases(), 1u);
   EXPECT_EQ(explained.phase_blocks(), 1000u);
-  EXPECT_EQ(explained.phase_blocks_done() + explained.blocks_in_hand(), core->state().jobs.live().at(job)->next_block);
+  EXPECT_EQ(explained.phase_blocks_done() + explained.blocks_in_hand(), core->state().jobs.live().at(job)->fresh.handed_out());
   EXPECT_EQ(explained.workers(), 1u);
   EXPECT_EQ(explained.most_workers(), 1u);
   EXPECT_DOUBLE_EQ(explained.share(), 1);

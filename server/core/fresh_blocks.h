@@ -1,0 +1,43 @@
+// The blocks of a phase that nobody ever had, in one part for each memory node where workers sit.
+//
+// Memory lies at the node of who touches it first. An array's pages are reserved by the workers, as a phase like any other: the k-th part
+// of them by those of node k. A job that reads or writes it deals its blocks out in the same parts, so that they go to the workers whose
+// node has their pages. A worker that finds nothing left of its node's part helps where most is left, from the other end.
+// (OpenMP's static schedules place memory so; the helping is work stealing's, Blumofe and Leiserson, 1999.)
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <boost/container/small_vector.hpp>
+
+namespace parcompute::server {
+
+struct BlockRange {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+  bool operator==(const BlockRange&) const = default;
+};
+
+class FreshBlocks {
+ public:
+  FreshBlocks() = default;
+  // `node_workers`: how many workers sit at each node, by its number. Empty (nothing is known of that): one part.
+  FreshBlocks(std::uint64_t blocks, std::span<const unsigned> node_workers);
+
+  std::uint64_t left() const { return left_; }
+  std::uint64_t handed_out() const { return blocks_ - left_; }
+  // At least one and at most `most` blocks for a worker at this node; there are some left.
+  BlockRange take(std::size_t node, std::uint64_t most);
+
+ private:
+  struct Part {
+    std::uint64_t first = 0, end = 0;
+    std::uint64_t left() const { return end - first; }
+  };
+  std::uint64_t blocks_ = 0, left_ = 0;
+  boost::container::small_vector<Part, 2> parts_;
+};
+
+}  // namespace parcompute::server
