@@ -102,6 +102,7 @@ Result<JobId> JobControl::submit(Session& session, std::uint64_t request, const 
   if (state_.jobs.live().size() >= kMaxLiveJobs)
     return fail(ErrorCode::kOverBudget, fmt::format("{} jobs are waiting or running, the most there may be: wait for some to end", kMaxLiveJobs));
   if (auto ok = check_job_share(state_, session.uid); !ok) return fail(ok.error());
+  if (auto ok = check_waits_share(state_, session.uid); !ok) return fail(ok.error());
   if (const std::size_t bytes = message.operation().ByteSizeLong(); bytes > kMaxOperationBytes)
     return fail(ErrorCode::kInvalidArgument, fmt::format("the operation's message has {} bytes; at most {} are allowed", bytes, kMaxOperationBytes));
 
@@ -153,6 +154,9 @@ void JobControl::hold_arrays(Job& job, const std::vector<Used>& inputs) {
   job.waits_for.insert(job.after.begin(), job.after.end());
   job.makers.insert(job.after.begin(), job.after.end());
   take_turns(state_, job);
+  job.waits = job.waits_for.size();
+  state_.waits += job.waits;
+  state_.waits_of.add(job.summary.owner_uid, job.waits);
 }
 
 void JobControl::leave_arrays(Job& job) {
@@ -346,6 +350,9 @@ void JobControl::end(Job& job) {
     const ArrayId output = summary.output;
     arrays_.drop_user(state_.arrays.get(output));
   }
+
+  state_.waits -= job.waits;
+  state_.waits_of.remove(summary.owner_uid, job.waits);
 
   const JobId id = job.id();
   dispatcher_.forget(job);

@@ -112,6 +112,7 @@ struct Job {
   Few<Waiter> waiters;
   Few<JobId> after;            // jobs that lived when it was submitted, and that it was told to come after
   std::set<JobId> waits_for;   // these, and live jobs that write its operands, or use its output
+  std::size_t waits = 0;       // how many these were at first
   std::set<JobId> makers;      // of these, those that must end well: they make its operands, or it was told to come after them
   bool writes_existing = false;  // its output was there before it
   bool writes_all = false;       // and nothing is left of what it held

@@ -12,11 +12,14 @@ namespace parcompute::server {
 
 class OwnerCounts {
  public:
-  void add(uid_t uid) { ++counts_[uid]; }
-  void remove(uid_t uid) {
+  void add(uid_t uid, std::size_t count = 1) {
+    if (count > 0) counts_[uid] += count;
+  }
+  void remove(uid_t uid, std::size_t count = 1) {
+    if (count == 0) return;
     const auto found = counts_.find(uid);
-    PARCOMPUTE_INVARIANT(found != counts_.end());
-    if (--found->second == 0) counts_.erase(found);
+    PARCOMPUTE_INVARIANT(found != counts_.end() && found->second >= count);
+    if ((found->second -= count) == 0) counts_.erase(found);
   }
   std::size_t of(uid_t uid) const {
     const auto found = counts_.find(uid);

@@ -65,6 +65,13 @@ Result<void> check_job_share(const State& state, uid_t uid) {
                      "wait for some to end, or ask the administrator for more (--user-jobs)");
 }
 
+Result<void> check_waits_share(const State& state, uid_t uid) {
+  constexpr std::string_view kWhatToDo = "wait for some to end before more are submitted";
+  if (state.waits >= kMaxWaits)
+    return fail(ErrorCode::kOverBudget, fmt::format("there are {} waits of one job for another, and {} is the most: {}", state.waits, kMaxWaits, kWhatToDo));
+  return check_count(state, uid, "waits of one job for another", {state.waits_of.of(uid), state.waits, kMaxWaits}, std::nullopt, kWhatToDo);
+}
+
 Result<void> check_session_share(const State& state, uid_t uid) {
   return check_count(state, uid, "sessions", {state.sessions_of.of(uid), state.sessions.size(), kMaxSessions}, state.share_limits.sessions,
                      "close some, or ask the administrator for more (--user-sessions)");

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "common/array/overlap.h"
+#include "server/core/shares.h"
 
 namespace parcompute::server {
 namespace {
@@ -37,7 +38,9 @@ void take_turn_to_write(State& state, const Array& array, Job& job) {
   const auto first_reader = has_order ? array.readers.upper_bound(writers.back()->id()) : array.readers.begin();
   std::size_t compared = writers.size();
   for (auto reader = first_reader; reader != array.readers.end() && compared <= kMostCompared; ++reader) ++compared;
-  job.waited_for_all = !job.writes_existing || job.writes_all || compared > kMostCompared;
+  // Where so many wait for so many already, a single one that all wait for is cheaper.
+  const bool is_too_much = compared > (state.waits < kMaxWaits / 2 ? kMostCompared : 0);
+  job.waited_for_all = !job.writes_existing || job.writes_all || is_too_much;
   for (const Job* writer : writers)
     if (job.waited_for_all || waits_for_writer(job.output_view, *writer)) wait_for_writer(*writer, job);
   for (auto reader = first_reader; reader != array.readers.end(); ++reader)

@@ -55,6 +55,44 @@ TEST_F(SharesTest, TheServersOwnUserAndRootHaveAllThatIsLeft) {
   }
 }
 
+// A job that waits for hundreds costs more than one that waits for none.
+TEST_F(SharesTest, OfWhatJobsWaitForHasAnEnd) {
+  start_shared();
+  const SessionId first = open_session(kFirst), second = open_session(kSecond), own = open_session();
+  const auto detached = [](wire::Request request) {
+    request.mutable_submit_job()->set_detach(true);
+    return request;
+  };
+  // As many as may be named, and none of them ends.
+  const auto fill = [&](SessionId session, std::size_t most) {
+    wire::Request waiting = detached(nop(1));
+    for (std::size_t i = 0; i < kMaxAfter; ++i) {
+      const wire::Reply reply = ask(session, detached(nop(1)));
+      EXPECT_TRUE(reply.has_job_submitted()) << reply.failed().message();
+      waiting.mutable_submit_job()->add_after(reply.job_submitted().job_id());
+    }
+    for (std::size_t jobs = 0; jobs < most; ++jobs)
+      if (const wire::Reply reply = ask(session, waiting); reply.has_failed()) {
+        EXPECT_EQ(reply.failed().code(), static_cast<std::uint32_t>(ErrorCode::kOverBudget));
+        return std::pair(jobs, reply.failed().message());
+      }
+    return std::pair(most, std::string());
+  };
+  const std::size_t all = kMaxWaits / kMaxAfter;
+  const auto of_first = fill(first, all + 1), of_second = fill(second, all + 1), of_own = fill(own, all + 1);
+  EXPECT_EQ(of_first.first, all / 2);
+  EXPECT_THAT(of_first.second, ::testing::HasSubstr("uid 2001 has 524288"));
+  EXPECT_EQ(of_second.first, all / 4);
+  EXPECT_EQ(of_own.first, all / 4);
+  EXPECT_THAT(of_own.second, ::testing::HasSubstr("is the most"));
+  EXPECT_EQ(core->state().waits, kMaxWaits);
+  complete_everything();
+  EXPECT_EQ(core->state().waits, 0u);
+  EXPECT_EQ(core->state().waits_of.of(kFirst), 0u);
+  EXPECT_TRUE(ask(first, detached(nop(1))).has_job_submitted());
+  complete_everything();
+}
+
 TEST_F(SharesTest, AnAdministratorsWordReplacesTheRule) {
   start_shared({.bytes = std::nullopt, .arrays = 70, .jobs = std::nullopt, .sessions = std::nullopt});
   std::string refusal;
