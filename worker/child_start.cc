@@ -9,18 +9,9 @@
 #include <fmt/format.h>
 
 #include "common/base/log.h"
-#include "common/os/affinity.h"
 #include "worker/worker_loop.h"
 
 namespace parcompute {
-namespace {
-
-// A pin that the system refuses costs speed, not results.
-void pin_to(int cpu) {
-  if (auto set = set_affinity(0, {cpu}); !set) log_warning("{}: this worker floats", set.error().message);
-}
-
-}  // namespace
 
 void start_child(ChildStart start) {
   // The belt: the braces are the sockets, whose end both the forkserver and the worker notice. The forkserver has one
@@ -29,7 +20,6 @@ void start_child(ChildStart start) {
   const std::string name = fmt::format("pc-worker-{}", start.index);
   ::prctl(PR_SET_NAME, name.c_str());
   log_start(fmt::format("worker {}", start.index), LogLevel::kWarning);
-  if (start.cpu >= 0) pin_to(start.cpu);
   const int status = run_worker(start.index, Channel(std::move(start.socket)), start.redo);
   // No destructors of the forkserver's state, no atexit handlers: the process that owns them is another.
   ::_exit(status);

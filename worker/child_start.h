@@ -11,7 +11,6 @@ namespace parcompute {
 
 struct ChildStart {
   WorkerIndex index = 0;
-  int cpu = -1;     // pinned to; -1: floating
   UniqueFd socket;  // to the coordinator
   std::span<std::byte> redo;  // of this place: for its RedoLog
 };

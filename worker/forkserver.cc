@@ -15,7 +15,6 @@
 #include <cstring>
 #include <memory>
 #include <thread>
-#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -132,7 +131,7 @@ class Forkserver {
   void fork_worker(const ForkMessage& request, UniqueFd socket) {
     if (const int error_number = check_single_threaded(); error_number != 0) return tell_failed(request, error_number);
     PARCOMPUTE_INVARIANT(request.worker < redo_.size() / kRedoPlaceBytes);
-    ChildStart start{request.worker, request.cpu, std::move(socket), redo_.subspan(request.worker * kRedoPlaceBytes, kRedoPlaceBytes)};
+    ChildStart start{request.worker, std::move(socket), redo_.subspan(request.worker * kRedoPlaceBytes, kRedoPlaceBytes)};
     const pid_t pid = ::fork();
     if (pid == 0) {
       channel_.close();
@@ -143,6 +142,8 @@ class Forkserver {
     if (pid < 0) return tell_failed(request, errno);
     ForkMessage answer = request;
     workers_[pid] = request;
+    // From here, not in the worker: it might do so when it has been told another place already.
+    if (request.cpu >= 0) place_worker(request);
     answer.kind = ForkKind::kForked;
     answer.pid = pid;
     // Nobody but this process reaps the worker: its number cannot have been given to another yet.
@@ -157,11 +158,12 @@ class Forkserver {
       if (message.worker == request.worker && message.serial == request.serial) ::kill(pid, SIGKILL);  // not reaped: the number is its own
   }
 
-  // One that has ended by now needs no place. What the system refuses costs speed, not results: cpusets change at any time.
+  // What the system refuses costs speed, not results: cpusets change at any time.
   void place_worker(const ForkMessage& request) const {
     const std::vector<int> cpus = request.cpu >= 0 ? std::vector{request.cpu} : affinity_cpus();
     for (const auto& [pid, message] : workers_)
-      if (message.worker == request.worker && message.serial == request.serial) std::ignore = set_affinity(pid, cpus);
+      if (message.worker == request.worker && message.serial == request.serial)
+        if (auto set = set_affinity(pid, cpus); !set && set.error().system_errno != ESRCH) log_warning("{}: worker {} stays where it is", set.error().message, message.worker);
   }
 
   void reap() {
