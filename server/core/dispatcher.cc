@@ -35,6 +35,9 @@ constexpr unsigned kLeavingSeconds = 10;
 // Freeing memory takes 0.1 s a GiB.
 constexpr unsigned kForgettingSeconds = 60;
 
+// To wake a process that sleeps takes about so long.
+constexpr double kSoonNs = 20e3;
+
 // Those of other chunks are forgotten first where a job meets very many.
 constexpr std::size_t kMostDeaths = 64;
 
@@ -210,7 +213,9 @@ void Dispatcher::send_packet(Worker& worker, Job& job) {
   ++worker.packets;
   kWorkerLife.apply(worker.state, WorkerEvent::kLeased);
   begin_watch(state_, effects_);
-  effects_.send_work(worker.index, {*slot, std::span(chunks).first(count), description, std::span(new_segments.data(), new_segments.size())});
+  // Not where the worker might need the server's CPU, nor while others do.
+  const bool is_answered_soon = ns <= kSoonNs && state_.jobs_in_queue() == 0 && state_.placement.allowed.size() > 1;
+  effects_.send_work(worker.index, {*slot, std::span(chunks).first(count), description, std::span(new_segments.data(), new_segments.size()), is_answered_soon});
   make_room(worker);
 }
 

@@ -30,6 +30,7 @@ struct WorkPacket {
   std::span<const ChunkDescriptor> chunks;
   std::string_view description;             // empty: the worker has it in the slot
   std::span<const SegmentId> new_segments;  // whose descriptors go along
+  bool is_answered_soon = false;            // before a process that sleeps would be awake, and nobody else has work: worth looking out for
 };
 
 enum class SegmentName { kKeep, kUnlink };

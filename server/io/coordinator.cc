@@ -24,6 +24,8 @@ namespace {
 using namespace std::chrono_literals;
 
 // Where the descriptor table is full, accepting again at once would only spin.
+// A tiny chunk's answer takes a third of that where the worker is awake.
+constexpr auto kLookOut = 30us;
 constexpr auto kAcceptPause = 100ms;
 constexpr int kAcceptsPerTurn = 16;
 // Room for nearly every request; a larger one takes more from the heap.
@@ -324,6 +326,16 @@ void Coordinator::send_work(WorkerIndex worker, const WorkPacket& packet) {
   const std::array<std::span<const std::byte>, 3> parts{bytes_of(header), std::as_bytes(packet.chunks),
                                                         std::as_bytes(std::span(packet.description))};
   pool_.send(worker, parts, std::span(fds).first(count));
+  if (packet.is_answered_soon && look_out_.begin()) look_out_until(std::chrono::steady_clock::now() + kLookOut);
+}
+
+// While something is posted the loop asks for events, and does not sleep until one comes.
+void Coordinator::look_out_until(std::chrono::steady_clock::time_point end) {
+  boost::asio::post(loop_, [this, end] {
+    if (!look_out_.is_on()) return;
+    if (std::chrono::steady_clock::now() < end) look_out_until(end);
+    else look_out_.end_in_vain();
+  });
 }
 
 void Coordinator::send_forget(WorkerIndex worker, std::span<const SegmentId> segments) {

@@ -28,6 +28,7 @@
 #include "server/core/reactor.h"
 #include "server/io/closer.h"
 #include "server/io/packet_socket.h"
+#include "server/io/look_out.h"
 #include "server/io/pool.h"
 #include "server/io/segment_store.h"
 #include "server/io/unread_descriptors.h"
@@ -81,6 +82,7 @@ class Coordinator : private Effects, private PoolEvents {
   void on_fork_failed(WorkerIndex index, const Error& error) override { core_.on_fork_failed(index, error); }
   void on_worker_ready(WorkerIndex index) override { core_.on_worker_ready(index); }
   void on_completions(WorkerIndex index, std::span<const ChunkCompletion> completions) override {
+    look_out_.end_well();
     core_.on_completions(index, completions);
   }
   void on_chunk_failed(WorkerIndex index, const ChunkCompletion& completion, std::string_view text) override {
@@ -117,6 +119,7 @@ class Coordinator : private Effects, private PoolEvents {
   void stop() override;
 
   void send_forget(WorkerIndex worker, std::span<const SegmentId> segments, std::span<const int> fds);
+  void look_out_until(std::chrono::steady_clock::time_point end);
 
   MemoryReserve reserve_;
   bool was_short_ = false;
@@ -125,6 +128,7 @@ class Coordinator : private Effects, private PoolEvents {
   std::vector<char> arena_block_;  // where requests are parsed to, one at a time
   Closers closers_;  // before the loop, which has sockets to give up when it ends
   boost::asio::io_context loop_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE};  // one thread: no locks
+  LookOut look_out_;
   SegmentStore segments_;
   Pool pool_;
   Reactor core_;
