@@ -166,7 +166,7 @@ void FairQueue::advance(const Entry& entry, double ns) {
   const bool is_alone = entry.is_queued_ && std::next(parent.queue_.begin()) == parent.queue_.end();
   if (parent.queue_.empty()) parent.now_ = parent.latest_;
   else if (is_alone) parent.now_ = entry.served_;
-  else parent.now_ += ns / parent.weight_;
+  else parent.now_ += ns / parent.weight_with(entry);
 }
 
 // For so long it was wrongly thought to have had its part, and others went first: of that it gets little back.
@@ -190,7 +190,7 @@ std::size_t FairQueue::users() const {
 double FairQueue::share(const Entry& job) const {
   double part = 1;
   for (const Entry* entry = &job; entry->parent_ != nullptr; entry = entry->parent_) {
-    part *= entry->weight() / (entry->parent_->weight_ + (entry->is_queued_ ? 0 : entry->weight()));
+    part *= entry->weight() / entry->parent_->weight_with(*entry);
   }
   return part;
 }

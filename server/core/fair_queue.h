@@ -103,6 +103,8 @@ class FairQueue::Entry : public boost::intrusive::set_base_hook<>, public boost:
   std::array<std::uint32_t, kPriorities> counts_{};  // of the queue, by priority
   std::uint64_t present_ = 0;                        // a bit for each priority that is there
   double weight_ = 0;  // of the queue
+  // And of this one, which may have left it with its last blocks in workers' hands.
+  double weight_with(const Entry& member) const { return weight_ + (member.is_queued_ ? 0 : member.weight()); }
   double now_ = 0;     // where all of the queue would be had each its part to the nanosecond
   double latest_ = 0;  // that any of them reached
   boost::intrusive::list<Entry, InList> vacant_;  // members that have no members any more, kept for what they had

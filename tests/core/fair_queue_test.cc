@@ -182,6 +182,31 @@ TEST_F(FairQueueTest, OneJobAfterTheOtherHasNoMoreThanOneLargeOne) {
   expect_near(small_ones / (small_ones + jobs_.at(large).ns), 0.5);
 }
 
+// A job that is handed out as a whole leaves the queue with that, before anything of it is done.
+TEST_F(FairQueueTest, JobsOfOnePacketEachHaveTheirUsersPart) {
+  for (const int priority : {0, 5, 19})
+    for (const double ns : {1e6, 100e6}) {
+      const JobId large = add(1, 1, priority);
+      double small_ones = 0;
+      JobId small = add(2, 2);
+      for (int packet = 0; packet < 100'000; ++packet) {
+        const JobId id = queue_.next().value();
+        FairQueue::Entry& job = *jobs_.at(id).entry;
+        queue_.charge(job, ns);
+        if (id == small) queue_.dequeue(job);
+        queue_.settle(job, ns, ns);
+        jobs_.at(id).ns += ns;
+        if (id != small) continue;
+        small_ones += ns;
+        remove(small);
+        small = add(2, 2);
+      }
+      expect_near(small_ones / (small_ones + jobs_.at(large).ns), 1 / (1 + weight_of(priority)));
+      remove(small);
+      remove(large);
+    }
+}
+
 TEST_F(FairQueueTest, ABadGuessKeepsNobodyElseWaiting) {
   const JobId guessed = add(1, 1), other = add(2, 2);
   while (queue_.next() != guessed) step();
