@@ -144,7 +144,7 @@ void JobSlot::plan_reserve(const KernelJob& job) {
   const std::uint64_t output_bytes = reserve_ranges_.empty() ? 0 : reserve_ranges_.front().bytes;
   if (job.plan.scratch_bytes > 0)
     reserve_ranges_.push_back({scratch_fd_, description_.scratch().data_offset(), job.plan.scratch_bytes, "the job's scratch area"});
-  phase_blocks_.push_back(reserve_blocks(output_bytes, job.plan.scratch_bytes));
+  phase_blocks_.push_back(reserve_blocks(output_bytes, job.plan.scratch_bytes).all());
 }
 
 Result<void> JobSlot::reserve(BlockRange blocks) const {

@@ -30,8 +30,6 @@ Array::State::~State() {
     wire::Request request;
     request.mutable_remove_array()->mutable_array()->set_id(info.id);
     connection->send_and_forget(request);
-  } catch (const Failure&) {
-    // The server has gone, and the array with it.
   } catch (const std::bad_alloc&) {
     // The array goes with the session.
   }

@@ -35,10 +35,6 @@ constexpr std::size_t kMaxUnwanted = 64;
                                      "system's service over a restart, not over a stop)");
 }
 
-[[noreturn]] void throw_ended() {
-  throw Failure(ErrorCode::kNoServer, "this connection ended when an answer of the server's found no memory in this program: try again");
-}
-
 [[noreturn]] void throw_no_room(std::string_view what, int error_number) {
   throw Failure(ErrorCode::kOverBudget, fmt::format("{}: the system is short of memory, or too many open files are on their way between processes; try again", what),
                 error_number);
@@ -96,17 +92,21 @@ void Connection::throw_silence() {
   parcompute::throw_silence(place_, patience_);
 }
 
+void Connection::throw_cut_off() {
+  has_ended_ = true;
+  throw Failure(ErrorCode::kNoServer, "this connection ended when an answer of the server's found no memory in this program: try again");
+}
+
 std::uint64_t Connection::send(wire::Request& request, std::optional<int> fd) {
   while (!is_silent_ && !unsent_.empty()) {
-    wire::Request late = std::move(unsent_.back());
-    unsent_.pop_back();
-    unwanted_[send_now(late, std::nullopt)] = false;
+    unwanted_[send_now(unsent_.front(), std::nullopt)] = false;
+    unsent_.pop_front();
   }
   return send_now(request, fd);
 }
 
 std::uint64_t Connection::send_now(wire::Request& request, std::optional<int> fd) {
-  if (!channel_) throw_ended();
+  if (!channel_) throw_cut_off();
   request.set_id(++last_id_);
   request.SerializeToString(&bytes_);
   if (bytes_.size() > kMaxPacketBytes)
@@ -122,19 +122,25 @@ std::uint64_t Connection::send_now(wire::Request& request, std::optional<int> fd
       throw_silence();
     default: throw_failure(system_error("send a request to", "the server", errno));
   }
-  // The server may have said why before it closed: a refusal has request id 0.
-  for (std::optional<Received> unasked;;) next_reply(unasked);  // throws that, or that the server has gone
+  // What it said before it closed counts still, and it may have said why: a refusal has request id 0.
+  for (std::optional<Received> received;; received.reset()) {
+    next_reply(received);  // throws that, or that the server has gone
+    if (received) keep(*std::move(received));
+  }
 }
 
 bool Connection::next_reply(std::optional<Received>& received) {
-  if (!channel_) throw_ended();
+  if (!channel_) throw_cut_off();
   Packet packet;
   const Transfer outcome = channel_.receive_insisting(buffer_, packet);
   switch (outcome) {
     case Transfer::kDone:
     case Transfer::kNoFds: break;
     case Transfer::kNoRoom: throw_no_room("the server's answer could not be received", errno);
-    case Transfer::kClosed: has_ended_ = true; throw_gone(place_, has_answered_);
+    case Transfer::kClosed:
+      has_ended_ = true;
+      if (last_words_) throw_failure(*last_words_);
+      throw_gone(place_, has_answered_);
     case Transfer::kWouldBlock: is_silent_ = true; return false;
     default: throw Failure(ErrorCode::kBadData, "the server's answer is no message of this protocol");
   }
@@ -163,8 +169,9 @@ std::optional<Connection::Received> Connection::take(Packet& packet, bool lacks_
   if (!packet.fds.empty()) received->fd = std::move(packet.fds.front());
   const std::uint64_t id = received->reply.request_id();
   if (id == 0 && received->reply.has_failed()) {
-    has_ended_ = true;  // its last words
-    throw_failure(received->reply.failed());
+    has_ended_ = true;
+    last_words_ = received->reply.failed();
+    throw_failure(*last_words_);
   }
   if (auto unwanted = unwanted_.extract(id); !unwanted.empty()) {
     discard(received->reply, unwanted.mapped());
@@ -186,7 +193,10 @@ std::optional<Connection::Received> Connection::receive(std::uint64_t id) {
     if (received) keep(std::move(*received));
     if (!next_reply(received)) return std::nullopt;
   }
-  if (received->reply.has_failed()) throw_failure(received->reply.failed());
+  if (received->reply.has_failed()) {
+    refused_ = id;
+    throw_failure(received->reply.failed());
+  }
   return received;
 }
 
@@ -221,10 +231,19 @@ const wire::Reply* Connection::arrived(std::uint64_t id) const {
 
 void Connection::send_and_forget(wire::Request& request) {
   if (is_silent_) return unsent_.push_back(std::move(request));
-  unwanted_[send(request)] = false;
-  std::optional<Received> wanted;
-  while (unwanted_.size() > kMaxUnwanted && next_reply(wanted))
-    if (wanted) keep(*std::move(wanted));
+  const bool was_told = has_ended_;
+  bool is_sent = false;
+  try {
+    unwanted_[send(request)] = false;
+    is_sent = true;
+    std::optional<Received> wanted;
+    while (unwanted_.size() > kMaxUnwanted && next_reply(wanted))
+      if (wanted) keep(*std::move(wanted));
+  } catch (const Failure&) {
+    // Nobody is told here: whoever asks next is.
+    has_ended_ = was_told;
+    if (!is_sent && is_silent_) unsent_.push_back(std::move(request));
+  }
 }
 
 void Connection::forget(std::uint64_t id, bool owns_output) {
@@ -240,24 +259,24 @@ void Connection::discard(const wire::Reply& reply, bool owns_output) {
   if (!owns_output || !reply.job_ended().has_output() || !reply.job_ended().output().name().empty()) return;
   wire::Request request;
   request.mutable_remove_array()->mutable_array()->set_id(reply.job_ended().output().id());
-  if (is_silent_) return unsent_.push_back(std::move(request));
-  try {
-    unwanted_[send(request)] = false;
-  } catch (const Failure&) {
-    // The server has gone, and the array with it; or it is silent, and the array goes with the session.
-  }
+  send_and_forget(request);
 }
 
 void Connection::wait_for_end() {
-  Packet packet;
-  Transfer outcome = Transfer::kDone;
-  while (outcome == Transfer::kDone) {
-    outcome = channel_.receive(buffer_, packet);
-    // It may have much memory to free; one that is stopped frees none.
-    const pid_t server = outcome == Transfer::kWouldBlock ? lock_holder(place_).value_or(0) : 0;
-    if (server > 0 && !is_stopped_process(server)) outcome = Transfer::kDone;
+  while (true) {
+    Packet packet;
+    switch (channel_.receive_insisting(buffer_, packet)) {
+      case Transfer::kClosed: return;
+      case Transfer::kDone:
+      case Transfer::kNoFds: break;  // answers that nobody asks for any more
+      case Transfer::kWouldBlock:
+        // It may have much memory to free; one that is stopped frees none.
+        if (const pid_t server = lock_holder(place_).value_or(0); server == 0 || is_stopped_process(server)) throw_silence();
+        break;
+      case Transfer::kNoRoom: throw_no_room("the end of the server could not be waited for", errno);
+      default: throw Failure(ErrorCode::kBadData, "the server's answer is no message of this protocol");
+    }
   }
-  if (outcome == Transfer::kWouldBlock) throw_silence();
 }
 
 }  // namespace parcompute

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -57,7 +58,9 @@ class Connection {
   bool gather(Instant deadline);
   // The reply to a request, where it has arrived and was not taken yet; else null.
   const wire::Reply* arrived(std::uint64_t id) const;
-  // Sends a request whose answer nobody wants. While the server is silent nothing is sent, but with the next request after it has spoken.
+  // Whether the last Failure that was a reply was the reply to this request.
+  bool was_refused(std::uint64_t id) const { return refused_ == id; }
+  // Sends a request whose answer nobody wants; throws no Failure: whoever asks for something next is told of it. While the server is silent nothing is sent, but with the next request after it has spoken.
   void send_and_forget(wire::Request& request);
   // Nobody will ask for the reply to a request any more. Where it brings an anonymous array of this session's own
   // (`owns_output`), the server is told to remove it.
@@ -75,6 +78,7 @@ class Connection {
   bool next_reply(std::optional<Received>& received);
   void discard(const wire::Reply& reply, bool owns_output);
   [[noreturn]] void throw_silence();
+  [[noreturn]] void throw_cut_off();
 
   Channel channel_;
   std::filesystem::path place_;
@@ -82,11 +86,12 @@ class Connection {
   std::uint64_t server_id_ = 0;
   bool has_answered_ = false;
   bool has_ended_ = false;
+  std::optional<wire::Failed> last_words_;
   bool is_silent_ = false;  // it was when somebody waited for it last
-  std::vector<wire::Request> unsent_;  // which were to be forgotten meanwhile
+  std::deque<wire::Request> unsent_;  // which were to be forgotten meanwhile
   std::vector<std::byte> buffer_;
   std::string bytes_;
-  std::uint64_t last_id_ = 0;
+  std::uint64_t last_id_ = 0, refused_ = 0;
   std::unordered_map<std::uint64_t, Received> replies_;  // that came before they were asked for
   std::unordered_map<std::uint64_t, bool> unwanted_;  // whether their outputs are to be removed
 };

@@ -189,9 +189,9 @@ JobResult Job::wait(const Progress& progress, std::optional<std::chrono::duratio
       if (question.is_open() && question.answer() && progress) progress(*question.answer());
       if (!question.is_open()) question.ask();
     }
-  } catch (const Failure& failure) {
-    // The job is known by its id from now on; without one it was refused and there is none.
-    if (failure.code() != ErrorCode::kTimeout) state_->request = 0;
+  } catch (const Failure&) {
+    // Where its answer was the failure, or none will come, the job is known by its id from now on; without one it was refused and there is none.
+    if (server.was_refused(state_->request) || server.has_ended()) state_->request = 0;
     throw;
   }
 }

@@ -187,14 +187,25 @@ wire::Number wire_number(const Number& number) {
 
 struct Session::State {
   ConnectOptions options;
+  std::filesystem::path place;  // of the first server; empty: there was none yet
   std::shared_ptr<Connection> connection;
+
+  // Other servers than the first one's followers have other arrays, other users and other rights.
+  ConnectOptions where() const {
+    ConnectOptions here = options;
+    if (place.empty() || !options.socket.empty()) return here;
+    here.socket = place;
+    here.start_embedded = options.start_embedded && place == own_socket_path();
+    return here;
+  }
 
   // The connection; a new one where somebody was told of the last one's end. What was in flight stays lost: who heard of the end decides
   // what is asked again.
   const std::shared_ptr<Connection>& server() {
     // An older server does not say which one it is: what this program knows of it could be taken for another's. So there is none after it.
     if (connection && (!connection->has_ended() || connection->server_id() == 0)) return connection;
-    Found found = connect_or_start(options);
+    Found found = connect_or_start(where());
+    place = found.place;
     auto made = std::make_shared<Connection>(Channel(std::move(found.socket)), std::move(found.place), options.patience);
     made->greet(options.client_name);
     return connection = std::move(made);

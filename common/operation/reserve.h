@@ -17,9 +17,13 @@ inline constexpr std::uint64_t kInlineReserveBytes = 256 * 1024;
 inline constexpr std::uint64_t kReserveBlockBytes = 512 * 1024;
 inline constexpr double kReserveBlockNs = 150e3;
 
-constexpr std::uint64_t reserve_blocks(std::uint64_t output_bytes, std::uint64_t scratch_bytes) {
-  if (output_bytes <= kInlineReserveBytes && scratch_bytes <= kInlineReserveBytes) return 0;
-  return ceil_div(output_bytes, kReserveBlockBytes) + ceil_div(scratch_bytes, kReserveBlockBytes);
+struct ReserveBlocks {
+  std::uint64_t output = 0, scratch = 0;
+  constexpr std::uint64_t all() const { return output + scratch; }
+};
+constexpr ReserveBlocks reserve_blocks(std::uint64_t output_bytes, std::uint64_t scratch_bytes) {
+  if (output_bytes <= kInlineReserveBytes && scratch_bytes <= kInlineReserveBytes) return {};
+  return {ceil_div(output_bytes, kReserveBlockBytes), ceil_div(scratch_bytes, kReserveBlockBytes)};
 }
 
 }  // namespace parcompute

@@ -32,6 +32,9 @@ class Explainer {
     const std::uint64_t blocks = job_.phase_blocks[job_.phase];
     std::uint64_t given_back = 0;
     for (const Job::Retry& retry : job_.retries) given_back += retry.blocks.count;
+    for (const Worker& worker : state_.workers)
+      for (const Lease& lease : worker.redo)
+        if (lease.job == job_.id()) given_back += lease.blocks.count;
     message_.set_phase(static_cast<std::uint32_t>(job_.phase));
     message_.set_phases(static_cast<std::uint32_t>(job_.plan.phases.size()));
     message_.set_phase_blocks(blocks);
@@ -76,7 +79,7 @@ class Explainer {
     const bool has_blocks = job_.has_blocks();
     if (job_.waits_for_memory) add(Obstacle::MEMORY)->set_bytes(memory.bytes(MemoryState::kFreeing));
     else if (up() == 0) add(Obstacle::NO_WORKER);
-    else if (!has_blocks) add(Obstacle::BLOCKS);
+    else if (!has_blocks) add(message_.blocks_in_hand() > 0 ? Obstacle::BLOCKS : Obstacle::NO_WORKER);  // only what a dead worker was overwriting is left
     else if (job_.summary.background && state_.foreground.size() > 0) add(Obstacle::FOREGROUND);
     else if (job_.max_workers > 0 && job_.workers >= message_.most_workers()) add(Obstacle::WORKERS);
     else if (job_.workers < message_.most_workers()) add(Obstacle::SHARE);

@@ -7,29 +7,37 @@
 
 namespace parcompute::server {
 
-FreshBlocks::FreshBlocks(std::uint64_t blocks, std::span<const unsigned> node_workers) : blocks_(blocks), left_(blocks) {
+FreshBlocks::FreshBlocks(std::span<const std::uint64_t> areas, std::span<const unsigned> node_workers) : nodes_(std::max<std::size_t>(1, node_workers.size())) {
   const std::uint64_t all = std::accumulate(node_workers.begin(), node_workers.end(), std::uint64_t{0});
-  if (all == 0) {
-    parts_.push_back({0, blocks});
-    return;
+  for (const std::uint64_t area : areas) {
+    // `before` of `all` workers sit at the nodes before: the part begins at that share of the blocks, without overflow.
+    const auto boundary = [&](std::uint64_t before) { return blocks_ + area / all * before + area % all * before / all; };
+    std::uint64_t before = 0;
+    for (const unsigned workers : node_workers) {
+      const std::uint64_t first = all == 0 ? blocks_ : boundary(before);
+      before += workers;
+      parts_.push_back({first, all == 0 ? blocks_ : boundary(before)});
+    }
+    if (node_workers.empty()) parts_.push_back({blocks_, blocks_ + area});
+    else if (all == 0) parts_.back().end += area;
+    blocks_ += area;
   }
-  // `before` of `all` workers sit at the nodes before: the part begins at that share of the blocks, without overflow.
-  const auto boundary = [&](std::uint64_t before) { return blocks / all * before + blocks % all * before / all; };
-  std::uint64_t before = 0;
-  for (const unsigned workers : node_workers) {
-    const std::uint64_t first = boundary(before);
-    before += workers;
-    parts_.push_back({first, boundary(before)});
-  }
+  left_ = blocks_;
+}
+
+FreshBlocks::Part* FreshBlocks::part_of(std::size_t node) {
+  for (std::size_t part = node; node < nodes_ && part < parts_.size(); part += nodes_)
+    if (parts_[part].left() > 0) return &parts_[part];
+  return nullptr;
 }
 
 BlockRange FreshBlocks::take(std::size_t node, std::uint64_t most) {
   PARCOMPUTE_INVARIANT(left_ > 0 && most > 0);
-  const bool has_own = node < parts_.size() && parts_[node].left() > 0;
-  Part& part = has_own ? parts_[node] : *std::max_element(parts_.begin(), parts_.end(), [](const Part& a, const Part& b) { return a.left() < b.left(); });
+  Part* const own = nodes_ == 1 ? part_of(0) : part_of(node);
+  Part& part = own != nullptr ? *own : *std::max_element(parts_.begin(), parts_.end(), [](const Part& a, const Part& b) { return a.left() < b.left(); });
   const std::uint64_t count = std::min(most, part.left());
   left_ -= count;
-  if (!has_own && parts_.size() > 1) return {part.end -= count, count};
+  if (own == nullptr) return {part.end -= count, count};
   part.first += count;
   return {part.first - count, count};
 }

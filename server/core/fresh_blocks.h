@@ -2,7 +2,9 @@
 //
 // Memory lies at the node of who touches it first. An array's pages are reserved by the workers, as a phase like any other: the k-th part
 // of them by those of node k. A job that reads or writes it deals its blocks out in the same parts, so that they go to the workers whose
-// node has their pages. A worker that finds nothing left of its node's part helps where most is left, from the other end.
+// node has their pages. (Not those of small arrays, which the server reserves, nor where the pool changed meanwhile.) A phase that
+// reserves pages has two areas, the output's and the scratch area's, and each has its parts. A worker that finds nothing left of
+// its node's parts helps where most is left, from the other end.
 // (OpenMP's static schedules place memory so; the helping is work stealing's, Blumofe and Leiserson, 1999.)
 #pragma once
 
@@ -23,8 +25,9 @@ struct BlockRange {
 class FreshBlocks {
  public:
   FreshBlocks() = default;
-  // `node_workers`: how many workers sit at each node, by its number. Empty (nothing is known of that): one part.
-  FreshBlocks(std::uint64_t blocks, std::span<const unsigned> node_workers);
+  // `areas`: how many blocks each has, one behind the other. `node_workers`: how many workers sit at each node, by its number; empty (nothing
+  // is known of that): one part.
+  FreshBlocks(std::span<const std::uint64_t> areas, std::span<const unsigned> node_workers);
 
   std::uint64_t left() const { return left_; }
   std::uint64_t handed_out() const { return blocks_ - left_; }
@@ -36,8 +39,11 @@ class FreshBlocks {
     std::uint64_t first = 0, end = 0;
     std::uint64_t left() const { return end - first; }
   };
+  Part* part_of(std::size_t node);
+
   std::uint64_t blocks_ = 0, left_ = 0;
-  boost::container::small_vector<Part, 2> parts_;
+  std::size_t nodes_ = 1;
+  boost::container::small_vector<Part, 2> parts_;  // of the first area's nodes, then of the next one's
 };
 
 }  // namespace parcompute::server

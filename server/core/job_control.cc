@@ -174,8 +174,8 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
 
   const std::uint64_t output_bytes = wants_output && !existing ? byte_count(*job.plan.output) : 0;
   const std::uint64_t scratch_bytes = job.plan.scratch_bytes;
-  const std::uint64_t blocks_to_reserve = reserve_blocks(output_bytes, scratch_bytes);
-  const bool reserve_now = blocks_to_reserve == 0;
+  job.reserve_blocks = reserve_blocks(output_bytes, scratch_bytes);
+  const bool reserve_now = job.reserve_blocks.all() == 0;
 
   if (existing) {
     job.writes_existing = job.summary.output_existed = true;
@@ -214,7 +214,7 @@ Result<void> JobControl::make_memory(Session& session, const wire::SubmitJob& me
     job.scratch = std::move(*scratch);
   }
 
-  job.phase_blocks.push_back(job.promised_bytes > 0 ? blocks_to_reserve : 0);
+  job.phase_blocks.push_back(job.promised_bytes > 0 ? job.reserve_blocks.all() : 0);
   for (const Phase& phase : job.plan.phases) job.phase_blocks.push_back(phase.blocks);
   // To people a job is its operation's blocks; making room for them counts where there is nothing else to do.
   job.counts_from = job.plan.phases.empty() ? 0 : 1;
@@ -284,7 +284,8 @@ void JobControl::enter_phase(Job& job, std::size_t phase) {
     return end(job);
   }
   job.phase = phase;
-  job.fresh = FreshBlocks(job.phase_blocks[phase], state_.placement.node_workers);
+  const std::array areas{phase == 0 ? job.reserve_blocks.output : job.phase_blocks[phase], phase == 0 ? job.reserve_blocks.scratch : 0};
+  job.fresh = FreshBlocks(areas, state_.placement.node_workers);
   job.phase_blocks_done = 0;
   job.dearest_block_ns = job.phase_busy_ns = 0;
   job.block_ns = phase == 0 ? kReserveBlockNs : job.plan.phases[phase - 1].block_ns;
@@ -399,7 +400,11 @@ void JobControl::free_waiting_jobs() {
     freed_.pop_front();
     Job* waiting = state_.jobs.find(freed.waiting);
     if (waiting == nullptr) continue;
-    waiting->waits_for.erase(freed.other);
+    if (waiting->waits_for.erase(freed.other) > 0) {
+      --waiting->waits;
+      --state_.waits;
+      state_.waits_of.remove(waiting->summary.owner_uid);
+    }
     if (!freed.other_is_done && waiting->makers.contains(freed.other)) {
       const bool is_after = std::find(waiting->after.begin(), waiting->after.end(), freed.other) != waiting->after.end();
       cancel(*waiting, fmt::format(": job {}, which {}, did not succeed", freed.other.value, is_after ? "it was to come after" : "was making one of its operands"));

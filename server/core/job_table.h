@@ -17,6 +17,7 @@
 #include "common/base/error.h"
 #include "common/base/ids.h"
 #include "common/operation/operation.h"
+#include "common/operation/reserve.h"
 #include "proto/descriptor.h"
 #include "server/core/effects.h"
 #include "server/core/fair_queue.h"
@@ -112,7 +113,7 @@ struct Job {
   Few<Waiter> waiters;
   Few<JobId> after;            // jobs that lived when it was submitted, and that it was told to come after
   std::set<JobId> waits_for;   // these, and live jobs that write its operands, or use its output
-  std::size_t waits = 0;       // how many these were at first
+  std::size_t waits = 0;       // how many these are, as they were counted
   std::set<JobId> makers;      // of these, those that must end well: they make its operands, or it was told to come after them
   bool writes_existing = false;  // its output was there before it
   bool writes_all = false;       // and nothing is left of what it held
@@ -124,6 +125,7 @@ struct Job {
   Few<std::uint64_t> phase_blocks;
   std::size_t phase = 0;
   std::size_t counts_from = 1;  // the first phase whose blocks are shown as progress
+  ReserveBlocks reserve_blocks;         // of phase 0
   FreshBlocks fresh;
   std::uint64_t phase_blocks_done = 0;
   struct Retry {

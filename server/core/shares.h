@@ -20,7 +20,7 @@ Result<void> check_memory_share(const State& state, uid_t uid, std::uint64_t byt
 // One array, or scratch area of a job, more. Also where all users together have as many as there may be.
 Result<void> check_array_share(const State& state, uid_t uid);
 Result<void> check_job_share(const State& state, uid_t uid);
-// For how many others all live jobs wait: each costs some 150 bytes. One job may add about a thousand.
+// Of one job for another, of all jobs: each costs some 150 bytes. The one that passes the limit may wait for as many as there are.
 inline constexpr std::size_t kMaxWaits = std::size_t{1} << 20;
 // Also where all users together have as many as there may be.
 Result<void> check_waits_share(const State& state, uid_t uid);

@@ -50,7 +50,7 @@ struct State {
   ShareLimits share_limits;
   std::size_t max_arrays = 0;  // each costs a descriptor
   OwnerCounts sessions_of;
-  OwnerCounts waits_of;    // how many others the user's live jobs had to wait for when they were submitted
+  OwnerCounts waits_of;   // of the user's jobs for others
   std::size_t waits = 0;  // of all users
   FairQueue foreground, background;  // jobs that may have blocks to hand out; those in the background, when no other has
   std::set<std::pair<Instant, JobId>> deadlines;  // of running jobs that have a time limit

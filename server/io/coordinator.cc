@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
@@ -102,11 +105,18 @@ Result<void> Coordinator::start() {
   if (auto started = pool_.start(); !started) return started;
   core_.start_workers();
   FoundArrays found_arrays;
-  for (const SegmentStore::Found& found : *left) {
+  const auto adopt = [&](const SegmentStore::Found& found) {
     const std::string name = core_.adopt_array(found.header, found.segment);
     if (name != found.header.name) log_warning("there are two arrays '{}'; the one in segment '{}' is called '{}' now", found.header.name, found.segment.name, name);
     found_arrays.add(name, found.header.complete);
-  }
+  };
+  // Those that must get another name come last, so that they take nobody's.
+  std::vector<const SegmentStore::Found*> doubles;
+  std::set<std::string_view> names;
+  for (const SegmentStore::Found& found : *left)
+    if (names.insert(found.header.name).second) adopt(found);
+    else doubles.push_back(&found);
+  for (const SegmentStore::Found* found : doubles) adopt(*found);
   if (found_arrays.count > 0) log_info("{}", found_arrays.line());
   if (options_.drop_arrays_at_exit) core_.drop_arrays_at_exit();
   accept_clients();

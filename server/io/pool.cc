@@ -293,7 +293,7 @@ void Pool::place(const Placement& placement) {
   // Those that there are first: a place that is added is asked for later.
   if (moves && forkserver_pid_ != 0) {  // one that is being started has this server's mask
     // Workers that are forked from now on have its mask. Our child, and not reaped: the number is its own.
-    if (auto set = set_affinity(forkserver_pid_, placement.allowed); !set) log_warning("{}; workers that start from now on run where this server was started, not where it may run now", set.error().message);
+    if (auto set = set_affinity(forkserver_pid_, placement.allowed); !set) log_warning("{}; workers that are not pinned stay on the CPUs that they had", set.error().message);
     for (WorkerIndex index = 0; index < places_.size(); ++index) {
       const ForkMessage request = message_to(ForkKind::kPlaceWorker, index);
       const std::span<const std::byte> bytes = bytes_of(request);

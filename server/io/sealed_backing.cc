@@ -184,9 +184,6 @@ Result<Backing::Found> SealedBacking::adopt(StoredDescriptor& stored, Slot& slot
   if (!header) return fail(header.error());
   if (header->inode != memory->inode) return fail(ErrorCode::kBadData, fmt::format("the catalog's page of '{}' describes other memory", stored.name));
   if (auto ok = check_found(*header, stored.name); !ok) return fail(ok.error());
-  // A server that was killed while it looked at the custody of its segment left a lease with the descriptor: whoever opens the
-  // segment would wait until the kernel breaks that (/proc/sys/fs/lease-break-time, 45 s).
-  ::fcntl(stored.fd.get(), F_SETLEASE, F_UNLCK);
   return Found{{segment_name(memory->inode), std::move(stored.fd)}, memory->bytes, std::move(*header)};
 }
 
@@ -195,6 +192,9 @@ Result<std::vector<Backing::Found>> SealedBacking::take_over() {
   std::vector<StoredDescriptor> left_alone;  // for the next server that can read their pages
   std::set<std::string> strangers;
   for (StoredDescriptor& stored : stored_) {
+    // A server that was killed while it looked at the custody of its segment left a lease with the descriptor: whoever opens the
+    // segment would wait until the kernel breaks that (/proc/sys/fs/lease-break-time, 45 s).
+    ::fcntl(stored.fd.get(), F_SETLEASE, F_UNLCK);
     Slot slot = 0;
     auto adopted = adopt(stored, slot);
     if (adopted) {

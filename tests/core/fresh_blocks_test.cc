@@ -19,7 +19,7 @@ using ::testing::ElementsAre;
 std::vector<std::uint64_t> pair_of(BlockRange range) { return {range.first, range.count}; }
 
 TEST(FreshBlocks, OfOneNodeGoOutInTheirOrderWhoeverAsks) {
-  FreshBlocks blocks(10, {});
+  FreshBlocks blocks(std::vector<std::uint64_t>{10}, {});
   EXPECT_THAT(pair_of(blocks.take(0, 4)), ElementsAre(0u, 4u));
   EXPECT_THAT(pair_of(blocks.take(7, 4)), ElementsAre(4u, 4u));
   EXPECT_EQ(blocks.handed_out(), 8u);
@@ -29,7 +29,7 @@ TEST(FreshBlocks, OfOneNodeGoOutInTheirOrderWhoeverAsks) {
 
 TEST(FreshBlocks, OfSeveralNodesAreSharedOutByTheirWorkers) {
   // Node 1 has no workers.
-  FreshBlocks blocks(80, std::vector<unsigned>{1, 0, 3});
+  FreshBlocks blocks(std::vector<std::uint64_t>{80}, std::vector<unsigned>{1, 0, 3});
   EXPECT_THAT(pair_of(blocks.take(2, 5)), ElementsAre(20u, 5u));
   EXPECT_THAT(pair_of(blocks.take(0, 100)), ElementsAre(0u, 20u));
   // Node 0 helps, from the end.
@@ -39,9 +39,19 @@ TEST(FreshBlocks, OfSeveralNodesAreSharedOutByTheirWorkers) {
   EXPECT_EQ(blocks.left(), 0u);
 }
 
+TEST(FreshBlocks, OfTwoAreasAreSharedOutInEach) {
+  FreshBlocks blocks(std::vector<std::uint64_t>{10, 20}, std::vector<unsigned>{1, 1});
+  EXPECT_THAT(pair_of(blocks.take(1, 100)), ElementsAre(5u, 5u));
+  EXPECT_THAT(pair_of(blocks.take(1, 100)), ElementsAre(20u, 10u));
+  EXPECT_THAT(pair_of(blocks.take(0, 100)), ElementsAre(0u, 5u));
+  EXPECT_THAT(pair_of(blocks.take(1, 4)), ElementsAre(16u, 4u));
+  EXPECT_THAT(pair_of(blocks.take(0, 100)), ElementsAre(10u, 6u));
+  EXPECT_EQ(blocks.left(), 0u);
+}
+
 TEST(FreshBlocks, OfUnevenNodesWithVeryManyAreNeitherLostNorDoubled) {
   constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
-  FreshBlocks blocks(kMost, std::vector<unsigned>{4096, 1, 4095});
+  FreshBlocks blocks(std::vector<std::uint64_t>{kMost}, std::vector<unsigned>{4096, 1, 4095});
   std::uint64_t covered = 0;
   for (std::size_t node : {0, 1, 2}) {
     const BlockRange range = blocks.take(node, kMost);
@@ -56,8 +66,9 @@ TEST(FreshBlocks, AreHandedOutOnceInAnyOrderOfAsking) {
   for (int round = 0; round < 300; ++round) {
     std::vector<unsigned> nodes(random() % 9);
     for (unsigned& workers : nodes) workers = static_cast<unsigned>(random() % 5);
-    const std::uint64_t count = random() % 200;
-    FreshBlocks blocks(count, nodes);
+    const std::vector<std::uint64_t> areas{random() % 200, random() % 3 * 40};
+    const std::uint64_t count = areas[0] + areas[1];
+    FreshBlocks blocks(areas, nodes);
     std::vector<int> seen(count);
     while (blocks.left() > 0) {
       const std::uint64_t before = blocks.left();
