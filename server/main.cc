@@ -222,7 +222,8 @@ Result<void> serve(const Options& options, UniqueFd& ready_fd) {
       outcome = coordinator.run();
     }
     // The socket's path goes before the sessions do: a client that sees its session end may start a server at once.
-    if (place->is_ours) ::unlink(place->socket.c_str());
+    // (Where somebody removed the lock file, both may be another server's by now.)
+    if (place->is_ours && holds_lock(place->socket, place->lock.get())) ::unlink(place->socket.c_str());
     unlock_socket(place->socket, std::move(place->lock));
     // A private server's directory is made for it alone. It goes only if it is empty.
     if (options.lifeline_fd >= 0) ::rmdir(place->socket.parent_path().c_str());

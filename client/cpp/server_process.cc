@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,7 +129,10 @@ void start_server(const ServerOptions& options) {
   value_or_throw(check_socket_path(socket));
   value_or_throw(make_socket_directory(socket.parent_path()));
   const std::string log_path = socket.native() + ".log";
-  UniqueFd opened(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+  UniqueFd opened(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+  // Somebody else's would tell them what is logged; and a FIFO would keep the server waiting for whoever reads it.
+  if (struct stat status {}; opened ? ::fstat(opened.get(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != ::geteuid() : errno == ENXIO)
+    throw Failure(ErrorCode::kCannotCreate, fmt::format("the server's log '{}' is no regular file of uid {}: remove it, or choose another socket", log_path, ::geteuid()));
   if (!opened) throw_failure(system_error("open the server's log", log_path, errno, ErrorCode::kCannotCreate));
   const UniqueFd log = out_of_the_way(std::move(opened));
   SpawnOptions spawn_options;

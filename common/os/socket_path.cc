@@ -115,8 +115,10 @@ Result<std::optional<UniqueFd>> lock_socket(const std::filesystem::path& socket,
   const std::string path = lock_path(socket);
   const auto end = std::chrono::steady_clock::now() + patience;
   while (true) {
-    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
     if (!fd) return fail(system_error("open lock", path, errno, ErrorCode::kCannotCreate));
+    if (struct stat status {}; ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != ::geteuid())
+      return fail(ErrorCode::kNotPermitted, fmt::format("'{}' is no lock file of uid {}, and somebody else could hold it: remove it, or choose another socket", path, ::geteuid()));
     struct flock whole {};
     whole.l_type = F_WRLCK;
     whole.l_whence = SEEK_SET;
@@ -127,10 +129,7 @@ Result<std::optional<UniqueFd>> lock_socket(const std::filesystem::path& socket,
       continue;
     }
     // A server that leaves takes the file away: the lock counts only on the one that lies there now.
-    struct stat held {};
-    struct stat there {};
-    if (::fstat(fd.get(), &held) == 0 && ::stat(path.c_str(), &there) == 0 && held.st_ino == there.st_ino &&
-        held.st_dev == there.st_dev) {
+    if (holds_lock(socket, fd.get())) {
       // For people alone: whether it lives, the lock says.
       const std::string pid = fmt::format("{}\n", ::getpid());
       if (::ftruncate(fd.get(), 0) == 0) [[maybe_unused]] const auto written = ::write(fd.get(), pid.data(), pid.size());
@@ -152,8 +151,14 @@ std::optional<pid_t> lock_holder(const std::filesystem::path& socket) {
   return pid;
 }
 
+bool holds_lock(const std::filesystem::path& socket, int lock) {
+  struct stat held {};
+  struct stat there {};
+  return ::fstat(lock, &held) == 0 && ::lstat(lock_path(socket).c_str(), &there) == 0 && held.st_ino == there.st_ino && held.st_dev == there.st_dev;
+}
+
 void unlock_socket(const std::filesystem::path& socket, UniqueFd lock) {
-  ::unlink(lock_path(socket).c_str());
+  if (holds_lock(socket, lock.get())) ::unlink(lock_path(socket).c_str());
   lock.reset();
 }
 

@@ -40,7 +40,9 @@ Result<void> check_socket_directory(const std::filesystem::path& directory);
 Result<std::optional<UniqueFd>> lock_socket(const std::filesystem::path& socket, std::chrono::milliseconds patience = {}, bool asks = true);
 // The process that holds the lock of this socket, as it wrote its number there; 0 where it did not. Nothing where nobody holds it.
 std::optional<pid_t> lock_holder(const std::filesystem::path& socket);
-// Takes the lock's file away and lets go of it.
+// Whether this lock is on the file that lies there now.
+bool holds_lock(const std::filesystem::path& socket, int lock);
+// Lets go of the lock, and takes its file away where it lies there still.
 void unlock_socket(const std::filesystem::path& socket, UniqueFd lock);
 
 }  // namespace parcompute

@@ -35,9 +35,11 @@ using namespace std::chrono_literals;
 // A worker that died before it was ready, or could not be forked, is not replaced at once: its cause is still there.
 constexpr auto kForkPause = 200ms;
 constexpr std::chrono::minutes kToldAgain{1};
-// So many forkservers lost in so short a time mean that none will stay.
-constexpr std::size_t kMaxRestarts = 5;
+// So many forkservers one after the other without a worker that came up mean that none will.
+constexpr std::size_t kMaxBarrenRestarts = 5;
+// Of those in so short a time each waits twice as long as the one before, up to a limit.
 constexpr auto kRestartWindow = 10s;
+constexpr std::size_t kMostDoublings = 4;
 // Somebody may stop it for a moment, and go on.
 constexpr unsigned kStoppedSeconds = 5;
 
@@ -97,14 +99,18 @@ void Pool::stop() {
   reap_forkserver();
 }
 
-void Pool::reap_forkserver() {
-  if (forkserver_pid_ == 0) return;
-  // Its socket is closed: it is about to end. The kill is for one that is stopped or stuck; it is our child, so that the
-  // number is still its own.
-  ::kill(forkserver_pid_, SIGKILL);
-  while (::waitpid(forkserver_pid_, nullptr, 0) < 0 && errno == EINTR) {
+std::string Pool::reap_forkserver() {
+  if (forkserver_pid_ == 0) return {};
+  int status = 0;
+  const bool has_ended = ::waitpid(forkserver_pid_, &status, WNOHANG) == forkserver_pid_;
+  if (!has_ended) {
+    // Its socket is closed: it is about to end. The kill is for one that is stopped or stuck; it is our child, so that the
+    // number is still its own.
+    ::kill(forkserver_pid_, SIGKILL);
+    while (::waitpid(forkserver_pid_, nullptr, 0) < 0 && errno == EINTR) {
+    }
   }
-  forkserver_pid_ = 0;
+  return fmt::format("(pid {}) {}", std::exchange(forkserver_pid_, 0), has_ended ? describe_exit(status) : "closed its socket");
 }
 
 // ---- the forkserver ------------------------------------------------------------------------------------------
@@ -192,14 +198,17 @@ void Pool::report_losses() {
 
 void Pool::on_forkserver_ended() {
   if (stopped_) return;
-  reap_forkserver();
+  log_error("the forkserver {}; it is started again, with all workers", reap_forkserver());
   forkserver_seconds_stopped_ = 0;
-  log_error("the forkserver ended; it is started again, with all workers");
   hear_all_out();
   const Instant now = std::chrono::steady_clock::now();
   std::erase_if(restarts_, [&](Instant at) { return now - at > kRestartWindow; });
   // The first time at once. After that its cause may be there still, and pass.
-  start_again_after(restarts_.empty() ? 0ms : kForkPause * (1 << restarts_.size()) / 2);
+  start_again_after(restarts_.empty() ? 0ms : restart_pause());
+}
+
+std::chrono::milliseconds Pool::restart_pause() const {
+  return kForkPause * (1 << std::min(restarts_.size(), kMostDoublings)) / 2;
 }
 
 // Workers end with their forkserver: they get nothing more, and what they still said counts.
@@ -221,18 +230,18 @@ void Pool::start_again_after(std::chrono::milliseconds pause) {
 
 void Pool::start_again() {
   restarts_.push_back(std::chrono::steady_clock::now());
-  if (restarts_.size() > kMaxRestarts) {
+  if (++barren_restarts_ > kMaxBarrenRestarts) {
     events_.on_pool_failed(Error{ErrorCode::kSystem,
-                                 fmt::format("parcompute-worker ended, or could not be started, {} times in {} s; why stands in the server's log "
+                                 fmt::format("parcompute-worker ended, or could not be started, {} times, and no worker came up meanwhile; why stands in the server's log "
                                              "(try 'parcompute-worker --version')",
-                                             restarts_.size(), kRestartWindow.count()),
+                                             barren_restarts_),
                                  0});
     return;
   }
   if (auto started = start(); !started) {
     // Descriptors may be short for a moment, or processes.
     log_error("{}; the forkserver has to wait", started.error().message);
-    return start_again_after(kForkPause * (1 << restarts_.size()) / 2);
+    return start_again_after(restart_pause());
   }
   hear_all_out();
   lost_.clear();
@@ -350,6 +359,7 @@ void Pool::report_if_up(WorkerIndex index) {
   Place& place = places_[index];
   if (place.is_up || !place.says_ready || place.pid == 0) return;
   place.is_up = true;
+  barren_restarts_ = 0;
   events_.on_worker_ready(index);
 }
 

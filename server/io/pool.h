@@ -96,7 +96,9 @@ class Pool {
   void fork_now(WorkerIndex index);
   ForkMessage message_to(ForkKind kind, WorkerIndex index) const;
   Place* place_of(const ForkMessage& message);
-  void reap_forkserver();
+  // How it ended: "(pid 7) was killed by signal 9 (Killed)".
+  std::string reap_forkserver();
+  std::chrono::milliseconds restart_pause() const;
   void hear_all_out();
 
   boost::asio::io_context& loop_;
@@ -116,6 +118,7 @@ class Pool {
   std::uint64_t last_serial_ = 0;
   std::vector<LostWorker> lost_;   // not reported yet
   std::vector<Instant> restarts_;  // of the forkserver, recent ones
+  std::size_t barren_restarts_ = 0;  // since a worker came up
   std::string fork_trouble_;       // why a worker could not be had, as the log was told last
   Instant fork_trouble_told_{};
   bool stopped_ = false;

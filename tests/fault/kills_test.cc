@@ -16,8 +16,8 @@ using namespace std::chrono_literals;
 constexpr unsigned kWorkers = 3;
 constexpr std::size_t kClients = 4;
 
-// The server gives up where its forkserver ends more than 5 times in 10 s.
-constexpr double kForkserverPauseSeconds = 3;
+// After each end in 10 s the next forkserver is waited for twice as long.
+constexpr double kForkserverPauseSeconds = 1;
 
 class WorkersDie : public Campaign {
  protected:

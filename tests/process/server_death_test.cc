@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "common/os/socket_path.h"
 #include "common/shm/segment.h"
 #include "common/shm/segment_header.h"
 #include "tests/support/newer_server.h"
@@ -203,6 +204,31 @@ TEST_F(ServerDeath, KeepsARemovedNameRemovedThoughAJobStillReadIt) {
   EXPECT_EQ(session.list().size(), 1u);
   EXPECT_EQ(session.find("a").dtype(), DType::kUint8);
   EXPECT_EQ(segments().size(), 1u);
+}
+
+// Somebody took the lock's file away, and so another server could start on the socket.
+TEST_F(ServerDeath, LeavesTheSocketToAnotherServerThatHasItByNow) {
+  const pid_t first = server_pid();
+  std::filesystem::remove(socket().native() + ".lock");
+  std::filesystem::remove(socket());
+  start_lasting();
+  ASSERT_NE(server_pid(), first);
+  const ProcessWatch watch(first);
+  ::kill(first, SIGTERM);
+  EXPECT_TRUE(watch.ends_within(30s));
+  EXPECT_NE(connect().status().server_pid, first);
+  EXPECT_TRUE(lock_holder(socket()).has_value());
+}
+
+TEST_F(ServerDeath, IsNotBroughtAboutByTheForkserversThatComeUp) {
+  auto session = connect();
+  pid_t last = 0;
+  for (int death = 0; death < 7; ++death) {
+    Status now;
+    until([&] { return (now = session.status()).forkserver_pid > 0 && now.forkserver_pid != last && std::ranges::all_of(now.workers, [](const WorkerInfo& worker) { return worker.state == WorkerInfo::State::kIdle; }); }, "the workers are up");
+    ::kill(last = now.forkserver_pid, SIGKILL);
+  }
+  EXPECT_EQ(session.submit(Nop{5}).wait().info.blocks_done, 5u);
 }
 
 TEST_F(ServerDeath, WithAForeignOrBrokenSegmentAmongItsOwnIsSurvivedByTheNext) {

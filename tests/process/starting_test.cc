@@ -252,6 +252,23 @@ TEST_F(Starting, WhereAFileLiesIsNotPermitted) {
   EXPECT_THROW(connect_or_start(std::filesystem::path(directory() / "file") / "control.sock"), Failure);
 }
 
+TEST_F(Starting, WaitsForNobodyWhoMightReadItsLog) {
+  const auto socket = place("piped");
+  ASSERT_EQ(::mkfifo((socket.native() + ".log").c_str(), 0600), 0);
+  expect_failure([&] { start_server(at(socket)); }, ErrorCode::kCannotCreate, {"is no regular file", socket.native() + ".log"});
+}
+
+TEST_F(Starting, BelievesNoLockAndNoLogOfSomebodyElses) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to give files away";
+  for (const char* file : {".lock", ".log"}) {
+    const auto socket = place(std::string("foreign") + file);
+    write_file(socket.native() + file, "1\n");
+    ASSERT_EQ(::chown((socket.native() + file).c_str(), 65534, 65534), 0);
+    EXPECT_THROW(start_server(at(socket)), Failure) << file;
+    EXPECT_EQ(read_file(socket.native() + file), "1\n");
+  }
+}
+
 TEST_F(Starting, IsNoReasonToTrustASocketInSomebodyElsesDirectory) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, to give a directory away";
   const auto socket = place("trap");
