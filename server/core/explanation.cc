@@ -30,13 +30,13 @@ class Explainer {
 
   void running() {
     const std::uint64_t blocks = job_.phase_blocks[job_.phase];
-    std::uint64_t given_back = 0;
-    for (const Job::Retry& retry : job_.retries) given_back += retry.blocks.count;
+    std::uint64_t lost = 0;
+    for (const Job::Retry& retry : job_.retries) lost += retry.blocks.count;
     message_.set_phase(static_cast<std::uint32_t>(job_.phase));
     message_.set_phases(static_cast<std::uint32_t>(job_.plan.phases.size()));
     message_.set_phase_blocks(blocks);
     message_.set_phase_blocks_done(job_.phase_blocks_done);
-    message_.set_blocks_in_hand(job_.next_block - given_back - job_.phase_blocks_done);
+    message_.set_blocks_in_hand(blocks - job_.fresh_blocks() - lost - job_.phase_blocks_done);
     message_.set_workers(job_.workers);
     message_.set_most_workers(std::min(up(), state_.workers_for(job_)));
     message_.set_share(share());

@@ -135,11 +135,11 @@ struct Job {
     std::uint16_t attempt = 1;
   };
   std::vector<Retry> retries;           // lost with their worker: one a packet; suspects after all other blocks
+  std::vector<BlockRange> given_back;   // that workers had no time for: before those that were never handed out
+  std::uint64_t blocks_given_back = 0;  // of these
   std::vector<Death> deaths;            // of workers with a chunk of it in hand
   std::uint64_t leases = 0;             // out at this moment
   double block_ns = 0;                  // estimate, from the plan and then from what was measured
-  double dearest_block_ns = 0;          // of the phase, lately: in the chunk whose blocks took longest
-  double phase_busy_ns = 0;             // of the blocks that are done
 
   std::uint64_t chunk_blocks = 0;  // 0: by chunk_sizing
   unsigned max_workers = 0;        // 0: all
@@ -150,15 +150,12 @@ struct Job {
   JobId id() const { return summary.id; }
   JobState state() const { return summary.state; }
   bool has_blocks() const {
-    return state() == JobState::kRunning && !waits_for_memory && (!retries.empty() || next_block < phase_blocks[phase]);
+    return state() == JobState::kRunning && !waits_for_memory && (!retries.empty() || fresh_blocks() > 0);
   }
+  // That no worker has, and none was lost with.
+  std::uint64_t fresh_blocks() const { return phase_blocks[phase] - next_block + blocks_given_back; }
   // Of a job whose plan answers one: its output's first dimension. A worker's word, so held to what there is.
   std::uint64_t answered_length() const;
-  // How many times as long as the mean the phase's dearest blocks have taken; unknown: none is done.
-  std::optional<double> unevenness() const {
-    if (phase_blocks_done == 0 || phase_busy_ns <= 0) return std::nullopt;
-    return std::max(1.0, dearest_block_ns * static_cast<double>(phase_blocks_done) / phase_busy_ns);
-  }
   bool phase_is_done() const { return phase_blocks_done == phase_blocks[phase]; }
   // The first phase whose blocks change something in the output.
   std::size_t writing_phase() const;
