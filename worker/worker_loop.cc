@@ -74,14 +74,11 @@ class Worker {
   bool tell(std::span<const std::byte> bytes) { return tell(std::span<const std::span<const std::byte>>(&bytes, 1)); }
 
   Transfer receive(std::span<std::byte> buffer, Packet& packet) {
-    const Clock::time_point began = Clock::now(), until = began + kLookOut;
-    // Of a packet that has waited for this worker the time runs already where the one before it took longer than it should.
-    counts_from_ = std::min(began, limit_);
+    const Clock::time_point until = Clock::now() + kLookOut;
     do {
       const Transfer outcome = channel_.receive(buffer, packet, MSG_DONTWAIT);
       if (outcome == Transfer::kNoRoom) break;
       if (outcome != Transfer::kWouldBlock) return outcome;
-      counts_from_.reset();
       ::sched_yield();  // whoever else wants this CPU goes first
     } while (Clock::now() < until);
     return channel_.receive_insisting(buffer, packet);
@@ -96,7 +93,6 @@ class Worker {
       forget(body, header.chunk_count);
       // A descriptor that comes along is the last of its segment: closing it here frees the memory, which takes its time.
       packet.fds.clear();
-      limit_ = Clock::now();
       tell(bytes_of(CompletionHeader{CompletionKind::kForgotten, header.chunk_count}));
       return;
     }
@@ -107,7 +103,7 @@ class Worker {
     if (header.description_bytes > 0) slots_[header.slot].open(body.subspan(chunk_bytes), std::move(packet.fds), segments_, plans_, redo_);
 
     Clock::time_point now = last_flush_ = Clock::now();
-    limit_ = counts_from_.value_or(now) + std::chrono::microseconds(header.limit_us);
+    limit_ = now + std::chrono::microseconds(header.limit_us);
     for (std::uint32_t i = 0; i < header.chunk_count && !exit_status_; ++i) {
       ChunkDescriptor chunk;
       std::memcpy(&chunk, body.data() + i * sizeof chunk, sizeof chunk);
@@ -189,8 +185,7 @@ class Worker {
   RedoLog redo_;
   std::array<JobSlot, kJobSlots> slots_;
   Clock::time_point last_flush_;
-  Clock::time_point limit_;  // of the last packet; of one of another kind, its end
-  std::optional<Clock::time_point> counts_from_;  // none: the next one is begun when it comes
+  Clock::time_point limit_;  // of the packet in hand
   std::optional<int> exit_status_;  // this worker ends with it
 };
 

@@ -106,7 +106,6 @@ class Node : public Effects {
   };
   struct Worker {
     double free_at_ns = 0;                // when it has done all that was sent to it
-    double limit_ns = 0;                  // of the last packet
     std::deque<ChunkCompletion> answers;  // that did not arrive yet, in order
     std::array<Pace, kJobSlots> paces;    // of the jobs that it knows
   };
@@ -185,10 +184,8 @@ class Node : public Effects {
   void compute(WorkerIndex index, const WorkPacket& packet) {
     Worker& worker = workers_[index];
     if (!packet.description.empty()) worker.paces[packet.slot] = {};
-    const double arrival = now_ns_ + options_.message_ns;
-    double time = std::max(worker.free_at_ns, arrival);
-    const double counts_from = worker.free_at_ns > arrival ? std::min(time, worker.limit_ns) : time;
-    const double limit = worker.limit_ns = counts_from + std::chrono::duration<double, std::nano>(packet.limit).count();
+    double time = std::max(worker.free_at_ns, now_ns_ + options_.message_ns);
+    const double limit = time + std::chrono::duration<double, std::nano>(packet.limit).count();
     double flushed = time;
     std::size_t unsaid = 0;
     for (const ChunkDescriptor& chunk : packet.chunks) {
