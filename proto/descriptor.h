@@ -34,8 +34,14 @@ struct WorkHeader {
   std::uint32_t chunk_count;
   std::uint32_t description_bytes;
   std::uint32_t slot;  // of the description
+  // Of the packet, from its beginning: the chunk that is in hand then is cut behind its next blocks, and those after it are not begun. What is
+  // left of them goes back with their answers.
+  std::uint32_t limit_us;
 };
-static_assert(sizeof(WorkHeader) == 16);
+static_assert(sizeof(WorkHeader) == 20);
+
+// Blocks of one chunk: what is left of it finds room in its answer.
+inline constexpr std::uint64_t kMaxChunkBlocks = 0xffffffff;
 
 // A run of consecutive blocks of one phase, handed out together. Phase 0 reserves the output's pages; phases 1, 2, ...
 // are the plan's.
@@ -67,7 +73,7 @@ struct ChunkCompletion {
   std::uint64_t lease;
   std::uint64_t elapsed_ns;  // in the kernel
   std::uint32_t error_code;  // ErrorCode; 0: done
-  std::uint32_t reserved;
+  std::uint32_t blocks_left;  // the last ones, that were not begun when the packet's time was up; a packet's first chunk has fewer than all
   ScalarBytes value;
 };
 static_assert(sizeof(ChunkCompletion) == 40);
@@ -84,7 +90,7 @@ static_assert(sizeof(WorkHeader) + kMaxChunksPerPacket * sizeof(ChunkDescriptor)
 // ---- server and forkserver -----------------------------------------------------------------------------------
 
 // Both sides compare it at the start: a worker binary of another build is refused.
-inline constexpr std::uint32_t kWorkerProtocol = 5;
+inline constexpr std::uint32_t kWorkerProtocol = 6;
 
 // The forkserver is given memory, zeroed in the beginning, with room of this size for the redo log of each worker's place
 // (worker/kernels/redo_log.h). It outlives forkserver and workers: the server gives the same to the next.

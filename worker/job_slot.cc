@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <new>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -29,6 +30,43 @@ Result<View> view_of(const wire::Operand& operand, SegmentCache& segments) {
   return View{std::move(*spec), operand.label(), mapped->data, mapped->fd, operand.data_offset()};
 }
 
+// A chunk's steps, at the job's pace, until the clock says that its time is up.
+class TimedSteps final : public Steps {
+ public:
+  // `redo`: where the chunk overwrites its operands.
+  TimedSteps(Pace& pace, RedoLog* redo, std::uint64_t blocks, JobSlot::Clock::time_point now, JobSlot::Clock::time_point limit)
+      : pace_(pace), redo_(redo), blocks_(blocks), limit_(limit), began_(now) {}
+
+  std::uint64_t next() override {
+    if (begun_ == blocks_) return 0;
+    const bool is_over = begun_ > 0 && look() >= limit_;
+    step_ = is_over ? 0 : std::min(std::max(pace_.step(), begun_by_others()), blocks_ - begun_);
+    begun_ += step_;
+    if (redo_ != nullptr) redo_->set_begun(begun_);
+    return step_;
+  }
+  // All of them are done.
+  JobSlot::Progress end() { return {begun_, look()}; }
+
+ private:
+  // What a worker before this one has begun cannot be given back.
+  std::uint64_t begun_by_others() const { return redo_ != nullptr && begun_ == 0 ? redo_->begun() : 0; }
+
+  // The step in hand is done, but for what a kernel still has on its way.
+  JobSlot::Clock::time_point look() {
+    const auto now = JobSlot::Clock::now();
+    if (step_ > 0) pace_.note(step_, std::chrono::duration<double, std::nano>(now - began_).count());
+    began_ = now;
+    return now;
+  }
+
+  Pace& pace_;
+  RedoLog* redo_;
+  std::uint64_t blocks_, begun_ = 0;
+  std::uint64_t step_ = 0;
+  JobSlot::Clock::time_point limit_, began_;
+};
+
 }  // namespace
 
 Error no_memory() {
@@ -44,6 +82,7 @@ void JobSlot::open(std::span<const std::byte> description, std::vector<UniqueFd>
   refused_.reset();
   redo_ = nullptr;
   was_cut_short_ = false;
+  pace_ = {};
   try {
     Result<void> ready = description_.ParseFromArray(description.data(), static_cast<int>(description.size()))
                              ? prepare(std::move(fds), segments, plans, redo)
@@ -110,7 +149,7 @@ Result<void> JobSlot::prepare(std::vector<UniqueFd> fds, SegmentCache& segments,
   return {};
 }
 
-Result<void> JobSlot::run(const ChunkDescriptor& chunk, ScalarBytes& value) {
+Result<void> JobSlot::check(const ChunkDescriptor& chunk) const {
   if (refused_) return fail(*refused_);
   if (JobId{chunk.job} != job() || chunk.phase >= phase_blocks_.size())
     return fail(ErrorCode::kComputationFailed, fmt::format("the chunk's job {} or phase {} is not the one in its slot", chunk.job, chunk.phase));
@@ -118,15 +157,29 @@ Result<void> JobSlot::run(const ChunkDescriptor& chunk, ScalarBytes& value) {
   if (chunk.block_count == 0 || chunk.first_block >= blocks || chunk.block_count > blocks - chunk.first_block)
     return fail(ErrorCode::kComputationFailed,
                 fmt::format("blocks {} + {} are not among the {} of phase {}", chunk.first_block, chunk.block_count, blocks, chunk.phase));
-  const BlockRange range{chunk.first_block, chunk.block_count};
-  if (chunk.phase == 0) return reserve(range);
-  const bool overwrites = redo_ != nullptr && chunk.phase + 1u == phase_blocks_.size();
+  return {};
+}
+
+Result<JobSlot::Progress> JobSlot::run(const ChunkDescriptor& chunk, Clock::time_point now, Clock::time_point limit, ScalarBytes& value) {
+  if (auto fits = check(chunk); !fits) return fail(fits.error());
+  const bool overwrites = redo_ != nullptr && chunk.phase > 0 && chunk.phase + 1u == phase_blocks_.size();
   // Done by the worker before, which died before it could say so: one that fails ends without beginning another.
-  if (overwrites && !redo_->begin(chunk.lease)) return {};
-  if (files_.empty()) return kernel_->run(chunk.phase - 1, range, value);
-  if (auto whole = check_files(); !whole) return whole;
-  if (auto done = kernel_->run(chunk.phase - 1, range, value); !done) return done;
-  return check_files();
+  if (overwrites && !redo_->begin(chunk.lease, chunk.first_block)) return Progress{chunk.block_count, now};
+  RedoLog* const redo = overwrites ? redo_ : nullptr;
+  if (files_.empty() || chunk.phase == 0) return run_steps(chunk, redo, now, limit, value);
+  if (auto whole = check_files(); !whole) return fail(whole.error());
+  auto done = run_steps(chunk, redo, now, limit, value);
+  if (!done) return done;
+  if (auto whole = check_files(); !whole) return fail(whole.error());
+  return done;
+}
+
+Result<JobSlot::Progress> JobSlot::run_steps(const ChunkDescriptor& chunk, RedoLog* redo, Clock::time_point now, Clock::time_point limit, ScalarBytes& value) {
+  if (std::exchange(pace_phase_, chunk.phase) != chunk.phase) pace_ = {};
+  TimedSteps steps(pace_, redo, chunk.block_count, now, limit);
+  const auto done = chunk.phase == 0 ? reserve(chunk.first_block, steps) : kernel_->run_steps(chunk.phase - 1u, chunk.first_block, steps, value);
+  if (!done) return fail(done.error());
+  return steps.end();
 }
 
 Result<void> JobSlot::check_files() const {
@@ -145,6 +198,14 @@ void JobSlot::plan_reserve(const KernelJob& job) {
   if (job.plan.scratch_bytes > 0)
     reserve_ranges_.push_back({scratch_fd_, description_.scratch().data_offset(), job.plan.scratch_bytes, "the job's scratch area"});
   phase_blocks_.push_back(reserve_blocks(output_bytes, job.plan.scratch_bytes).all());
+}
+
+Result<void> JobSlot::reserve(std::uint64_t first, Steps& steps) const {
+  while (const std::uint64_t count = steps.next()) {
+    if (auto done = reserve({first, count}); !done) return done;
+    first += count;
+  }
+  return {};
 }
 
 Result<void> JobSlot::reserve(BlockRange blocks) const {

@@ -5,6 +5,7 @@
 // chunks then answers.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <span>
@@ -18,6 +19,7 @@
 #include "proto/parcompute.pb.h"
 #include "worker/kernels/kernel.h"
 #include "worker/kernels/redo_log.h"
+#include "worker/pace.h"
 #include "worker/segment_cache.h"
 
 namespace parcompute {
@@ -33,10 +35,17 @@ class JobSlot {
 
   JobId job() const { return JobId{description_.job()}; }
 
-  // Runs one chunk of this job. Files are looked at before and after: what lies behind the end of one that was cut short in its last
+  using Clock = std::chrono::steady_clock;
+  struct Progress {
+    std::uint64_t blocks = 0;  // done, of the first ones
+    Clock::time_point ended;
+  };
+
+  // Runs one chunk of this job, which begins now: to its end, or, where it is not at its end by `limit`, as far as it has come then; a step of
+  // it at least. Files are looked at before and after: what lies behind the end of one that was cut short in its last
   // page reads as zeros, silently, and what is written there is lost. (Beyond that page it is SIGBUS, see last_words.h. A segment is
   // not looked at: who can truncate it can write zeros as well.)
-  Result<void> run(const ChunkDescriptor& chunk, ScalarBytes& value);
+  Result<Progress> run(const ChunkDescriptor& chunk, Clock::time_point now, Clock::time_point limit, ScalarBytes& value);
   // Whether a chunk that failed must end this worker: the redo log knows chunks before another as done, so after one that
   // overwrites its operands and was not done, no other may begin in it. And where opening the job was cut short, segments that
   // came with it may be missing, which the coordinator will not send again.
@@ -58,7 +67,11 @@ class JobSlot {
   };
 
   Result<void> prepare(std::vector<UniqueFd> fds, SegmentCache& segments, PlanMemory& plans, RedoLog& redo);
+  // Nothing where the chunk fits the job as it is known here.
+  Result<void> check(const ChunkDescriptor& chunk) const;
+  Result<Progress> run_steps(const ChunkDescriptor& chunk, RedoLog* redo, Clock::time_point now, Clock::time_point limit, ScalarBytes& value);
   void plan_reserve(const KernelJob& job);
+  Result<void> reserve(std::uint64_t first, Steps& steps) const;
   Result<void> reserve(BlockRange blocks) const;
   // Whether the files among the operands are as long as they were when they were attached.
   Result<void> check_files() const;
@@ -72,6 +85,8 @@ class JobSlot {
   int scratch_fd_ = -1;
   RedoLog* redo_ = nullptr;  // where the last phase overwrites operands
   std::unique_ptr<Kernel> kernel_;
+  Pace pace_;  // of the phase
+  std::uint16_t pace_phase_ = 0;
 };
 
 }  // namespace parcompute

@@ -102,29 +102,34 @@ class Worker {
     PARCOMPUTE_INVARIANT(header.chunk_count <= kMaxChunksPerPacket && body.size() == chunk_bytes + header.description_bytes);
     if (header.description_bytes > 0) slots_[header.slot].open(body.subspan(chunk_bytes), std::move(packet.fds), segments_, plans_, redo_);
 
-    Clock::time_point started = Clock::now();
-    last_flush_ = started;
+    Clock::time_point now = last_flush_ = Clock::now();
+    limit_ = now + std::chrono::microseconds(header.limit_us);
     for (std::uint32_t i = 0; i < header.chunk_count && !exit_status_; ++i) {
       ChunkDescriptor chunk;
       std::memcpy(&chunk, body.data() + i * sizeof chunk, sizeof chunk);
-      started = compute(chunk, started);
+      PARCOMPUTE_INVARIANT(chunk.slot < kJobSlots && chunk.block_count <= kMaxChunkBlocks);
+      // The first one is begun in any case, or a packet that came late would never get anywhere.
+      if (i == 0 || now < limit_) now = compute(chunk, now);
+      else give_back(chunk);
     }
     flush();
   }
 
   // Returns when the chunk ended: the next one's start.
   Clock::time_point compute(const ChunkDescriptor& chunk, Clock::time_point started) {
-    PARCOMPUTE_INVARIANT(chunk.slot < kJobSlots);
     ChunkCompletion completion{};
     completion.lease = outbox.lease_in_hand = chunk.lease;
-    const Result<void> outcome = run(chunk, completion.value);
+    const Result<JobSlot::Progress> outcome = run(chunk, started, completion.value);
     outbox.lease_in_hand = 0;
-    const Clock::time_point ended = Clock::now();
+    const Clock::time_point ended = outcome ? outcome->ended : Clock::now();
     completion.elapsed_ns =
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(ended - started).count());
     if (outcome) {
+      completion.blocks_left = static_cast<std::uint32_t>(chunk.block_count - outcome->blocks);
       outbox.add(completion);
-      if (ended - last_flush_ >= kFlushAfter) flush();
+      // (A chunk that is cut is the last of its packet to begin. So the server is told of it before another one begins, which the redo log
+      // would take for a sign that it was done.)
+      if (completion.blocks_left == 0 && ended - last_flush_ >= kFlushAfter) flush();
     } else {
       flush();
       const bool must_end = slots_[chunk.slot].must_end_after_failure();
@@ -134,10 +139,17 @@ class Worker {
     return ended;
   }
 
+  void give_back(const ChunkDescriptor& chunk) {
+    ChunkCompletion completion{};
+    completion.lease = chunk.lease;
+    completion.blocks_left = static_cast<std::uint32_t>(chunk.block_count);
+    outbox.add(completion);
+  }
+
   // What a block leaves half done when memory ends is nobody's state: it can be computed again, or its job fails.
-  Result<void> run(const ChunkDescriptor& chunk, ScalarBytes& value) {
+  Result<JobSlot::Progress> run(const ChunkDescriptor& chunk, Clock::time_point now, ScalarBytes& value) {
     try {
-      return slots_[chunk.slot].run(chunk, value);
+      return slots_[chunk.slot].run(chunk, now, limit_, value);
     } catch (const std::bad_alloc&) {
       return fail(no_memory());
     }
@@ -173,6 +185,7 @@ class Worker {
   RedoLog redo_;
   std::array<JobSlot, kJobSlots> slots_;
   Clock::time_point last_flush_;
+  Clock::time_point limit_;  // of the packet in hand
   std::optional<int> exit_status_;  // this worker ends with it
 };
 

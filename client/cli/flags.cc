@@ -201,7 +201,7 @@ std::vector<int> parse_axes(const std::string& flag, const std::string& text) {
 }
 
 CLI::Option* add_chunk(CLI::App& app, const std::string& name, std::uint64_t& out) {
-  const std::string help = "blocks handed to a worker at once: auto (default) or their number";
+  const std::string help = "most blocks handed to a worker at once: auto (default) or their number";
   return add_text(app, name, "auto|BLOCKS", help, [&out](const std::string& flag, const std::string& text) {
     out = text == "auto" ? 0 : parse_count(flag, text, std::numeric_limits<std::int64_t>::max());
   });

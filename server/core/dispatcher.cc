@@ -20,8 +20,6 @@ constexpr std::size_t kPacketsPerWorker = 2;
 constexpr std::size_t kJobsLookedAt = 64;
 // Weight of the newest measurement in a job's time per block.
 constexpr double kNewest = 0.25;
-// Of the dearest one that was measured, what is forgotten when each worker has done one chunk more.
-constexpr double kForget = 1.0 / 32;
 // Chunks shorter than this tell less of the others.
 constexpr double kTellingNs = 2e6;
 // A chunk counts as this much of its user's time at least, for it takes so much of the server's; and as no more than this
@@ -47,16 +45,17 @@ void note_death(Death death, Job& job) {
 }
 
 ChunkSizing sizing_of(const Job& job, unsigned workers) {
-  return {job.fresh.left(), job.block_ns, workers, job.chunk_blocks, job.unevenness()};
+  return {job.fresh.left(), job.block_ns, workers, job.chunk_blocks, job.fresh.has_given_back()};
 }
 
-double expected_ns(const Lease& lease) {
-  return static_cast<double>(lease.blocks.count) * lease.block_ns;
+// Of a chunk that was cut in between, the rest is what ended one worker more.
+bool contains(const BlockRange& whole, const BlockRange& part) {
+  return whole.first <= part.first && part.first + part.count <= whole.first + whole.count;
 }
 
 // What the fair queue is told of it when it is handed out.
 double charge_of(const Lease& lease) {
-  return std::clamp(expected_ns(lease), kLeastNs, kMostGuessNs);
+  return std::clamp(lease.expected_ns, kLeastNs, kMostGuessNs);
 }
 
 }  // namespace
@@ -131,7 +130,7 @@ void Dispatcher::feed(Worker& worker) {
 // How long its leases will take, as far as known.
 double Dispatcher::ns_in_hand(const Worker& worker) const {
   double sum = 0;
-  for (const Lease& lease : worker.leases) sum += expected_ns(lease);
+  for (const Lease& lease : worker.leases) sum += lease.expected_ns;
   return sum;
 }
 
@@ -204,6 +203,7 @@ void Dispatcher::send_packet(Worker& worker, Job& job) {
 
   std::array<ChunkDescriptor, kMaxChunksPerPacket> chunks;
   const std::size_t count = take_chunks(worker, job, *slot, chunks);
+  worker.leases[worker.leases.size() - count].first_in_packet = true;
   worker.leases.back().last_in_packet = true;
   double ns = 0;
   for (std::size_t lease = worker.leases.size() - count; lease < worker.leases.size(); ++lease) ns += charge_of(worker.leases[lease]);
@@ -215,7 +215,7 @@ void Dispatcher::send_packet(Worker& worker, Job& job) {
   begin_watch(state_, effects_);
   // Not where the worker might need the server's CPU, nor while others do.
   const bool is_answered_soon = ns <= kSoonNs && state_.jobs_in_queue() == 0 && state_.placement.allowed.size() > 1;
-  effects_.send_work(worker.index, {*slot, std::span(chunks).first(count), description, std::span(new_segments.data(), new_segments.size()), is_answered_soon});
+  effects_.send_work(worker.index, {*slot, std::span(chunks).first(count), packet_limit(state_.workers_for(job)), description, std::span(new_segments.data(), new_segments.size()), is_answered_soon});
   make_room(worker);
 }
 
@@ -250,7 +250,7 @@ std::size_t Dispatcher::take_chunks(Worker& worker, Job& job, std::uint32_t slot
 
 ChunkDescriptor Dispatcher::lease(Worker& worker, Job& job, std::uint32_t slot, BlockRange blocks, std::uint16_t attempt, std::uint64_t id) {
   const auto phase = static_cast<std::uint16_t>(job.phase);
-  worker.leases.push_back({id, job.id(), blocks, phase, attempt, slot, false, job.block_ns, state_.memory.freed()});
+  worker.leases.push_back({id, job.id(), blocks, phase, attempt, slot, false, false, expected_ns(job.block_ns, blocks.count, state_.workers_for(job)), state_.memory.freed()});
   if (worker.slot_leases[slot]++ == 0) ++job.workers;
   ++job.leases;
   return {id, job.id().value, blocks.first, blocks.count, slot, phase, attempt};
@@ -299,9 +299,12 @@ void Dispatcher::make_room(Worker& worker) {
   effects_.send_forget(worker.index, forgotten);
 }
 
-Job* Dispatcher::take_back(Worker& worker, std::uint64_t lease_id, Lease& lease) {
+Job* Dispatcher::take_back(Worker& worker, std::uint64_t lease_id, std::uint64_t left, Lease& lease) {
   if (worker.leases.empty() || worker.leases.front().id != lease_id) return nullptr;
-  lease = worker.leases.front();
+  // Of each packet something is done: one that never got anywhere would come for ever.
+  const Lease& next = worker.leases.front();
+  if (left > next.blocks.count || (left == next.blocks.count && next.first_in_packet)) return nullptr;
+  lease = next;
   worker.leases.pop_front();
   if (lease.last_in_packet) --worker.packets;
   Job* job = state_.jobs.find(lease.job);
@@ -331,37 +334,58 @@ void Dispatcher::settle(const Job& job, Settled& settled) const {
 bool Dispatcher::on_completions(Worker& worker, std::span<const ChunkCompletion> completions, Settled& settled) {
   for (const ChunkCompletion& completion : completions) {
     Lease lease;
-    Job* job = take_back(worker, completion.lease, lease);
+    Job* job = take_back(worker, completion.lease, completion.blocks_left, lease);
     if (job == nullptr) return false;
-    ++worker.chunks_done;
-    ++state_.chunks_done;
-    JobSummary& summary = job->summary;
-    ++summary.chunks_done;
-    summary.busy_ns += completion.elapsed_ns;
     settle_charge(*job, lease, std::max(static_cast<double>(completion.elapsed_ns), kLeastNs));
-    if (job->phase >= job->counts_from) summary.blocks_done += lease.blocks.count;
-    job->phase_blocks_done += lease.blocks.count;
-    // What has pages is missing from the free memory already.
-    if (job->phase == 0) state_.memory.settle(job->promised_bytes, lease.blocks.count * kReserveBlockBytes);
-    const double measured = static_cast<double>(completion.elapsed_ns) / static_cast<double>(lease.blocks.count);
-    // A guess that was too low is forgotten at once: chunks would be too long.
-    // One that a short chunk finds too high is not: the blocks at an edge may be a thousand times cheaper than the others.
-    const bool is_first = !job->unevenness();
-    const double newest = measured > job->block_ns ? kNewest : kNewest * std::min(1.0, expected_ns(lease) / kTellingNs);
-    job->block_ns = is_first && measured > job->block_ns ? measured : job->block_ns + newest * (measured - job->block_ns);
-    job->phase_busy_ns += static_cast<double>(completion.elapsed_ns);
-    // One that only had to wait for a CPU is forgotten when every worker has had some chunks more.
-    job->dearest_block_ns = std::max(measured, job->dearest_block_ns * (1 - kForget / static_cast<double>(state_.workers.size())));
-    // The last block's, whichever comes in last; phases before the last one leave no value worth keeping.
-    if (lease.blocks.first + lease.blocks.count == job->phase_blocks[lease.phase]) summary.scalar = completion.value;
+    const std::uint64_t done = lease.blocks.count - completion.blocks_left;
+    if (done > 0) {
+      ++worker.chunks_done;
+      note_done(*job, lease, done, completion);
+    }
+    if (completion.blocks_left > 0) give_back(*job, lease, done);
     settle(*job, settled);
   }
   return true;
 }
 
+// The first blocks of a chunk: most often all of them.
+void Dispatcher::note_done(Job& job, const Lease& lease, std::uint64_t blocks, const ChunkCompletion& completion) {
+  JobSummary& summary = job.summary;
+  ++state_.chunks_done;
+  ++summary.chunks_done;
+  summary.busy_ns += completion.elapsed_ns;
+  if (job.phase >= job.counts_from) summary.blocks_done += blocks;
+  // What has pages is missing from the free memory already.
+  if (job.phase == 0) state_.memory.settle(job.promised_bytes, blocks * kReserveBlockBytes);
+  const double measured = static_cast<double>(completion.elapsed_ns) / static_cast<double>(blocks);
+  // A guess that was too low is forgotten at once: chunks would be too long.
+  // One that a short chunk finds too high is not: the blocks at an edge may be a thousand times cheaper than the others.
+  const bool is_first = job.phase_blocks_done == 0;
+  const double newest = measured > job.block_ns ? kNewest : kNewest * std::min(1.0, lease.expected_ns / kTellingNs);
+  job.block_ns = is_first && measured > job.block_ns ? measured : job.block_ns + newest * (measured - job.block_ns);
+  job.phase_blocks_done += blocks;
+  // The last block's, whichever comes in last; phases before the last one leave no value worth keeping.
+  if (lease.blocks.first + blocks == job.phase_blocks[lease.phase]) summary.scalar = completion.value;
+}
+
+// What is left of a chunk that was cut. That is no fault of it, nor does it clear a suspect.
+void Dispatcher::give_back(Job& job, const Lease& lease, std::uint64_t done) {
+  const BlockRange left{lease.blocks.first + done, lease.blocks.count - done};
+  if (lease.attempt > 1) {
+    job.retries.push_back({left, lease.attempt});
+  } else {
+    // A packet's chunks most often lie one behind the other.
+    job.fresh.give_back(left);
+  }
+  if (job.state() != JobState::kRunning) return;
+  // Where nobody had any of its blocks, others may be idle.
+  if (!job.entry->is_queued()) others_may_want_ = true;
+  enqueue(job);
+}
+
 bool Dispatcher::on_chunk_failed(Worker& worker, const ChunkCompletion& completion, std::string_view text, Settled& settled) {
   Lease lease;
-  Job* job = take_back(worker, completion.lease, lease);
+  Job* job = take_back(worker, completion.lease, 0, lease);
   if (job == nullptr) return false;
   settle_charge(*job, lease, std::max(static_cast<double>(completion.elapsed_ns), kLeastNs));
   const bool known = is_known_error_code(completion.error_code);
@@ -377,7 +401,7 @@ bool Dispatcher::on_chunk_failed(Worker& worker, const ChunkCompletion& completi
 void Dispatcher::give_up(Job& job, const Lease& lease) const {
   DeathCertificate certificate{lease.phase, lease.blocks, slice_of_output(job.plan, lease.phase, lease.blocks.first, lease.blocks.count), {}};
   for (const Death& death : job.deaths)
-    if (death.phase == lease.phase && death.blocks == lease.blocks) certificate.deaths.push_back(death);
+    if (death.phase == lease.phase && contains(death.blocks, lease.blocks)) certificate.deaths.push_back(death);
   const std::string slice = certificate.slice.empty() ? "" : fmt::format(", which make {} of its output", certificate.slice);
   job.summary.error = Error{ErrorCode::kComputationFailed,
                             fmt::format("{} workers died computing blocks {} to {} of phase {} of job {} ({}){}; the last one {}; 'parcompute-client job show "

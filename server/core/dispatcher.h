@@ -56,8 +56,10 @@ class Dispatcher {
   std::size_t take_chunks(Worker& worker, Job& job, std::uint32_t slot, std::span<ChunkDescriptor> chunks);
   ChunkDescriptor lease(Worker& worker, Job& job, std::uint32_t slot, BlockRange blocks, std::uint16_t attempt, std::uint64_t id);
   void make_room(Worker& worker);
-  // Takes the worker's next lease back. Null where it is not the one that the worker speaks of.
-  Job* take_back(Worker& worker, std::uint64_t lease_id, Lease& lease);
+  // Takes the worker's next lease back. Null where it is not the one that the worker speaks of, or more is left of it than may be.
+  Job* take_back(Worker& worker, std::uint64_t lease_id, std::uint64_t left, Lease& lease);
+  void note_done(Job& job, const Lease& lease, std::uint64_t blocks, const ChunkCompletion& completion);
+  void give_back(Job& job, const Lease& lease, std::uint64_t done);
   // The chunk has ended as many workers as it may: its job fails, with a certificate of what became of each.
   void give_up(Job& job, const Lease& lease) const;
   void release(Worker& worker, const Lease& lease, Job& job);

@@ -28,6 +28,7 @@ struct CreatedSegment {
 struct WorkPacket {
   std::uint32_t slot = 0;
   std::span<const ChunkDescriptor> chunks;
+  std::chrono::microseconds limit{};        // behind which they are cut
   std::string_view description;             // empty: the worker has it in the slot
   std::span<const SegmentId> new_segments;  // whose descriptors go along
   bool is_answered_soon = false;            // before a process that sleeps would be awake, and nobody else has work: worth looking out for

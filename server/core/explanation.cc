@@ -30,16 +30,16 @@ class Explainer {
 
   void running() {
     const std::uint64_t blocks = job_.phase_blocks[job_.phase];
-    std::uint64_t given_back = 0;
-    for (const Job::Retry& retry : job_.retries) given_back += retry.blocks.count;
+    std::uint64_t lost = 0;
+    for (const Job::Retry& retry : job_.retries) lost += retry.blocks.count;
     for (const Worker& worker : state_.workers)
       for (const Lease& lease : worker.redo)
-        if (lease.job == job_.id()) given_back += lease.blocks.count;
+        if (lease.job == job_.id()) lost += lease.blocks.count;
     message_.set_phase(static_cast<std::uint32_t>(job_.phase));
     message_.set_phases(static_cast<std::uint32_t>(job_.plan.phases.size()));
     message_.set_phase_blocks(blocks);
     message_.set_phase_blocks_done(job_.phase_blocks_done);
-    message_.set_blocks_in_hand(job_.fresh.handed_out() - given_back - job_.phase_blocks_done);
+    message_.set_blocks_in_hand(job_.fresh.handed_out() - lost - job_.phase_blocks_done);
     message_.set_workers(job_.workers);
     message_.set_most_workers(std::min(up(), state_.workers_for(job_)));
     message_.set_share(share());

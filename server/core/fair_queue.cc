@@ -9,7 +9,8 @@
 namespace parcompute::server {
 namespace {
 
-// Who comes, or comes back, begins by this much before the others: by the two chunks that a worker holds, so that it is next.
+// Who comes, or comes back, begins by this much before the others: by the two packets that a worker holds, so that it is next. (Where there are more
+// than 125 workers packets are longer, see chunk_sizing.cc; but with so many, one is done at any moment.)
 constexpr double kCreditNs = 4e6;
 // Whose time was guessed too high, so that the others were served meanwhile, is paid back so much at most.
 constexpr double kMostPaidBackNs = 40e6;

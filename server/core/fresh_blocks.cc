@@ -33,6 +33,15 @@ FreshBlocks::Part* FreshBlocks::part_of(std::size_t node) {
 
 BlockRange FreshBlocks::take(std::size_t node, std::uint64_t most) {
   PARCOMPUTE_INVARIANT(left_ > 0 && most > 0);
+  if (has_given_back()) {
+    BlockRange& last = given_back_.back();
+    const BlockRange taken{last.first, std::min(most, last.count)};
+    last.first += taken.count;
+    last.count -= taken.count;
+    if (last.count == 0) given_back_.pop_back();
+    left_ -= taken.count;
+    return taken;
+  }
   Part* const own = nodes_ == 1 ? part_of(0) : part_of(node);
   Part& part = own != nullptr ? *own : *std::max_element(parts_.begin(), parts_.end(), [](const Part& a, const Part& b) { return a.left() < b.left(); });
   const std::uint64_t count = std::min(most, part.left());
@@ -40,6 +49,13 @@ BlockRange FreshBlocks::take(std::size_t node, std::uint64_t most) {
   if (own == nullptr) return {part.end -= count, count};
   part.first += count;
   return {part.first - count, count};
+}
+
+void FreshBlocks::give_back(BlockRange blocks) {
+  const bool is_next = has_given_back() && given_back_.back().first + given_back_.back().count == blocks.first;
+  if (is_next) given_back_.back().count += blocks.count;
+  else given_back_.push_back(blocks);
+  left_ += blocks.count;
 }
 
 }  // namespace parcompute::server

@@ -1,4 +1,4 @@
-// The blocks of a phase that nobody ever had, in one part for each memory node where workers sit.
+// The blocks of a phase that no worker has and none was lost with, in one part for each memory node where workers sit.
 //
 // Memory lies at the node of who touches it first. An array's pages are reserved by the workers, as a phase like any other: the k-th part
 // of them by those of node k. A job that reads or writes it deals its blocks out in the same parts, so that they go to the workers whose
@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include <boost/container/small_vector.hpp>
 
@@ -31,8 +32,11 @@ class FreshBlocks {
 
   std::uint64_t left() const { return left_; }
   std::uint64_t handed_out() const { return blocks_ - left_; }
-  // At least one and at most `most` blocks for a worker at this node; there are some left.
+  // At least one and at most `most` blocks for a worker at this node; there are some left. Those that were given back come first.
   BlockRange take(std::size_t node, std::uint64_t most);
+  // That a worker had no time for.
+  void give_back(BlockRange blocks);
+  bool has_given_back() const { return !given_back_.empty(); }
 
  private:
   struct Part {
@@ -43,6 +47,7 @@ class FreshBlocks {
 
   std::uint64_t blocks_ = 0, left_ = 0;
   std::size_t nodes_ = 1;
+  std::vector<BlockRange> given_back_;
   boost::container::small_vector<Part, 2> parts_;  // of the first area's nodes, then of the next one's
 };
 

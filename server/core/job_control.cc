@@ -287,7 +287,6 @@ void JobControl::enter_phase(Job& job, std::size_t phase) {
   const std::array areas{phase == 0 ? job.reserve_blocks.output : job.phase_blocks[phase], phase == 0 ? job.reserve_blocks.scratch : 0};
   job.fresh = FreshBlocks(areas, state_.placement.node_workers);
   job.phase_blocks_done = 0;
-  job.dearest_block_ns = job.phase_busy_ns = 0;
   job.block_ns = phase == 0 ? kReserveBlockNs : job.plan.phases[phase - 1].block_ns;
   // What takes the place of memory that is still being given back comes after it: both at once are more than there may be.
   const MemoryLedger& memory = state_.memory;

@@ -136,8 +136,6 @@ struct Job {
   std::vector<Death> deaths;            // of workers with a chunk of it in hand
   std::uint64_t leases = 0;             // out at this moment
   double block_ns = 0;                  // estimate, from the plan and then from what was measured
-  double dearest_block_ns = 0;          // of the phase, lately: in the chunk whose blocks took longest
-  double phase_busy_ns = 0;             // of the blocks that are done
 
   std::uint64_t chunk_blocks = 0;  // 0: by chunk_sizing
   unsigned max_workers = 0;        // 0: all
@@ -152,11 +150,6 @@ struct Job {
   }
   // Of a job whose plan answers one: its output's first dimension. A worker's word, so held to what there is.
   std::uint64_t answered_length() const;
-  // How many times as long as the mean the phase's dearest blocks have taken; unknown: none is done.
-  std::optional<double> unevenness() const {
-    if (phase_blocks_done == 0 || phase_busy_ns <= 0) return std::nullopt;
-    return std::max(1.0, dearest_block_ns * static_cast<double>(phase_blocks_done) / phase_busy_ns);
-  }
   bool phase_is_done() const { return phase_blocks_done == phase_blocks[phase]; }
   // The first phase whose blocks change something in the output.
   std::size_t writing_phase() const;

@@ -27,8 +27,8 @@ struct Lease {
   std::uint16_t phase = 0;
   std::uint16_t attempt = 1;
   std::uint32_t slot = 0;
-  bool last_in_packet = false;
-  double block_ns = 0;  // estimate, when it was handed out
+  bool first_in_packet = false, last_in_packet = false;
+  double expected_ns = 0;  // when it was handed out; no more than what the worker takes before it gives back the rest
   std::uint64_t freed = 0;  // MemoryLedger::freed() then
 };
 

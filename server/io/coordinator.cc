@@ -329,7 +329,7 @@ void Coordinator::drop_segment(SegmentId segment, SegmentName name, std::optiona
 
 void Coordinator::send_work(WorkerIndex worker, const WorkPacket& packet) {
   const WorkHeader header{WorkKind::kWork, static_cast<std::uint32_t>(packet.chunks.size()),
-                          static_cast<std::uint32_t>(packet.description.size()), packet.slot};
+                          static_cast<std::uint32_t>(packet.description.size()), packet.slot, static_cast<std::uint32_t>(packet.limit.count())};
   std::array<int, kMaxPacketFds> fds{};
   std::size_t count = 0;
   for (const SegmentId segment : packet.new_segments) fds[count++] = segments_.fd(segment);
@@ -353,7 +353,7 @@ void Coordinator::send_forget(WorkerIndex worker, std::span<const SegmentId> seg
 }
 
 void Coordinator::send_forget(WorkerIndex worker, std::span<const SegmentId> segments, std::span<const int> fds) {
-  const WorkHeader header{WorkKind::kForget, static_cast<std::uint32_t>(segments.size()), 0, 0};
+  const WorkHeader header{WorkKind::kForget, static_cast<std::uint32_t>(segments.size()), 0, 0, 0};
   const std::array<std::span<const std::byte>, 2> parts{bytes_of(header), std::as_bytes(segments)};
   pool_.send(worker, parts, fds);
 }

@@ -1,7 +1,7 @@
 #include "server/core/chunk_sizing.h"
 
 #include <algorithm>
-#include <vector>
+#include <chrono>
 
 #include <gtest/gtest.h>
 
@@ -49,33 +49,32 @@ TEST(ChunkSizingTest, NoAutomaticChunkIsLongerThanTheTimeTargetOrOneBlock) {
   EXPECT_EQ(chunk_blocks({1'000'000, 1e9, 1, 0}), 1u);
 }
 
-TEST(ChunkSizingTest, UnevenBlocksGoInSmallerChunksDownToOne) {
-  std::uint64_t last = 0;
-  for (const double unevenness : {32.0, 5.0, 2.0, 1.0}) {
-    const std::uint64_t taken = chunk_blocks({10'000, 50e3, 16, 0, unevenness});
-    EXPECT_GE(taken, last);
-    // A chunk of the dearest blocks alone ends before the others have done the rest.
-    EXPECT_LE(static_cast<double>(taken) * std::min(unevenness, 5.0), 10'000.0 / 16 / 4) << unevenness;
-    last = taken;
-  }
-  EXPECT_EQ(chunk_blocks({10, 50e3, 16, 0, 32.0}), 1u);
-}
-
 TEST(ChunkSizingTest, ManyWorkersHaveChunksThatLeaveTheServerTimeForAll) {
   for (const unsigned workers : {64u, 256u, 1024u, 4096u}) {
     const double chunk_ns = static_cast<double>(chunk_blocks({std::uint64_t{1} << 40, 1e3, workers, 0})) * 1e3;
     EXPECT_GE(chunk_ns, workers * 8e3) << "8 us of the server's time for each";
-    EXPECT_LE(chunk_ns, std::max(2e6, workers * 20e3));
   }
 }
 
-TEST(ChunkSizingTest, WhatIsGuessedAloneIsTriedInShortChunks) {
-  const ChunkSizing guessed{1'000'000, 1e3, 2, 0, std::nullopt};
-  EXPECT_EQ(chunk_blocks(guessed), 100u);
-  EXPECT_EQ(chunks_per_packet(guessed, 100), 1u);
-  EXPECT_TRUE(fits_behind(guessed, 100, 1e5));
-  EXPECT_FALSE(fits_behind(guessed, 100, 2e5));
-  EXPECT_EQ(chunk_blocks({10, 1e3, 2, 0, std::nullopt}), 10u) << "less than a message is worth goes to one worker";
+TEST(ChunkSizingTest, TheLimitOfAPacketLeavesItsChunksTimeToBeDone) {
+  for (const unsigned workers : {1u, 2u, 125u, 256u, 1024u, 4096u}) {
+    const double limit_ns = std::chrono::duration<double, std::nano>(packet_limit(workers)).count();
+    EXPECT_EQ(limit_ns, std::max(2e6, workers * 16e3));
+    const double chunk_ns = static_cast<double>(chunk_blocks({std::uint64_t{1} << 40, 1e3, workers, 0})) * 1e3;
+    EXPECT_LE(chunk_ns, limit_ns * 0.8);
+    EXPECT_LE(expected_ns(1e3, std::uint64_t{1} << 30, workers), limit_ns) << "the rest is given back";
+    EXPECT_EQ(expected_ns(1e9, 3, workers), 1e9) << "but for the block in hand";
+  }
+}
+
+TEST(ChunkSizingTest, WhatWasGivenBackGoesInAutomaticChunksUpToTheUsers) {
+  EXPECT_EQ(chunk_blocks({1000, 1e6, 2, 1000, true}), chunk_blocks({1000, 1e6, 2, 0}));
+  EXPECT_EQ(chunk_blocks({1000, 1e3, 2, 5, true}), 5u);
+}
+
+TEST(ChunkSizingTest, NoChunkHasMoreBlocksThanItsAnswerCanCount) {
+  EXPECT_EQ(chunk_blocks({std::uint64_t{1} << 47, 1e-9, 1, std::uint64_t{1} << 46}), kMaxChunkBlocks);
+  EXPECT_LE(chunk_blocks({std::uint64_t{1} << 47, 1e-9, 1, 0}), kMaxChunkBlocks);
 }
 
 TEST(ChunkSizingTest, ShortChunksShareAPacketAndLongOnesDoNot) {

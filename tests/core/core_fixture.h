@@ -103,6 +103,20 @@ class CoreTest : public ::testing::Test {
     }
     core->on_completions(packet.worker, completions);
   }
+  // The same of one that has time for so many blocks of the packet.
+  void cut(const Recorder::Work& packet, std::uint64_t blocks, std::uint64_t ns_of_block = 1'000'000) {
+    std::vector<ChunkCompletion> completions;
+    for (const ChunkDescriptor& chunk : packet.chunks) {
+      const std::uint64_t done = std::min(blocks, chunk.block_count);
+      blocks -= done;
+      ChunkCompletion completion{};
+      completion.lease = chunk.lease;
+      completion.elapsed_ns = done * ns_of_block;
+      completion.blocks_left = static_cast<std::uint32_t>(chunk.block_count - done);
+      completions.push_back(completion);
+    }
+    core->on_completions(packet.worker, completions);
+  }
   // Answers whatever is handed out until nothing is.
   void complete_everything() {
     while (!effects.work.empty())

@@ -25,6 +25,7 @@ class Recorder : public Effects {
     wire::JobDescription description;
     bool has_description = false;
     std::vector<SegmentId> new_segments;
+    std::chrono::microseconds limit{};
     bool is_answered_soon = false;
   };
   struct Reply {
@@ -73,7 +74,7 @@ class Recorder : public Effects {
   void drop_session(SessionId session) override { dropped_sessions.push_back(session); }
   void send_work(WorkerIndex worker, const WorkPacket& packet) override {
     Work noted{worker, {packet.chunks.begin(), packet.chunks.end()}, {}, !packet.description.empty(),
-               {packet.new_segments.begin(), packet.new_segments.end()}, packet.is_answered_soon};
+               {packet.new_segments.begin(), packet.new_segments.end()}, packet.limit, packet.is_answered_soon};
     EXPECT_TRUE(noted.description.ParseFromArray(packet.description.data(), static_cast<int>(packet.description.size())));
     work.push_back(std::move(noted));
   }

@@ -1,5 +1,6 @@
 // Chunks that overwrite their operands: only the next worker of the place that lost them can go on with them.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -122,6 +123,34 @@ TEST_F(RedoTest, ThatAreLostAgainKeepTheirOrder) {
   left.erase(left.begin());
   EXPECT_EQ(leases(complete_of(1, left.size())), left);
   complete_everything();
+}
+
+// What it has not begun nobody has touched: anybody may compute that.
+TEST_F(RedoTest, GiveBackWhatTheyHaveNoTimeForToWhoeverIsFree) {
+  wire::Request request = add_one("a");
+  request.mutable_submit_job()->set_chunk_blocks(5);
+  const JobId id = submit(request);
+  const auto lost = take_chunks_of(0);
+  ASSERT_FALSE(lost.empty());
+  lose(0);
+  complete_everything();
+  replace(0);
+  const Recorder::Work again = effects.work.front();
+  effects.work.erase(effects.work.begin());
+  ASSERT_EQ(again.chunks[0].lease, lost[0].lease);
+  cut(again, 3);
+  std::map<std::uint64_t, ChunkDescriptor> rest;
+  while (!effects.work.empty())
+    for (const Recorder::Work& packet : Recorder::take(effects.work)) {
+      for (const ChunkDescriptor& chunk : packet.chunks) rest[chunk.first_block] = chunk;
+      complete(packet);
+    }
+  const auto left = rest.find(lost[0].first_block + 3);
+  ASSERT_NE(left, rest.end());
+  EXPECT_EQ(left->second.block_count, 2u);
+  EXPECT_GT(left->second.lease, lost.back().lease);
+  EXPECT_EQ(state(id), JobState::kDone);
+  EXPECT_EQ(state("a"), ArrayState::kWhole);
 }
 
 TEST_F(RedoTest, OfACancelledJobAreForgotten) {

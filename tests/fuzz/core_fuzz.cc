@@ -28,8 +28,10 @@ constexpr std::size_t kMostSessions = 6;
 // The world, as far as the core can see it.
 class World : public Effects {
  public:
-  struct Work {
-    std::deque<ChunkDescriptor> chunks;
+  struct Sent {
+    std::uint64_t lease = 0;
+    std::uint64_t blocks = 0;
+    bool is_first = false;  // of its packet
   };
 
   Instant now() override { return time; }
@@ -64,8 +66,11 @@ class World : public Effects {
   void drop_session(SessionId session) override { unwanted.push_back(session); }
   void send_work(WorkerIndex worker, const WorkPacket& packet) override {
     for (const SegmentId segment : packet.new_segments) PARCOMPUTE_INVARIANT(segments.contains(segment));
-    PARCOMPUTE_INVARIANT(!packet.chunks.empty() && packet.slot < kJobSlots);
-    chunks[worker].insert(chunks[worker].end(), packet.chunks.begin(), packet.chunks.end());
+    PARCOMPUTE_INVARIANT(!packet.chunks.empty() && packet.slot < kJobSlots && packet.limit.count() > 0);
+    for (const ChunkDescriptor& chunk : packet.chunks) {
+      PARCOMPUTE_INVARIANT(chunk.block_count > 0 && chunk.block_count <= kMaxChunkBlocks);
+      chunks[worker].push_back({chunk.lease, chunk.block_count, &chunk == packet.chunks.data()});
+    }
   }
   void send_forget(WorkerIndex worker, std::span<const SegmentId> ids) override { forgets[worker] += ids.size(); }
   void fork_worker(WorkerIndex worker) override { forking.insert(worker); }
@@ -81,7 +86,7 @@ class World : public Effects {
   std::uint64_t last_segment = 0;
   std::set<SegmentId> segments;
   std::vector<SessionId> unwanted;
-  std::map<WorkerIndex, std::deque<ChunkDescriptor>> chunks;
+  std::map<WorkerIndex, std::deque<Sent>> chunks;
   std::map<WorkerIndex, std::size_t> forgets;
   std::set<WorkerIndex> forking, dying;
 };
@@ -129,8 +134,8 @@ class Script {
       case 2:
       case 3: return request();
       case 4:
-      case 5:
-      case 6: return answer(byte() % kWorkers, byte() % 8 + 1u);
+      case 5: return answer(byte() % kWorkers, byte() % 8 + 1u);
+      case 6: return cut(byte() % kWorkers, byte());
       case 7: return fail_chunk(byte() % kWorkers, byte());
       case 8: return lose(byte() % kWorkers);
       case 9: return forgotten(byte() % kWorkers);
@@ -193,6 +198,20 @@ class Script {
     std::vector<ChunkCompletion> completions;
     auto& chunks = world_.chunks[worker];
     for (; count > 0 && !chunks.empty(); --count, chunks.pop_front()) completions.push_back({chunks.front().lease, 1000, 0, 0, {}});
+    if (!completions.empty()) core_->on_completions(worker, completions);
+  }
+  // A packet's time is up in the middle of a chunk. (Of no block, or of more than there are, no worker tells the truth.)
+  void cut(WorkerIndex worker, std::uint8_t done) {
+    auto& chunks = world_.chunks[worker];
+    std::vector<ChunkCompletion> completions;
+    do {
+      if (chunks.empty()) break;
+      const World::Sent chunk = chunks.front();
+      chunks.pop_front();
+      const std::uint64_t left = done == 255 ? chunk.blocks + 1 : chunk.blocks - std::min<std::uint64_t>(chunk.blocks, done);
+      completions.push_back({chunk.lease, 1000, 0, static_cast<std::uint32_t>(left), {}});
+      done = 0;
+    } while (!chunks.empty() && !chunks.front().is_first);
     if (!completions.empty()) core_->on_completions(worker, completions);
   }
   void fail_chunk(WorkerIndex worker, std::uint8_t how) {

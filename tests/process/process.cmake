@@ -19,6 +19,7 @@ add_executable(process_test
   ${CMAKE_CURRENT_LIST_DIR}/client_death_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/cpus_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/crowd_test.cc
+  ${CMAKE_CURRENT_LIST_DIR}/cut_chunks_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/determinism_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/foreign_descriptors_test.cc
   ${CMAKE_CURRENT_LIST_DIR}/frame_bombs_test.cc

@@ -40,6 +40,14 @@ class Answers(CommandLine):
         self.client("export", "c", "d.npy")
         np.testing.assert_array_equal(np.load(self.folder / "d.npy"), a @ b)
 
+    def test_a_chunk_that_takes_long_is_handed_back_in_parts_and_changes_nothing(self):
+        grid = ("--size", "600x600", "--region=0.2500000001,0.2500000002,-1e-11,1e-11", "--max-iter", "5000", "--json")
+        self.client("run", "mandelbrot", *grid, "--out", "usual")
+        answer = json.loads(self.client("run", "mandelbrot", *grid, "--chunk", "1000000000000", "--out", "whole"))
+        self.assertGreater(answer["chunks"], 2, "it was computed in one piece")
+        self.assertEqual(answer["retries"], 0)
+        self.assertEqual(self.client("run", "expr", "all(usual == whole)").strip(), "True")
+
     def test_the_mandelbrot_set_is_numpys_to_the_bit(self):
         x, y = np.linspace(-2, 1, 60), np.linspace(-1.5, 1.5, 50)
         c = x[:, np.newaxis] + 1j * y

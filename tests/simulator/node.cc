@@ -1,6 +1,7 @@
 #include "tests/simulator/node.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <deque>
 #include <limits>
@@ -12,6 +13,7 @@
 #include "proto/limits.h"
 #include "proto/version.h"
 #include "server/core/reactor.h"
+#include "worker/pace.h"
 
 namespace parcompute::simulate {
 namespace {
@@ -22,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 // As worker/worker_loop.cc has it.
 constexpr double kFlushAfterNs = 1e6;
 // A kernel's start, and reading the clock.
-constexpr double kChunkNs = 100;
+constexpr double kStepNs = 100;
 
 class Node : public Effects {
  public:
@@ -83,7 +85,7 @@ class Node : public Effects {
     spend(options_.loop_ns);
     ++outcome_.packets;
     outcome_.chunks += packet.chunks.size();
-    compute(index, packet.chunks);
+    compute(index, packet);
     not_core_ += Clock::now() - began;
   }
   void send_forget(WorkerIndex, std::span<const SegmentId>) override {}
@@ -105,6 +107,7 @@ class Node : public Effects {
   struct Worker {
     double free_at_ns = 0;                // when it has done all that was sent to it
     std::deque<ChunkCompletion> answers;  // that did not arrive yet, in order
+    std::array<Pace, kJobSlots> paces;    // of the jobs that it knows
   };
 
   static Instant instant(double ns) { return Instant(std::chrono::duration_cast<Instant::duration>(std::chrono::duration<double, std::nano>(ns))); }
@@ -178,27 +181,52 @@ class Node : public Effects {
   }
 
   // ---- a worker: it computes one packet behind the other
-  void compute(WorkerIndex index, std::span<const ChunkDescriptor> chunks) {
+  void compute(WorkerIndex index, const WorkPacket& packet) {
     Worker& worker = workers_[index];
+    if (!packet.description.empty()) worker.paces[packet.slot] = {};
     double time = std::max(worker.free_at_ns, now_ns_ + options_.message_ns);
+    const double limit = time + std::chrono::duration<double, std::nano>(packet.limit).count();
     double flushed = time;
     std::size_t unsaid = 0;
-    for (const ChunkDescriptor& chunk : chunks) {
-      const JobLoad& job = load_.jobs.at(chunk.job - 1);
-      PARCOMPUTE_INVARIANT(chunk.first_block + chunk.block_count <= job.blocks());
-      const double ended = load_.speeds[index].end_of(time, kChunkNs + job.ns[chunk.first_block + chunk.block_count] - job.ns[chunk.first_block]);
-      note_share(job.uid, chunk.block_count, ended - time);
-      ChunkCompletion completion{};
-      completion.lease = chunk.lease;
-      completion.elapsed_ns = static_cast<std::uint64_t>(ended - time);
+    for (const ChunkDescriptor& chunk : packet.chunks) {
+      const bool is_begun = &chunk == &packet.chunks.front() || time < limit;
+      ChunkCompletion completion = is_begun ? compute(index, chunk, time, limit) : untouched(chunk);
       worker.answers.push_back(completion);
       ++unsaid;
-      time = ended;
-      if (time - flushed < kFlushAfterNs && &chunk != &chunks.back()) continue;
+      time += static_cast<double>(completion.elapsed_ns);
+      const bool is_last = &chunk == &packet.chunks.back();
+      if (!is_last && (time - flushed < kFlushAfterNs || completion.blocks_left > 0)) continue;
       push({time + options_.message_ns, Event::kAnswer, index, std::exchange(unsaid, 0)});
       flushed = time;
     }
     worker.free_at_ns = time;
+  }
+
+  // In steps, as long as there is time.
+  ChunkCompletion compute(WorkerIndex index, const ChunkDescriptor& chunk, double began, double limit) {
+    const JobLoad& job = load_.jobs.at(chunk.job - 1);
+    PARCOMPUTE_INVARIANT(chunk.first_block + chunk.block_count <= job.blocks());
+    Pace& pace = workers_[index].paces[chunk.slot];
+    double time = began;
+    std::uint64_t done = 0;
+    do {
+      const std::uint64_t step = std::min(pace.step(), chunk.block_count - done), first = chunk.first_block + done;
+      const double ended = load_.speeds[index].end_of(time, kStepNs + job.ns[first + step] - job.ns[first]);
+      pace.note(step, ended - std::exchange(time, ended));
+      done += step;
+    } while (done < chunk.block_count && time < limit);
+    note_share(job.uid, done, time - began);
+    ChunkCompletion completion{};
+    completion.lease = chunk.lease;
+    completion.elapsed_ns = static_cast<std::uint64_t>(time - began);
+    completion.blocks_left = static_cast<std::uint32_t>(chunk.block_count - done);
+    return completion;
+  }
+  static ChunkCompletion untouched(const ChunkDescriptor& chunk) {
+    ChunkCompletion completion{};
+    completion.lease = chunk.lease;
+    completion.blocks_left = static_cast<std::uint32_t>(chunk.block_count);
+    return completion;
   }
 
   void note_share(uid_t uid, std::uint64_t blocks, double ns) {

@@ -1,7 +1,8 @@
 // Node: the server's core under a virtual clock, with simulated workers and a loop that takes its time.
 //
 // The core is the real one (server/core): it decides who gets which chunk, and learns from what the completions say. Workers compute their
-// packets one after the other, as long as the load says, and answer as real ones do: behind each packet, and every millisecond within one. A
+// packets one after the other, as long as the load says, cut them at their limits in steps as real ones do (worker/pace.h), and answer as these do: behind each
+// packet, and every millisecond within one. A
 // message takes its time; so does the loop for each message that it receives or sends, one after the other, so that a node of very many workers
 // shows where the loop is the narrow place. Nothing is random but what the load is made of: the same options give the same schedule.
 #pragma once

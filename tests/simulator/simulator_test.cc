@@ -32,7 +32,7 @@ Measured measure(std::string_view name, unsigned workers, double seconds, std::u
 TEST(Simulator, OfOneWorkerTakesAsLongAsTheWork) {
   const Measured measured = measure("skewed", 1, 1, 1000);
   EXPECT_GE(measured.makespan, 1);
-  EXPECT_LT(measured.makespan, 1.002);
+  EXPECT_LT(measured.makespan, 1.003);
   EXPECT_EQ(measured.tail, 0);
 }
 
@@ -56,8 +56,9 @@ TEST(Simulator, IsTheSameEachTime) {
 
 struct Bounds {
   const char* profile;
-  double makespan = 1.03;  // of 256 workers, against the least
-  double tail = 0.02;      // of two workers: they are done within 2 % of each other, or one block's time
+  double makespan = 1.03;       // of 256 workers, against the least
+  double makespan_1024 = 1.05;  // of 1024, for whose messages the loop alone takes some percent of the time
+  double tail = 0.02;           // of two workers: they are done within 2 % of each other, or one block's time
 
   friend void PrintTo(const Bounds& bounds, std::ostream* out) { *out << bounds.profile; }
 };
@@ -68,6 +69,10 @@ TEST_P(Schedule, Of256WorkersIsNearTheLeastMakespan) {
   const Measured measured = measure(GetParam().profile, 256, 1, 1000);
   EXPECT_GE(measured.makespan, 1);
   EXPECT_LE(measured.makespan, GetParam().makespan);
+}
+
+TEST_P(Schedule, Of1024WorkersIsNearTheLeastMakespan) {
+  EXPECT_LE(measure(GetParam().profile, 1024, 1, 1000).makespan, GetParam().makespan_1024);
 }
 
 TEST_P(Schedule, OfTwoWorkersEndsThemTogether) {
@@ -89,8 +94,8 @@ std::string test_name(const ::testing::TestParamInfo<Bounds>& info) {
   return name;
 }
 INSTANTIATE_TEST_SUITE_P(Profiles, Schedule, 
-                         // The last needle takes 50 ms, and nobody knows where it is.
-                         ::testing::Values(Bounds{"flat"}, Bounds{"rising"}, Bounds{"falling"}, Bounds{"skewed"}, Bounds{"needles", 1.06, 0.06}, Bounds{"cliff"},
+                         // The last needle takes 50 ms, nobody knows where it is, and it may wait behind another.
+                         ::testing::Values(Bounds{"flat"}, Bounds{"rising"}, Bounds{"falling"}, Bounds{"skewed"}, Bounds{"needles", 1.1, 1.1, 0.06}, Bounds{"cliff"},
                                            Bounds{"slow-worker"}, Bounds{"stolen"}),
                          test_name);
 

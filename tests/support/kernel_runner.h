@@ -154,8 +154,13 @@ inline Result<Outcome> run_job(const wire::Operation& operation, std::vector<Vie
       const bool again = last != nullptr && last->first == run.first && last->count == run.count;
       if (!overwrites || !again) place = random() % pool.size();
       last = &run;
-      if (overwrites && !redo[place]->begin(again ? lease : ++lease)) continue;
-      if (auto ok = pool[place]->run(phase, run, outcome.scalar); !ok) return fail(ok.error());
+      if (overwrites && !redo[place]->begin(again ? lease : ++lease, run.first)) continue;
+      // In steps, as workers compute a chunk.
+      for (std::uint64_t done = 0; done < run.count;) {
+        const std::uint64_t step = options.seed == 0 ? run.count : 1 + random() % (run.count - done);
+        if (auto ok = pool[place]->run(phase, {run.first + done, step}, outcome.scalar); !ok) return fail(ok.error());
+        done += step;
+      }
     }
   }
   return outcome;

@@ -22,7 +22,7 @@ target_compile_definitions(expression_test PRIVATE
   PARCOMPUTE_EXPRESSION_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/expression_oracle.py")
 gtest_discover_tests(expression_test PROPERTIES TIMEOUT 300)
 
-add_executable(evaluate_test evaluate_numpy_test.cc evaluate_test.cc pieces_test.cc redo_log_test.cc)
+add_executable(evaluate_test evaluate_numpy_test.cc evaluate_test.cc pace_test.cc pieces_test.cc redo_log_test.cc)
 target_link_libraries(evaluate_test PRIVATE parcompute_kernels GTest::gmock GTest::gtest_main)
 target_compile_definitions(evaluate_test PRIVATE
   PARCOMPUTE_EVALUATE_ORACLE="${PROJECT_SOURCE_DIR}/tests/python/evaluate_oracle.py")

@@ -29,35 +29,85 @@ class RedoLogTest : public ::testing::Test {
 TEST_F(RedoLogTest, KnowsAfterADeathHowFarTheChunkCame) {
   {
     RedoLog log = next_worker();
-    ASSERT_TRUE(log.begin(7));
+    ASSERT_TRUE(log.begin(7, 0));
     EXPECT_EQ(log.buffer().size(), 1024U);
     log.set_computed();
     log.set_published();
     log.set_computed();
   }
   RedoLog log = next_worker();
-  ASSERT_TRUE(log.begin(7));
+  ASSERT_TRUE(log.begin(7, 0));
   EXPECT_EQ(log.published(), 1U);
   EXPECT_EQ(log.computed(), 2U);
 }
 
+// It may have touched these, and nobody else may compute them again.
+TEST_F(RedoLogTest, KnowsAfterADeathWhichBlocksWereBegun) {
+  RedoLog log = next_worker();
+  ASSERT_TRUE(log.begin(7, 3));
+  EXPECT_EQ(log.begun(), 0U);
+  log.set_begun(4);
+  RedoLog next = next_worker();
+  ASSERT_TRUE(next.begin(7, 3));
+  EXPECT_EQ(next.begun(), 4U);
+  next.set_begun(1);
+  EXPECT_EQ(next.begun(), 4U) << "by a worker that dies in its first step";
+  ASSERT_TRUE(next.begin(8, 9));
+  EXPECT_EQ(next.begun(), 0U);
+}
+
 TEST_F(RedoLogTest, BeginsAChunkOfAHigherNumberAnew) {
   RedoLog log = next_worker();
-  ASSERT_TRUE(log.begin(7));
+  ASSERT_TRUE(log.begin(7, 0));
   log.set_computed();
   log.set_published();
-  ASSERT_TRUE(log.begin(9));
+  ASSERT_TRUE(log.begin(9, 0));
   EXPECT_EQ(log.computed(), 0U);
   EXPECT_EQ(log.published(), 0U);
 }
 
 TEST_F(RedoLogTest, TakesAChunkOfALowerNumberForDone) {
   RedoLog log = next_worker();
-  ASSERT_TRUE(log.begin(7));
-  ASSERT_TRUE(log.begin(9));
+  ASSERT_TRUE(log.begin(7, 0));
+  ASSERT_TRUE(log.begin(9, 0));
   log.set_computed();
-  EXPECT_FALSE(next_worker().begin(7));
+  EXPECT_FALSE(next_worker().begin(7, 0));
   EXPECT_EQ(log.computed(), 1U) << "of the chunk after it";
+}
+
+// A worker computes its chunk in steps, and cuts it or dies; others go on, by steps of other lengths.
+TEST(RedoLogSteps, LeaveEveryElementWrittenOnceWhoeverGoesOn) {
+  constexpr std::int64_t kElements = 5 * 32768 + 100;
+  const ArraySpec spec = *make_spec(DType::kInt64, {kElements});
+  wire::Operation operation;
+  operation.mutable_evaluate()->set_expression("a * 3 + 1");
+  operation.mutable_evaluate()->add_names()->push_back('a');
+  const std::vector<OperandInfo> operands{{spec, "a", 1}};
+  const Plan plan = *plan_operation(operation, operands, &operands[0]);
+  ASSERT_TRUE(plan.overwrites_operands);
+  ASSERT_EQ(plan.phases.back().blocks, 6u);
+  Buffer array(kElements * sizeof(std::int64_t));
+  auto* elements = reinterpret_cast<std::int64_t*>(array.data());
+  std::iota(elements, elements + kElements, 0);
+  Buffer places[2]{Buffer(RedoLog::kHeaderBytes + 5000), Buffer(RedoLog::kHeaderBytes + 5000)};
+  ScalarBytes value;
+  // A worker of the place begins the chunk from block `first` on, and computes steps that end at these blocks.
+  const auto work = [&](int place, std::uint64_t lease, std::uint64_t first, std::initializer_list<std::uint64_t> ends) {
+    RedoLog log(std::span(places[place].data(), places[place].size()));
+    const View view{spec, "a", array.data(), -1, 0};
+    const auto kernel = make_kernel(KernelJob{operation, plan, {view}, {view}, {}, &log});
+    ASSERT_TRUE(log.begin(lease, first));
+    for (std::uint64_t begin = first; const std::uint64_t end : ends) {
+      ASSERT_TRUE(kernel->run(plan.phases.size() - 1, {begin, end - begin}, value));
+      begin = end;
+    }
+  };
+  work(0, 1, 0, {1, 2});     // dies
+  work(0, 1, 0, {3, 4});     // its successor cuts the chunk
+  work(1, 2, 4, {5});        // another has the rest, and dies
+  work(1, 2, 4, {6});        // its successor
+  work(1, 2, 4, {5, 6});     // who died before it could say so
+  for (std::int64_t i = 0; i < kElements; ++i) ASSERT_EQ(elements[i], 3 * i + 1) << i;
 }
 
 // ---- death at any instruction
@@ -105,7 +155,7 @@ class DeathAtAnyInstruction : public ::testing::Test {
     const auto kernel = make_kernel(KernelJob{operation_, plan_, {view}, {view}, {}, &log});
     const auto compute = [&](std::uint64_t lease) {
       ScalarBytes value;
-      return !log.begin(lease) || kernel->run(0, {0, 1}, value);
+      return !log.begin(lease, 0) || kernel->run(0, {0, 1}, value);
     };
     if (role == Role::kVictim) {
       EXPECT_TRUE(compute(11));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/base/checked.h"
 #include "common/base/invariant.h"
 #include "worker/kernels/gather.h"
 #include "worker/kernels/loops.h"
@@ -34,10 +35,18 @@ PieceStore::PieceStore(const Stage& stage, const StoredPieces& pieces, std::vect
 }
 
 Result<void> PieceStore::run(BlockRange blocks) {
-  const std::uint64_t begin = blocks.first * layout_.elements_per_block;
-  const std::uint64_t end = std::min(layout_.results(), (blocks.first + blocks.count) * layout_.elements_per_block);
-  std::uint64_t piece = logs_ ? log_.published() : 0;
-  for (std::uint64_t at = begin + piece * piece_; at < end; at += piece_, ++piece) {
+  const std::uint64_t per_block = ceil_div(layout_.elements_per_block, std::uint64_t{piece_});
+  for (std::uint64_t block = blocks.first; block < blocks.first + blocks.count; ++block)
+    if (auto ok = run_block(block, logs_ ? (block - log_.first_block()) * per_block : 0); !ok) return ok;
+  return {};
+}
+
+// Pieces end with their blocks, so that they are the same in whatever steps the chunk is computed.
+Result<void> PieceStore::run_block(std::uint64_t block, std::uint64_t piece) {
+  const std::uint64_t begin = block * layout_.elements_per_block;
+  const std::uint64_t end = std::min(layout_.results(), begin + layout_.elements_per_block);
+  for (std::uint64_t at = begin; at < end; at += piece_, ++piece) {
+    if (logs_ && piece < log_.published()) continue;
     const std::size_t count = std::min<std::uint64_t>(piece_, end - at);
     if (!logs_ || log_.computed() == piece) {
       if (auto ok = compute(at, count); !ok) return ok;

@@ -19,6 +19,7 @@ class PieceStore {
   Result<void> run(BlockRange blocks);
 
  private:
+  Result<void> run_block(std::uint64_t block, std::uint64_t piece);
   Result<void> compute(std::uint64_t first, std::size_t count);
   void publish(std::uint64_t first, std::size_t count) const;
 

@@ -53,6 +53,14 @@ struct BlockRange {
   std::uint64_t count = 0;
 };
 
+// What a chunk is computed in, so that it can be cut in between.
+class Steps {
+ public:
+  virtual ~Steps() = default;
+  // How many blocks come next; 0: the chunk is at its end, or its time is up.
+  virtual std::uint64_t next() = 0;
+};
+
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -60,6 +68,14 @@ class Kernel {
   // last block writes its scalar, where it has one, to `value`. Where the plan overwrites operands, the chunk of the last phase
   // has begun in the redo log.
   virtual Result<void> run(std::size_t phase, BlockRange blocks, ScalarBytes& value) = 0;
+  // The same of the blocks from `first` on, as many as `steps` says. Where a run's begin or end costs something, a kernel may make one run of them all.
+  virtual Result<void> run_steps(std::size_t phase, std::uint64_t first, Steps& steps, ScalarBytes& value) {
+    while (const std::uint64_t count = steps.next()) {
+      if (auto done = run(phase, {first, count}, value); !done) return done;
+      first += count;
+    }
+    return {};
+  }
 };
 
 struct KernelRow {

@@ -29,6 +29,7 @@
 #include <array>
 #include <cstddef>
 #include <limits>
+#include <utility>
 
 #include "worker/kernels/simd_targets.h"
 
@@ -95,10 +96,10 @@ struct Queue {
 
 class Run {
  public:
-  Run(const MandelbrotGrid& grid, std::uint64_t first, std::uint64_t count, std::int64_t* counts)
+  Run(const MandelbrotGrid& grid, std::uint64_t first, const std::function<std::uint64_t()>& more, std::int64_t* counts)
       : grid_(grid),
         counts_(counts),
-        count_(count),
+        more_(more),
         row_(first / grid.ny),
         column_(first % grid.ny),
         row_x_(grid.x(row_)),
@@ -107,7 +108,7 @@ class Run {
 
   void compute() {
     if (max_iter_ == 0) {
-      std::fill_n(counts_, count_, 0);
+      for (; has_more(); sieved_ = count_) std::fill(counts_ + sieved_, counts_ + count_, 0);
       return;
     }
     std::size_t busy = 0;
@@ -119,6 +120,12 @@ class Run {
   }
 
  private:
+  // Whether there are points that have not begun.
+  bool has_more() {
+    if (sieved_ == count_) count_ += more_();
+    return sieved_ < count_;
+  }
+
   // The coordinates of the next points of the run; a short last batch is filled up with points that leave at
   // once.
   std::size_t next_points(double* cx, double* cy) {
@@ -196,7 +203,7 @@ class Run {
   // ends.
   bool take_next(std::size_t slot) {
     lanes_.saved_x[slot] = lanes_.saved_y[slot] = std::numeric_limits<double>::quiet_NaN();
-    while (queue_.next == queue_.end && sieved_ < count_) sieve();
+    while (queue_.next == queue_.end && has_more()) sieve();
     if (queue_.next == queue_.end) {
       lanes_.cx[slot] = lanes_.cy[slot] = lanes_.x[slot] = lanes_.y[slot] = 0;
       lanes_.taken[slot] = -(std::int64_t{1} << 62);
@@ -320,7 +327,8 @@ class Run {
 
   const MandelbrotGrid& grid_;
   std::int64_t* counts_;
-  std::uint64_t count_;
+  const std::function<std::uint64_t()>& more_;
+  std::uint64_t count_ = 0;   // points of the run, so far
   std::uint64_t sieved_ = 0;  // points of the run that have begun
   std::uint64_t row_, column_;
   double row_x_;
@@ -331,8 +339,8 @@ class Run {
   Queue queue_;
 };
 
-void count_run(const MandelbrotGrid& grid, std::uint64_t first, std::uint64_t count, std::int64_t* counts) {
-  Run(grid, first, count, counts).compute();
+void count_run(const MandelbrotGrid& grid, std::uint64_t first, const std::function<std::uint64_t()>& more, std::int64_t* counts) {
+  Run(grid, first, more, counts).compute();
 }
 
 }  // namespace HWY_NAMESPACE
@@ -345,9 +353,13 @@ namespace {
 HWY_EXPORT(count_run);
 }  // namespace
 
+void mandelbrot_counts(const MandelbrotGrid& grid, std::uint64_t first, const std::function<std::uint64_t()>& more, std::int64_t* counts) {
+  HWY_DYNAMIC_DISPATCH(count_run)(grid, first, more, counts);
+}
+
 void mandelbrot_counts(const MandelbrotGrid& grid, std::uint64_t first, std::uint64_t count,
                        std::int64_t* counts) {
-  if (count != 0) HWY_DYNAMIC_DISPATCH(count_run)(grid, first, count, counts);
+  if (count != 0) mandelbrot_counts(grid, first, [&count] { return std::exchange(count, 0); }, counts);
 }
 
 }  // namespace parcompute

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "worker/kernels/linspace.h"
 
@@ -17,5 +18,7 @@ struct MandelbrotGrid {
 // Writes the counts of the points [first, first + count), numbered in C order, to counts[0 .. count).
 void mandelbrot_counts(const MandelbrotGrid& grid, std::uint64_t first, std::uint64_t count,
                        std::int64_t* counts);
+// The same of as many points as `more` says, which is asked how many come next, until that is 0: then those that are on their way are ended.
+void mandelbrot_counts(const MandelbrotGrid& grid, std::uint64_t first, const std::function<std::uint64_t()>& more, std::int64_t* counts);
 
 }  // namespace parcompute

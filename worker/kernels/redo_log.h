@@ -13,6 +13,7 @@
 // and never looks inside. The marks are written after what they tell of.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -30,7 +31,14 @@ class RedoLog {
 
   // The chunk of this lease begins, or goes on where the worker before stopped. Chunks come with growing numbers; one with a
   // smaller number than the log has seen was done, and is not to be touched again: false.
-  bool begin(std::uint64_t lease);
+  bool begin(std::uint64_t lease, std::uint64_t first_block);
+  // Of the chunk, whose pieces are counted from there.
+  std::uint64_t first_block() const { return first_block_; }
+
+  // Blocks of the chunk, the first ones, of which something may be done: told before it is. A successor does them to their end, and may give back
+  // the others.
+  std::uint64_t begun() const { return record().begun.load(std::memory_order_relaxed); }
+  void set_begun(std::uint64_t blocks) { mark(record().begun, std::max(blocks, begun())); }
 
   std::span<std::byte> buffer() const { return buffer_; }
   // Pieces of the chunk whose results are in the array, and in the buffer or the array.
@@ -45,7 +53,7 @@ class RedoLog {
   using Word = std::atomic<std::uint64_t>;
   static_assert(Word::is_always_lock_free);
   struct Record {
-    Word lease, computed, published;
+    Word lease, begun, computed, published;
   };
   // A chunk's record is filled beside the last one's, and becomes the one that counts by one write.
   struct Header {
@@ -65,6 +73,7 @@ class RedoLog {
 
   Header* header_;
   std::span<std::byte> buffer_;
+  std::uint64_t first_block_ = 0;
 };
 
 }  // namespace parcompute

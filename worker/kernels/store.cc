@@ -46,6 +46,10 @@ class Store final : public Kernel {
     return {};
   }
 
+  Result<void> run_steps(std::size_t phase, std::uint64_t first, Steps& steps, ScalarBytes& value) override {
+    return phase < own_phase_ ? inner_->run_steps(phase, first, steps, value) : Kernel::run_steps(phase, first, steps, value);
+  }
+
  private:
   void store(std::uint64_t first, std::size_t count) {
     alignas(64) std::byte cast[kStrip * kMostItemBytes];
