@@ -91,7 +91,7 @@ def _elementwise(template: str) -> Callable:
 
 
 def _clip(node: Node, a: Any, a_min: Any = None, a_max: Any = None, out: Any = None) -> Any:
-    expression = build("clip({0}, {1}, {2})", a if isinstance(a, Operators) else node.asarray(a), "None" if a_min is None else a_min, "None" if a_max is None else a_max)
+    expression = build("clip({0}, {1}, {2})", a if isinstance(a, Operators) else node.asarray(a), a_min, a_max)
     return expression if out is None else expression.compute(out=out)
 
 

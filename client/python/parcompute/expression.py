@@ -76,7 +76,7 @@ class Operators:
         return build("imag({0})", self)
 
     def clip(self, min: Any = None, max: Any = None) -> Expression:  # noqa: A002
-        return build("clip({0}, {1}, {2})", self, "None" if min is None else min, "None" if max is None else max)
+        return build("clip({0}, {1}, {2})", self, min, max)
 
     def round(self, decimals: int = 0) -> Expression:
         return build("round({0}, {1})", self, int(decimals))
@@ -313,12 +313,14 @@ def _render(child: Any, operands: Dict[int, Tuple[str, Array]]) -> str:
     return operands.setdefault(id(child), (f"x{len(operands)}", child))[0]
 
 
+def _written(value: Any) -> str:
+    return "None" if value is None else literal(value)
+
+
 def build(template: str, *values: Any) -> Expression:
-    """An Expression of Arrays, Expressions, numbers and NumPy arrays; strings are parts of its text."""
+    """An Expression of Arrays, Expressions, NumPy arrays and numbers; None is a bound that is left open."""
     node = next(value._node for value in values if isinstance(value, Operators))
-    children: List[Any] = [
-        value if isinstance(value, (Operators, str)) else literal(value) if is_number(value) else node.array(value) for value in values
-    ]
+    children: List[Any] = [value if isinstance(value, Operators) else _written(value) if value is None or is_number(value) else node.array(value) for value in values]
     expression = Expression(node, template, tuple(children))
     while len(expression._arrays) > _MOST_ARRAYS or expression._bytes > _MOST_BYTES or expression._depth > _MOST_DEPTH:
         open_ones = [child for child in children if isinstance(child, Expression) and child._value is None]
