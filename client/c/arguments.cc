@@ -18,6 +18,18 @@ std::size_t length_of(const parcompute_argument& argument) {
   return argument.count > 0 ? static_cast<std::size_t>(argument.count) : 0;
 }
 
+// An array may be none; an empty list needs no place.
+bool points_nowhere(const parcompute_argument& argument) {
+  switch (argument.kind) {
+    case PARCOMPUTE_KIND_TEXT: return argument.value.text == nullptr;
+    case PARCOMPUTE_KIND_COMPLEX: return argument.value.reals == nullptr;
+    case PARCOMPUTE_KIND_ARRAYS: return argument.value.arrays == nullptr && argument.count > 0;
+    case PARCOMPUTE_KIND_INTEGERS: return argument.value.integers == nullptr && argument.count > 0;
+    case PARCOMPUTE_KIND_REALS: return argument.value.reals == nullptr && argument.count > 0;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 Arguments::Arguments(std::string_view call, const parcompute_argument* arguments, std::size_t count, const SharedSession* shared)
@@ -37,6 +49,7 @@ const parcompute_argument* Arguments::find(std::string_view name) {
     const parcompute_argument& argument = arguments_[i];
     if (argument.kind == PARCOMPUTE_KIND_OPERAND || name != name_of(argument)) continue;
     is_used_[i] = true;
+    if (points_nowhere(argument)) refuse(name, "it points to NULL");
     const bool is_none = argument.kind == PARCOMPUTE_KIND_ARRAY && argument.value.array == nullptr;
     return is_none ? nullptr : &argument;
   }

@@ -13,8 +13,8 @@ extern "C" {
 std::int32_t parcompute_make(parcompute_session* session, const char* how, const parcompute_argument* arguments, std::size_t count, parcompute_array** array) {
   return guarded([&] {
     *array = nullptr;
-    Turn turn(*session->shared);
-    Arguments a(how, arguments, count, session->shared.get());
+    Turn turn(owner_of(session));
+    Arguments a(given(how, "the way to make an array"), arguments, count, session->shared.get());
     *array = new_handle(session->shared, make_array(how, turn.session(), a));
   });
 }
@@ -22,7 +22,8 @@ std::int32_t parcompute_make(parcompute_session* session, const char* how, const
 std::int32_t parcompute_array_view(const parcompute_array* array, const char* steps, parcompute_array** view) {
   return guarded([&] {
     *view = nullptr;
-    *view = new_handle(array->shared, array->array.viewed(steps));
+    owner_of(array).check_process();
+    *view = new_handle(array->shared, array->array.viewed(given(steps, "the view")));
   });
 }
 
@@ -68,9 +69,11 @@ std::int32_t parcompute_array_is_view(const parcompute_array* array) {
 
 std::int32_t parcompute_array_data(parcompute_array* array, void** data) {
   return guarded([&] {
+    *data = nullptr;
+    owner_of(array);
     *data = array->data;
     if (*data != nullptr || array->array.info().size() == 0) return;
-    Turn turn(*array->shared);
+    Turn turn(owner_of(array));
     *data = array->array.data();
     array->data = *data;
   });
@@ -85,8 +88,9 @@ std::int32_t parcompute_array_info(const parcompute_array* array, char** json) {
 
 std::int32_t parcompute_export(parcompute_session* session, parcompute_array* array, const char* file) {
   return guarded([&] {
-    Turn turn(*session->shared);
-    turn.session().export_npy(array->array, file);
+    Turn turn(owner_of(session));
+    owner_of(array).check_process();
+    turn.session().export_npy(array->array, given(file, "the file's name"));
   });
 }
 

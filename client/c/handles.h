@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -101,6 +102,18 @@ struct parcompute_job {
 };
 
 namespace parcompute::c {
+
+// Whose handle it is. Throws for NULL: the call that was to make it has failed.
+template <class Handle>
+SharedSession& owner_of(const Handle* handle) {
+  if (handle == nullptr) throw Failure(ErrorCode::kInvalidArgument, "a handle is NULL: the call that was to make it has failed, or it was never made");
+  return *handle->shared;
+}
+// A text that must be there.
+inline const char* given(const char* text, std::string_view what) {
+  if (text == nullptr) throw Failure(ErrorCode::kInvalidArgument, std::string(what) + " is NULL");
+  return text;
+}
 
 // For the caller: null where there is no array.
 parcompute_array* new_handle(const std::shared_ptr<SharedSession>& shared, Array array);

@@ -20,8 +20,8 @@ void clear(parcompute_array** output, parcompute_scalar* scalar) {
 }
 
 Job submit(parcompute_session* session, const char* operation, const parcompute_argument* arguments, std::size_t count) {
-  Turn turn(*session->shared);
-  Arguments a(operation, arguments, count, session->shared.get());
+  Turn turn(owner_of(session));
+  Arguments a(given(operation, "the operation"), arguments, count, session->shared.get());
   const Operation wanted = operation_of(operation, turn.session(), a);
   const SubmitOptions options = submit_options(a);
   a.finish();
@@ -70,27 +70,28 @@ std::int32_t parcompute_run(parcompute_session* session, const char* operation, 
 std::int32_t parcompute_job_wait(parcompute_job* job, double seconds, parcompute_array** output, parcompute_scalar* scalar) {
   return guarded([&] {
     clear(output, scalar);
+    owner_of(job);
     give(wait_for(*job, seconds), job->shared, output, scalar);
   });
 }
 
 std::int32_t parcompute_job_cancel(parcompute_job* job) {
   return guarded([&] {
-    Turn turn(*job->shared);
+    Turn turn(owner_of(job));
     job->job.cancel();
   });
 }
 
 std::int32_t parcompute_job_id(parcompute_job* job, std::uint64_t* id) {
   return guarded([&] {
-    Turn turn(*job->shared);
+    Turn turn(owner_of(job));
     *id = job->job.id();
   });
 }
 
 std::int32_t parcompute_job_progress(parcompute_job* job, std::int32_t* state, std::uint64_t* blocks_done, std::uint64_t* blocks_total) {
   return guarded([&] {
-    Turn turn(*job->shared);
+    Turn turn(owner_of(job));
     const JobInfo info = job->job.info();
     if (state != nullptr) *state = static_cast<std::int32_t>(info.state);
     if (blocks_done != nullptr) *blocks_done = info.blocks_done;
@@ -101,7 +102,7 @@ std::int32_t parcompute_job_progress(parcompute_job* job, std::int32_t* state, s
 std::int32_t parcompute_job_info(parcompute_job* job, char** json) {
   return guarded([&] {
     *json = nullptr;
-    Turn turn(*job->shared);
+    Turn turn(owner_of(job));
     *json = new_text(dumped(describe(job->job.info())));
   });
 }
@@ -109,7 +110,7 @@ std::int32_t parcompute_job_info(parcompute_job* job, char** json) {
 std::int32_t parcompute_job_explain(parcompute_job* job, char** json) {
   return guarded([&] {
     *json = nullptr;
-    Turn turn(*job->shared);
+    Turn turn(owner_of(job));
     *json = new_text(dumped(describe(job->job.explain())));
   });
 }
@@ -117,7 +118,7 @@ std::int32_t parcompute_job_explain(parcompute_job* job, char** json) {
 std::int32_t parcompute_find_job(parcompute_session* session, std::uint64_t id, parcompute_job** job) {
   return guarded([&] {
     *job = nullptr;
-    Turn turn(*session->shared);
+    Turn turn(owner_of(session));
     *job = new parcompute_job{session->shared, turn.session().find_job(id)};
   });
 }
@@ -131,7 +132,7 @@ std::int32_t parcompute_expression_names(const char* expression, char** json) {
     *json = nullptr;
     const auto constants = constant_names();
     nlohmann::ordered_json names = nlohmann::ordered_json::array(), used = nlohmann::ordered_json::array();
-    for (const std::string& name : names_in(value_or_throw(parse_expression(expression)))) {
+    for (const std::string& name : names_in(value_or_throw(parse_expression(given(expression, "the expression"))))) {
       if (std::find(constants.begin(), constants.end(), name) != constants.end()) used.push_back(name);
       else if (!is_reserved_name(name)) names.push_back(name);
     }
@@ -145,7 +146,7 @@ std::int32_t parcompute_expression_type(const char* expression, const parcompute
     std::vector<ExpressionOperand> specs;
     for (const Evaluate::Operand& operand : a.operands()) specs.push_back({operand.name, operand.array.spec()});
     a.finish();
-    const Evaluation evaluation = value_or_throw(compile_expression(expression, specs, std::nullopt));
+    const Evaluation evaluation = value_or_throw(compile_expression(given(expression, "the expression"), specs, std::nullopt));
     const ArraySpec& result = evaluation.stages.back().result;
     *dtype = static_cast<std::int32_t>(result.dtype);
     *ndim = static_cast<std::int32_t>(result.shape.size());

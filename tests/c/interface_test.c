@@ -140,6 +140,21 @@ static void nonsense_is_refused(parcompute_session* session) {
   parcompute_argument unfit[] = {PARCOMPUTE_TEXT("dtype", "uint8"), PARCOMPUTE_INTEGERS("shape", shape, 1), PARCOMPUTE_INTEGER("value", 300)};
   CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_make(session, "full", unfit, 3, &b));
 
+  char* json = NULL;
+  CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_status(NULL, &json));
+  CHECK_WORDS("NULL");
+  CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_submit(session, NULL, NULL, 0, &job));
+  CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_job_wait(NULL, -1, NULL, NULL));
+  CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_array_view(NULL, "[0]", &b));
+  CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_array_view(a, NULL, &b));
+  CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_remove(session, NULL));
+  parcompute_argument no_array[] = {PARCOMPUTE_ARRAY("a", NULL)};
+  CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_submit(session, "sort", no_array, 1, &job));
+  parcompute_argument no_list[] = {PARCOMPUTE_TEXT("dtype", "int8"), PARCOMPUTE_INTEGERS("shape", NULL, 2)};
+  CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_make(session, "zeros", no_list, 2, &b));
+  parcompute_argument nameless[] = {{NULL, PARCOMPUTE_KIND_INTEGER, 0, {.integer = 0}}};
+  CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_submit(session, "nop", nameless, 1, &job));
+
   parcompute_argument kind_of_no_kind[] = {{"a", 99, 0, {.integer = 0}}};
   CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_submit(session, "sort", kind_of_no_kind, 1, &job));
   parcompute_argument nowhere[] = {PARCOMPUTE_TEXT("socket", "/nonexistent/socket"), PARCOMPUTE_INTEGER("start", 0)};

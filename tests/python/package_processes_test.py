@@ -84,8 +84,14 @@ class Processes(PackageTest):
             with self.refused(TypeError, "name"):
                 pickle.dumps(value)
         self.node.remove("a")
-        with self.refused(LookupError):
-            pickle.loads(packed)
+        gone = pickle.loads(packed)
+        with self.refused(LookupError, "'a'"):
+            gone.sum()
+        with self.refused(LookupError, "'a'"):
+            np.asarray(gone)
+        # A pool loses tasks that it cannot unpickle, and its caller waits for ever.
+        with multiprocessing.get_context("fork").Pool(1) as pool, self.refused(LookupError, "'a'"):
+            pool.map(total, [a])
 
     def test_process_pools_take_arrays_by_name(self):
         a = self.node.array(np.arange(1000.0), name="a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import pathlib
 from typing import Any, Callable, Iterable, Optional, Tuple
@@ -51,7 +52,11 @@ class Handle(int):
 
 
 def _fill(slot: Argument, value: Any, keep: list) -> None:
-    if isinstance(value, Handle):
+    if type(value) is str and "\0" not in value:
+        text = value.encode("utf-8", "surrogateescape")
+        keep.append(text)
+        slot.kind, slot.text = _TEXT, text
+    elif isinstance(value, Handle):
         slot.kind, slot.pointer = _ARRAY, int(value)
     elif isinstance(value, Operand):
         slot.kind, slot.pointer = _OPERAND, value.handle
@@ -67,9 +72,7 @@ def _fill(slot: Argument, value: Any, keep: list) -> None:
     elif isinstance(value, str):
         if "\0" in value:
             raise errors.InvalidArgument(f"{slot.name.decode()}={value!r} has a zero byte inside")
-        text = value.encode("utf-8", "surrogateescape")
-        keep.append(text)
-        slot.kind, slot.text = _TEXT, text
+        _fill(slot, str(value), keep)
     elif isinstance(value, complex):
         pair = (ctypes.c_double * 2)(value.real, value.imag)
         keep.append(pair)
@@ -90,15 +93,18 @@ def _fill(slot: Argument, value: Any, keep: list) -> None:
         raise TypeError(f"{slot.name.decode()}={value!r}: a {type(value).__name__} is nothing that parcompute takes")
 
 
+@functools.lru_cache(maxsize=1024)
+def _encoded(name: str) -> bytes:
+    return name.encode()
+
+
 def arguments(pairs: Iterable[Tuple[str, Any]]) -> Tuple[Any, int, list]:
     """The block of arguments, how many there are, and what must outlive the call. None is as if it were not given."""
     given = [pair for pair in pairs if pair[1] is not None]
     block = (Argument * len(given))()
     keep: list = []
     for slot, (name, value) in zip(block, given):
-        text = name.encode()
-        keep.append(text)
-        slot.name = text
+        slot.name = _encoded(name)
         _fill(slot, value, keep)
     return block, len(given), keep
 
@@ -116,6 +122,7 @@ def _places() -> list:
     except ImportError:
         pass
     built = [found for checkout in checkouts for found in sorted(checkout.glob(f"build/*/lib/{SONAME}"), key=lambda p: p.parts[-3] != "release")]
+    built = built or [checkout / "build" / "release" / "lib" / SONAME for checkout in checkouts]
     return [*built, *(pathlib.Path(folder, SONAME) for folder in ("/usr/local/lib",)), pathlib.Path(SONAME)]
 
 
@@ -128,7 +135,7 @@ def _load() -> ctypes.CDLL:
             tried.append(f"  {place}: {error}")
     raise ImportError(
         f"{SONAME} is not to be found. Build it ('cmake --build build/release --target parcompute_c'), install it, or name its file in "
-        "PARCOMPUTE_LIBRARY. Looked at:\n" + "\n".join(tried) + f"\n  and in every build/*/lib of {pathlib.Path(__file__).resolve().parents[3]}"
+        "PARCOMPUTE_LIBRARY. Looked at:\n" + "\n".join(tried)
     )
 
 
@@ -189,7 +196,10 @@ class _Library:
     def __getattr__(self, name: str) -> Callable:
         loaded = _load()
         for function, returns, takes in _FUNCTIONS:
-            entry = getattr(loaded, f"parcompute_{function}")
+            try:
+                entry = getattr(loaded, f"parcompute_{function}")
+            except AttributeError:
+                raise ImportError(f"{loaded._name} is older than this package: it has no parcompute_{function}; build or install the newer one") from None
             entry.restype, entry.argtypes = returns, takes
             setattr(self, function, entry)
         return self.__dict__[name]

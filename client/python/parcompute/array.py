@@ -49,33 +49,56 @@ class Array(Operators):
 
     An array without a name goes with its last handle (views and NumPy's views of it hold one); one with a name stays with the server."""
 
-    def __init__(self, node: Node, handle: int, steps: str = ""):
-        self._node = node
-        self._handle = handle
+    def __init__(self, node: Optional[Node], handle: Optional[int], steps: str = "", place: Tuple[str, str] = ("", "")):
+        self._own_node = node
+        self._own_handle = handle
         self._pid = os.getpid()
         self._steps = steps  # of a view: how it is made of its array
+        self._place = place  # of one that was pickled: its server's socket and its name
         self._shape: Optional[Tuple[int, ...]] = None
 
     def __del__(self, library: Any = library) -> None:
-        handle, self._handle = getattr(self, "_handle", None), None  # type: ignore[assignment]
+        handle = self.__dict__.pop("_own_handle", None)
         if handle:
             library.array_free(handle)
+
+    # One that was pickled is found when it is first used: a pool that cannot unpickle a task would lose it, and its caller wait for ever.
+
+    @property
+    def _node(self) -> Node:  # type: ignore[override]
+        if self._own_node is None:
+            from .node import node_at
+
+            self._own_node = node_at(self._place[0])
+        return self._own_node
+
+    @property
+    def _handle(self) -> int:
+        if self._own_handle is None:
+            self._find(self._place[1])
+        return self._own_handle  # type: ignore[return-value]
 
     @property
     def _live_handle(self) -> int:
         """For jobs: in a child of fork() it is found anew, by its name."""
-        if self._pid != os.getpid():
+        if self._own_handle is not None and self._pid != os.getpid():
             if not self.name:
                 raise errors.Forked("an array without a name belongs to the process that made it, before fork(): give it a name, or copy what the child needs")
-            found = self._node.find(self.name)
-            if self._steps:
-                found = found._view(self._steps)
-            self._handle, found._handle = found._handle, None  # type: ignore[assignment]
-            self._pid = os.getpid()
+            self._find(self.name)
         return self._handle
+
+    def _find(self, name: str) -> None:
+        found = self._node.find(name)
+        if self._steps:
+            found = found._view(self._steps)
+        self._own_handle, found._own_handle = found._own_handle, None
+        self._pid = os.getpid()
 
     def _array(self) -> Array:
         return self
+
+    def _computed(self, template: str, out: Any) -> Any:
+        return self._node._run("evaluate", {"expression": template.format("x")}, {"x": self}, out)
 
     # ---- facts
 
@@ -236,7 +259,7 @@ class Array(Operators):
     def __reduce__(self) -> tuple:
         if not self.name:
             raise TypeError("an array without a name cannot be pickled: make it under a name, node.array(data, name='a'), or send np.asarray(a), which is a copy")
-        return _find_again, (self._node.socket, self.name, self._steps)
+        return Array, (None, None, self._steps, (self._node.socket, self.name))
 
     # ---- for people
 
@@ -283,10 +306,3 @@ def _assignment(value: Operators, target: Array) -> tuple:
     """As NumPy assigns: stretched to the target's shape, cast to its dtype, whatever is lost."""
     written, operands = unevaluated(value)._text()
     return {"expression": written, "dtype": target.dtype.name}, operands, target
-
-
-def _find_again(socket: str, name: str, steps: str) -> Array:
-    from .node import node_at
-
-    found = node_at(socket).find(name)
-    return found._view(steps) if steps else found

@@ -87,7 +87,10 @@ class Operators:
         operand = f"{name_of(dtype)}({{0}})" if dtype is not None else "{0}"
         given = axes(axis)
         words = (f", axis={given}" if given is not None else "") + (", keepdims=True" if keepdims else "") + more
-        return build(f"{function}({operand}{words})", self).compute(out=out)
+        return self._computed(f"{function}({operand}{words})", out)
+
+    def _computed(self, template: str, out: Any) -> Any:
+        return build(template, self).compute(out=out)
 
     def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
         return self._reduce("sum", axis, dtype, out, keepdims)

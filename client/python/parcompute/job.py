@@ -90,10 +90,9 @@ class Job:
 
     def _wait(self, timeout: Optional[float]) -> Any:
         output, scalar = ctypes.c_void_p(), Scalar()
-        end = None if timeout is None else time.monotonic() + timeout
-        word = time.monotonic()
+        now = word = time.monotonic()
+        end = None if timeout is None else now + timeout
         while True:
-            now = time.monotonic()
             seconds = _SLICE_SECONDS if end is None else min(_SLICE_SECONDS, max(end - now, 0.0))
             code = library.job_wait(self._handle, seconds, ctypes.byref(output), ctypes.byref(scalar))
             if code == OK:
@@ -112,7 +111,7 @@ class Job:
                 library.array_free(output.value)
             return self._into
         if scalar.dtype:
-            value = np.frombuffer(bytes(scalar.bytes[: scalar.size]), BY_NUMBER[scalar.dtype])[0]
+            value = np.frombuffer(scalar, BY_NUMBER[scalar.dtype], 1, Scalar.bytes.offset)[0]
             if output.value:
                 library.array_free(output.value)
             return value

@@ -42,7 +42,6 @@ class Node(Operations):
     def __init__(self, socket: Optional[str] = None, start: bool = True, patience: float = 30.0, client: str = "Python"):
         self.patience = float(patience)
         self._arguments = (("socket", None if socket is None else os.fspath(socket)), ("start", bool(start)), ("client", client), ("patience", self.patience))
-        self._lock = threading.Lock()
         self._handle = self._connect()
         self._pid = os.getpid()
         self._socket: Optional[str] = None
@@ -53,12 +52,13 @@ class Node(Operations):
 
     @property
     def _session(self) -> int:
-        if self._pid != os.getpid():
-            # The parent's session is the parent's; its handle does nothing here.
-            self._lock = threading.Lock()
-            self._handle, self._pid = self._connect(), os.getpid()
         if not self._handle:
             raise errors.InvalidArgument("this node was closed: connect() again")
+        if self._pid != os.getpid():
+            # The parent's session is the parent's; its handle does nothing here.
+            with _child_lock:
+                if self._pid != os.getpid():
+                    self._handle, self._pid = self._connect(), os.getpid()
         return self._handle
 
     def close(self) -> None:
@@ -225,6 +225,9 @@ class Node(Operations):
 
         pairs: list = []
         for key, value in parameters.items():
+            if type(value) is str:
+                pairs.append((key, value))
+                continue
             if isinstance(value, (Array, Expression, np.ndarray)):
                 value = handle(value)
             elif isinstance(value, (list, tuple)) and value and isinstance(value[0], (Array, Expression, np.ndarray)):
@@ -299,14 +302,16 @@ class Node(Operations):
 _default: Optional[Node] = None
 _by_socket: Dict[Tuple[int, str], Node] = {}
 _default_lock = threading.Lock()
+_child_lock = threading.Lock()
 
 
-def _forget_lock() -> None:
-    global _default_lock
-    _default_lock = threading.Lock()
+def _forget_locks() -> None:
+    """A thread that is not in the child may have held them."""
+    global _default_lock, _child_lock
+    _default_lock, _child_lock = threading.Lock(), threading.Lock()
 
 
-os.register_at_fork(after_in_child=_forget_lock)
+os.register_at_fork(after_in_child=_forget_locks)
 
 
 def connect(socket: Optional[Union[str, pathlib.Path]] = None, *, start: bool = True, patience: float = 30.0, client: str = "Python") -> Node:
