@@ -13,9 +13,9 @@ extern "C" {
 std::int32_t parcompute_make(parcompute_session* session, const char* how, const parcompute_argument* arguments, std::size_t count, parcompute_array** array) {
   return guarded([&] {
     *array = nullptr;
-    Turn turn(owner_of(session));
+    LockedSession locked(owner_of(session));
     Arguments a(given(how, "the way to make an array"), arguments, count, session->shared.get());
-    *array = new_handle(session->shared, make_array(how, turn.session(), a));
+    *array = new_handle(session->shared, make_array(how, locked.session(), a));
   });
 }
 
@@ -73,7 +73,7 @@ std::int32_t parcompute_array_data(parcompute_array* array, void** data) {
     owner_of(array);
     *data = array->data;
     if (*data != nullptr || array->array.info().size() == 0) return;
-    Turn turn(owner_of(array));
+    LockedSession locked(owner_of(array));
     *data = array->array.data();
     array->data = *data;
   });
@@ -88,9 +88,9 @@ std::int32_t parcompute_array_info(const parcompute_array* array, char** json) {
 
 std::int32_t parcompute_export(parcompute_session* session, parcompute_array* array, const char* file) {
   return guarded([&] {
-    Turn turn(owner_of(session));
+    LockedSession locked(owner_of(session));
     owner_of(array).check_process();
-    turn.session().export_npy(array->array, given(file, "the file's name"));
+    locked.session().export_npy(array->array, given(file, "the file's name"));
   });
 }
 

@@ -71,7 +71,7 @@ void SharedSession::discard(std::variant<Array, Job> handle) noexcept {
     discarded_.push_back(std::move(handle));
     has_discarded_ = true;
   } catch (const std::bad_alloc&) {
-    // No room in the list: `handle` goes here, in turn.
+    // No room in the list: `handle` goes here, when nobody uses the session.
     const std::lock_guard lock(mutex_);
     const auto gone = std::move(handle);
     return;
@@ -99,6 +99,7 @@ void SharedSession::sweep() noexcept {
       socket_ = -1;
       session_.reset();
     }
+    ring();  // telling the server may have brought others' answers
     mutex_.unlock();
   }
 }
@@ -119,19 +120,19 @@ void SharedSession::ring() {
     if (waiter->job.has_answer()) ::eventfd_write(waiter->bell, 1);
 }
 
-Turn::Turn(SharedSession& shared) : shared_(shared) {
+LockedSession::LockedSession(SharedSession& shared) : shared_(shared) {
   shared.check_process();
   shared.mutex_.lock();
 }
 
-Turn::~Turn() {
+LockedSession::~LockedSession() {
   shared_.ring();
   if (shared_.session_) shared_.socket_.store(shared_.session_->descriptor(), std::memory_order_relaxed);
   shared_.mutex_.unlock();
   shared_.sweep();
 }
 
-Session& Turn::session() {
+Session& LockedSession::session() {
   if (!shared_.session_ || shared_.is_closed_) throw Failure(ErrorCode::kInvalidArgument, "the session was freed: connect again");
   return *shared_.session_;
 }

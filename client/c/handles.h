@@ -51,7 +51,7 @@ class SharedSession {
   std::atomic<double> patience{30};
 
  private:
-  friend class Turn;
+  friend class LockedSession;
   friend void close_sockets_of_parent();
   void sweep() noexcept;
   void ring();
@@ -71,12 +71,12 @@ class SharedSession {
   std::atomic<bool> is_closed_ = false;
 };
 
-// A thread's turn at a session.
-class Turn {
+// A session in one thread's hands.
+class LockedSession {
  public:
-  explicit Turn(SharedSession& shared);
-  Turn(const Turn&) = delete;
-  ~Turn();
+  explicit LockedSession(SharedSession& shared);
+  LockedSession(const LockedSession&) = delete;
+  ~LockedSession();
   // Throws where it was freed.
   Session& session();
 

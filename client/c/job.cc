@@ -20,12 +20,12 @@ void clear(parcompute_array** output, parcompute_scalar* scalar) {
 }
 
 Job submit(parcompute_session* session, const char* operation, const parcompute_argument* arguments, std::size_t count) {
-  Turn turn(owner_of(session));
+  LockedSession locked(owner_of(session));
   Arguments a(given(operation, "the operation"), arguments, count, session->shared.get());
-  const Operation wanted = operation_of(operation, turn.session(), a);
+  const Operation wanted = operation_of(operation, locked.session(), a);
   const SubmitOptions options = submit_options(a);
   a.finish();
-  return turn.session().submit(wanted, options);
+  return locked.session().submit(wanted, options);
 }
 
 std::string dumped(const nlohmann::ordered_json& value) {
@@ -77,21 +77,21 @@ std::int32_t parcompute_job_wait(parcompute_job* job, double seconds, parcompute
 
 std::int32_t parcompute_job_cancel(parcompute_job* job) {
   return guarded([&] {
-    Turn turn(owner_of(job));
+    LockedSession locked(owner_of(job));
     job->job.cancel();
   });
 }
 
 std::int32_t parcompute_job_id(parcompute_job* job, std::uint64_t* id) {
   return guarded([&] {
-    Turn turn(owner_of(job));
+    LockedSession locked(owner_of(job));
     *id = job->job.id();
   });
 }
 
 std::int32_t parcompute_job_progress(parcompute_job* job, std::int32_t* state, std::uint64_t* blocks_done, std::uint64_t* blocks_total) {
   return guarded([&] {
-    Turn turn(owner_of(job));
+    LockedSession locked(owner_of(job));
     const JobInfo info = job->job.info();
     if (state != nullptr) *state = static_cast<std::int32_t>(info.state);
     if (blocks_done != nullptr) *blocks_done = info.blocks_done;
@@ -102,7 +102,7 @@ std::int32_t parcompute_job_progress(parcompute_job* job, std::int32_t* state, s
 std::int32_t parcompute_job_info(parcompute_job* job, char** json) {
   return guarded([&] {
     *json = nullptr;
-    Turn turn(owner_of(job));
+    LockedSession locked(owner_of(job));
     *json = new_text(dumped(describe(job->job.info())));
   });
 }
@@ -110,7 +110,7 @@ std::int32_t parcompute_job_info(parcompute_job* job, char** json) {
 std::int32_t parcompute_job_explain(parcompute_job* job, char** json) {
   return guarded([&] {
     *json = nullptr;
-    Turn turn(owner_of(job));
+    LockedSession locked(owner_of(job));
     *json = new_text(dumped(describe(job->job.explain())));
   });
 }
@@ -118,8 +118,8 @@ std::int32_t parcompute_job_explain(parcompute_job* job, char** json) {
 std::int32_t parcompute_find_job(parcompute_session* session, std::uint64_t id, parcompute_job** job) {
   return guarded([&] {
     *job = nullptr;
-    Turn turn(owner_of(session));
-    *job = new parcompute_job{session->shared, turn.session().find_job(id)};
+    LockedSession locked(owner_of(session));
+    *job = new parcompute_job{session->shared, locked.session().find_job(id)};
   });
 }
 

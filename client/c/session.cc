@@ -34,8 +34,8 @@ template <class Ask>
 std::int32_t told(parcompute_session* session, char** json, Ask ask) {
   return guarded([&] {
     *json = nullptr;
-    Turn turn(owner_of(session));
-    *json = new_text(ask(turn.session()));
+    LockedSession locked(owner_of(session));
+    *json = new_text(ask(locked.session()));
   });
 }
 
@@ -107,16 +107,16 @@ std::int32_t parcompute_cpus(std::int32_t hyperthreads, char** json) {
 std::int32_t parcompute_set_patience(parcompute_session* session, double seconds) {
   return guarded([&] {
     const auto patience = milliseconds(seconds);
-    Turn turn(owner_of(session));
-    turn.session().set_patience(patience);
+    LockedSession locked(owner_of(session));
+    locked.session().set_patience(patience);
     session->shared->patience = seconds;
   });
 }
 
 std::int32_t parcompute_stop_server(parcompute_session* session, std::int32_t drop_arrays) {
   return guarded([&] {
-    Turn turn(owner_of(session));
-    turn.session().stop_server(drop_arrays != 0);
+    LockedSession locked(owner_of(session));
+    locked.session().stop_server(drop_arrays != 0);
   });
 }
 
@@ -145,8 +145,8 @@ void parcompute_server_free(parcompute_server* server) {
 
 std::int32_t parcompute_remove(parcompute_session* session, const char* name) {
   return guarded([&] {
-    Turn turn(owner_of(session));
-    turn.session().remove(given(name, "the name"));
+    LockedSession locked(owner_of(session));
+    locked.session().remove(given(name, "the name"));
   });
 }
 
@@ -154,15 +154,15 @@ std::int32_t parcompute_set_mode(parcompute_session* session, const char* name, 
   return guarded([&] {
     const auto parsed = parse_array_mode(given(mode, "the mode"));
     if (!parsed) throw Failure(parsed.error().code, parsed.error().message);
-    Turn turn(owner_of(session));
-    turn.session().set_mode(given(name, "the name"), *parsed);
+    LockedSession locked(owner_of(session));
+    locked.session().set_mode(given(name, "the name"), *parsed);
   });
 }
 
 std::int32_t parcompute_accept(parcompute_session* session, const char* name, std::int32_t* was_incomplete) {
   return guarded([&] {
-    Turn turn(owner_of(session));
-    const bool was = turn.session().accept(given(name, "the name"));
+    LockedSession locked(owner_of(session));
+    const bool was = locked.session().accept(given(name, "the name"));
     if (was_incomplete != nullptr) *was_incomplete = was ? 1 : 0;
   });
 }

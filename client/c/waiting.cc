@@ -56,7 +56,7 @@ JobResult wait_for(parcompute_job& handle, double seconds) {
   auto last_word = begin;
   int socket = -1;
   const auto ended = [&] {
-    Turn turn(shared);
+    LockedSession locked(shared);
     socket = handle.job.descriptor();
     return handle.job.ended();
   };
@@ -74,12 +74,11 @@ JobResult wait_for(parcompute_job& handle, double seconds) {
       eventfd_t rings = 0;
       ::eventfd_read(waiting.bell(), &rings);
     }
-    if (ready > 0) {
-      last_word = Clock::now();
-      if (auto result = ended()) return *std::move(result);
-    } else if (Clock::now() - last_word >= patience) {
+    if (ready > 0) last_word = Clock::now();
+    if (auto result = ended()) return *std::move(result);
+    if (Clock::now() - last_word >= patience) {
       // A job may take as long as it likes, its server may not: it is asked.
-      Turn turn(shared);
+      LockedSession locked(shared);
       handle.job.info();
       last_word = Clock::now();
     }

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import errors
 from ._dtypes import BY_NUMBER
-from ._library import check, library, made, text
+from ._library import library, made, text
 from .expression import Operators, build, unevaluated
 
 if TYPE_CHECKING:
