@@ -67,6 +67,18 @@ std::int32_t parcompute_run(parcompute_session* session, const char* operation, 
   return code;
 }
 
+std::int32_t parcompute_submit_and_wait(parcompute_session* session, const char* operation, const parcompute_argument* arguments, std::size_t count, double seconds,
+                                        parcompute_job** job, parcompute_array** output, parcompute_scalar* scalar) {
+  clear(output, scalar);
+  const std::int32_t submitted = parcompute_submit(session, operation, arguments, count, job);
+  if (submitted != PARCOMPUTE_OK) return submitted;
+  const std::int32_t code = parcompute_job_wait(*job, seconds, output, scalar);
+  if (code == PARCOMPUTE_INTERRUPTED || code == PARCOMPUTE_TIMED_OUT) return code;
+  free_job(*job);
+  *job = nullptr;
+  return code;
+}
+
 std::int32_t parcompute_job_wait(parcompute_job* job, double seconds, parcompute_array** output, parcompute_scalar* scalar) {
   return guarded([&] {
     clear(output, scalar);

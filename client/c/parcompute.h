@@ -231,6 +231,10 @@ PARCOMPUTE_API int32_t parcompute_submit(parcompute_session* session, const char
 /* Submits, and waits to the end, whatever signals come. `output` and `scalar` as parcompute_job_wait() has them. */
 PARCOMPUTE_API int32_t parcompute_run(parcompute_session* session, const char* operation, const parcompute_argument* arguments, size_t count,
                                       parcompute_array** output, parcompute_scalar* scalar);
+/* parcompute_submit() and parcompute_job_wait() in one call. Where the wait ends before the job does (PARCOMPUTE_INTERRUPTED, PARCOMPUTE_TIMED_OUT),
+ * `job` is handed out, to be waited for again or cancelled; else it is NULL. */
+PARCOMPUTE_API int32_t parcompute_submit_and_wait(parcompute_session* session, const char* operation, const parcompute_argument* arguments, size_t count,
+                                                  double seconds, parcompute_job** job, parcompute_array** output, parcompute_scalar* scalar);
 /* Seconds below 0: for as long as it takes. PARCOMPUTE_TIMED_OUT: the job goes on, and can be waited for again. A result is an array or a scalar;
  * either pointer may be NULL. */
 PARCOMPUTE_API int32_t parcompute_job_wait(parcompute_job* job, double seconds, parcompute_array** output, parcompute_scalar* scalar);

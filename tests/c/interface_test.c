@@ -50,6 +50,11 @@ static void operations_answer(parcompute_session* session) {
   parcompute_argument sum[] = {PARCOMPUTE_TEXT("expression", "sum(2*x)"), PARCOMPUTE_OPERAND("x", a)};
   CHECK_OK(parcompute_run(session, "evaluate", sum, COUNT(sum), &b, &scalar));
   CHECK(b == NULL && scalar.size == 8 && scalar_as_double(&scalar) == 999000);
+  parcompute_job* job = NULL;
+  CHECK_OK(parcompute_submit_and_wait(session, "evaluate", sum, COUNT(sum), -1, &job, &b, &scalar));
+  CHECK(job == NULL && b == NULL && scalar_as_double(&scalar) == 999000);
+  CHECK_CODE(PARCOMPUTE_NOT_FOUND, parcompute_submit_and_wait(session, "evaluate", sum, 1, -1, &job, &b, &scalar)); /* there is no x */
+  CHECK(job == NULL && scalar.dtype == 0);
 
   parcompute_argument order[] = {PARCOMPUTE_ARRAY("a", a), PARCOMPUTE_INTEGER("axis", -1), PARCOMPUTE_INTEGER("descending", 1), PARCOMPUTE_TEXT("output", "c-sorted")};
   CHECK_OK(parcompute_run(session, "sort", order, COUNT(order), &sorted, &scalar));
@@ -88,6 +93,10 @@ static void jobs_have_lives(parcompute_session* session) {
   parcompute_array* output = NULL;
   CHECK_OK(parcompute_submit(session, "mandelbrot", slow, COUNT(slow), &job));
   CHECK_CODE(PARCOMPUTE_TIMED_OUT, parcompute_job_wait(job, 0.01, &output, NULL));
+  CHECK_CODE(PARCOMPUTE_TIMED_OUT, parcompute_submit_and_wait(session, "mandelbrot", slow, COUNT(slow), 0.01, &same, &output, NULL));
+  CHECK(same != NULL && output == NULL);
+  CHECK_OK(parcompute_job_cancel(same));
+  parcompute_job_free(same);
   CHECK(output == NULL);
   CHECK_CODE(PARCOMPUTE_TIMED_OUT, parcompute_job_wait(job, 0, NULL, NULL));
   uint64_t id = 0, done = 0, total = 0;

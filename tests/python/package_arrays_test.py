@@ -153,6 +153,8 @@ class Arrays(PackageTest):
         ):  # fmt: skip
             with self.refused(TypeError, words):
                 self.node.array(value)
+        with self.refused(TypeError, "mask"):
+            self.node.array(np.ma.masked_greater([1.0, 2.0], 1.5))
         with self.refused(TypeError):
             self.node.zeros(3.5)
         with self.refused(ValueError):

@@ -38,6 +38,8 @@ class Evaluations(PackageTest):
             node.evaluate("a * pi")
         self.same(node.evaluate("a * pi", pi=pi), x * x, exact=True)
         self.assertEqual(node.evaluate("size(a) + e - e"), 2000)
+        row = [1.0] * 40
+        self.same(node.evaluate("a + row"), x + 1, exact=True)
 
     def test_numbers_have_their_dtypes(self):
         f = self.node.array(np.arange(6, dtype="float32"))

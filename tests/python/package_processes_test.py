@@ -154,6 +154,26 @@ except KeyboardInterrupt:
         with self.refused(pc.Cancelled):
             job.wait()
 
+    def test_ctrl_c_cancels_what_is_computed_at_once(self):
+        program = f"""
+import parcompute as pc
+try:
+    pc.connect(start=False)._run("mandelbrot", {SLOW!r})
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+        before = {job["id"] for job in self.node.jobs()}
+        with self.run_python(program) as child:
+            running = []
+            while not running:
+                self.assertIsNone(child.poll())
+                running = [job["id"] for job in self.node.jobs() if job["id"] not in before and job["state"] == "running"]
+            child.send_signal(signal.SIGINT)
+            out, err = child.communicate(timeout=60)
+        self.assertEqual(out, "interrupted\n", err)
+        with self.refused(pc.Cancelled):
+            self.node.find_job(running[0]).wait()
+
     # ---- servers that end
 
     def test_the_next_server_is_found_with_its_named_arrays(self):

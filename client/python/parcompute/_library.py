@@ -177,6 +177,7 @@ _FUNCTIONS = (
     ("set_mode", _I, (_P, _S, _S)),
     ("accept", _I, (_P, _S, ctypes.POINTER(_I))),
     ("submit", _I, (_P, _S, *_ARGUMENTS, _TO)),
+    ("submit_and_wait", _I, (_P, _S, *_ARGUMENTS, _D, _TO, _TO, ctypes.POINTER(Scalar))),
     ("job_wait", _I, (_P, _D, _TO, ctypes.POINTER(Scalar))),
     ("job_cancel", _I, (_P,)),
     ("job_id", _I, (_P, ctypes.POINTER(ctypes.c_uint64))),

@@ -20,7 +20,8 @@ def evaluate(ex: str, local_dict: Optional[Dict[str, Any]] = None, global_dict: 
     locals_ = frame.f_locals if local_dict is None else local_dict
     globals_ = frame.f_globals if global_dict is None else global_dict
     node = default_node()
-    result = np.asarray(node._submit_expr(ex, kwargs, locals_, globals_, None, None, None).result())
+    written, operands = node._bound(ex, kwargs, locals_, globals_)
+    result = np.asarray(node._run("evaluate", {"expression": written}, operands))
     if out is not None:
         np.copyto(np.asarray(out), result, casting=casting)  # type: ignore[arg-type]
         return out

@@ -18,13 +18,22 @@ if TYPE_CHECKING:
 
 STATES = (None, "queued", "running", "done", "failed", "cancelled")
 # A signal that comes between two instructions of Python's is noticed after so long.
-_SLICE_SECONDS = 0.5
+SLICE_SECONDS = 0.5
+
+
+def result_of(node: Node, output: ctypes.c_void_p, scalar: Scalar, into: Any) -> Any:
+    """What a job has computed: where it was sent, a NumPy scalar, or an Array."""
+    if into is None and not scalar.dtype:
+        return node._array_of(output.value) if output.value else None
+    if output.value:
+        library.array_free(output.value)
+    return np.frombuffer(scalar, BY_NUMBER[scalar.dtype], 1, Scalar.bytes.offset)[0] if into is None else into
 
 
 class Job:
     """A handle on a job. A job whose handle goes before its end is not cancelled by that; an anonymous output goes with it."""
 
-    def __init__(self, node: Node, handle: int, into: Any = None):
+    def __init__(self, node: Node, handle: Optional[int], into: Any = None):
         self._node = node
         self._handle = handle
         self._into = into  # what exists already, and holds the result
@@ -93,7 +102,7 @@ class Job:
         now = word = time.monotonic()
         end = None if timeout is None else now + timeout
         while True:
-            seconds = _SLICE_SECONDS if end is None else min(_SLICE_SECONDS, max(end - now, 0.0))
+            seconds = SLICE_SECONDS if end is None else min(SLICE_SECONDS, max(end - now, 0.0))
             code = library.job_wait(self._handle, seconds, ctypes.byref(output), ctypes.byref(scalar))
             if code == OK:
                 break
@@ -106,16 +115,7 @@ class Job:
             if now - word >= self._node.patience:
                 self._counts()
                 word = now
-        if self._into is not None:
-            if output.value:
-                library.array_free(output.value)
-            return self._into
-        if scalar.dtype:
-            value = np.frombuffer(scalar, BY_NUMBER[scalar.dtype], 1, Scalar.bytes.offset)[0]
-            if output.value:
-                library.array_free(output.value)
-            return value
-        return self._node._array_of(output.value) if output.value else None
+        return result_of(self._node, output, scalar, self._into)
 
     def __repr__(self) -> str:
         state, done, total = self._counts()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import operator
 import os
@@ -15,12 +16,12 @@ import numpy as np
 
 from . import errors
 from ._dtypes import name_of, supported
-from ._library import Handle, Operand, arguments, check, library, made, text
+from ._library import Handle, Operand, Scalar, arguments, check, library, made, text
 from ._text import is_number, literal, names_in, with_numbers
 from ._operations import Operations
 from .array import Array
 from .expression import Expression
-from .job import Job
+from .job import SLICE_SECONDS, Job, result_of
 
 Shape = Union[int, Sequence[int]]
 _OPTIONS = ("after", "priority", "background", "time_limit", "max_workers", "chunk_blocks", "detach")
@@ -112,6 +113,8 @@ class Node(Operations):
 
     def array(self, data: Any, dtype: Any = None, name: Optional[str] = None) -> Array:
         """A copy of what NumPy takes for an array, in shared memory."""
+        if np.ma.is_masked(data):
+            raise TypeError("a masked array loses its mask here: fill it first, a.filled(value)")
         source = np.asarray(data)
         made_array = self.zeros(source.shape, supported(source.dtype if dtype is None else dtype), name)
         if source.size:
@@ -216,6 +219,10 @@ class Node(Operations):
         return self._submit(operation, parameters, out=out, name=name)
 
     def _submit(self, operation: str, parameters: Dict[str, Any], operands: Optional[Dict[str, Array]] = None, out: Optional[Array] = None, name: Optional[str] = None) -> Job:
+        block, count, _keep = self._arguments_of(parameters, operands, out, name)
+        return Job(self, made(library.submit, self._session, operation.encode(), block, count), out)  # type: ignore[arg-type]
+
+    def _arguments_of(self, parameters: Dict[str, Any], operands: Optional[Dict[str, Array]], out: Optional[Array], name: Optional[str]) -> tuple:
         kept: list = []  # arrays that are copies, until the server knows the job
 
         def handle(value: Any) -> Handle:
@@ -242,14 +249,28 @@ class Node(Operations):
                 raise TypeError(f"out={type(out).__name__}: the result goes into an Array of parcompute, or a view of one")
             pairs.append(("into", Handle(out._live_handle)))
         pairs.append(("output", name))
-        block, count, _keep = arguments(pairs)
-        return Job(self, made(library.submit, self._session, operation.encode(), block, count), out)  # type: ignore[arg-type]
+        block, count, keep = arguments(pairs)
+        return block, count, (keep, kept)
 
     def _run(self, operation: str, parameters: Dict[str, Any], operands: Optional[Dict[str, Array]] = None, out: Any = None, name: Optional[str] = None) -> Any:
         if isinstance(out, np.ndarray):
             np.copyto(out, self._run(operation, parameters, operands, None, name), casting="same_kind")
             return out
-        return self._submit(operation, parameters, operands, out, name).result()
+        block, count, _keep = self._arguments_of(parameters, operands, out, name)
+        handle, output, scalar = ctypes.c_void_p(), ctypes.c_void_p(), Scalar()
+        job = Job(self, None, out)
+        try:
+            code = library.submit_and_wait(self._session, operation.encode(), block, count, SLICE_SECONDS, ctypes.byref(handle), ctypes.byref(output), ctypes.byref(scalar))
+            if handle.value:  # it takes longer, or a signal came
+                job._handle = handle.value
+                return job.result()
+        except KeyboardInterrupt:
+            if handle.value:  # also where the exception came before the job had it
+                job._handle = handle.value
+                job.cancel()
+            raise
+        check(code)
+        return result_of(self, output, scalar, out)
 
     def _bound(self, expression: str, given: Dict[str, Any], locals_: Dict[str, Any], globals_: Dict[str, Any]) -> Tuple[str, Dict[str, Array]]:
         """The expression with its numbers written in, and its arrays."""
@@ -264,7 +285,7 @@ class Node(Operations):
                 value = given[name]
             else:
                 value = locals_.get(name, globals_.get(name))
-                if not (isinstance(value, (Array, Expression, np.ndarray)) or is_number(value)):
+                if not (isinstance(value, (Array, Expression, np.ndarray, list, tuple)) or is_number(value)):
                     continue  # an array's name on the server, perhaps
                 if name in constants:
                     if is_number(value):
@@ -282,10 +303,10 @@ class Node(Operations):
         return self._submit_expr(expression, bindings, frame.f_locals, frame.f_globals, out, name, dtype, options)
 
     def _submit_expr(self, expression: str, given: dict, locals_: dict, globals_: dict, out: Any, name: Optional[str], dtype: Any, options: Optional[dict] = None) -> Job:
-        written, operands = self._bound(expression, given, locals_, globals_)
         for option in options or ():
             if option not in _OPTIONS:
                 raise errors.InvalidArgument(f"{option!r} is no option of a job: there are {', '.join(_OPTIONS)}")
+        written, operands = self._bound(expression, given, locals_, globals_)
         return self._submit("evaluate", {"expression": written, "dtype": name_of(dtype), **(options or {})}, operands, out, name)
 
     def evaluate(self, expression: str, *, out: Any = None, name: Optional[str] = None, dtype: Any = None, **bindings: Any) -> Any:
@@ -293,10 +314,8 @@ class Node(Operations):
 
         Names that are not bound here are the caller's variables, then arrays' names on the server."""
         frame = sys._getframe(1)
-        if isinstance(out, np.ndarray):
-            np.copyto(out, self._submit_expr(expression, bindings, frame.f_locals, frame.f_globals, None, name, dtype).result(), casting="same_kind")
-            return out
-        return self._submit_expr(expression, bindings, frame.f_locals, frame.f_globals, out, name, dtype).result()
+        written, operands = self._bound(expression, bindings, frame.f_locals, frame.f_globals)
+        return self._run("evaluate", {"expression": written, "dtype": name_of(dtype)}, operands, out, name)
 
 
 _default: Optional[Node] = None
