@@ -11,6 +11,12 @@ install(TARGETS parcompute-client parcompute-server RUNTIME DESTINATION ${CMAKE_
 # Only the server starts it.
 install(TARGETS parcompute-worker RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/parcompute)
 
+# For programs in C and for the Python package.
+install(TARGETS parcompute_c LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES client/c/parcompute.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+configure_file(client/c/parcompute.pc.in ${PROJECT_BINARY_DIR}/parcompute.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/parcompute.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
 # Units name the server by its absolute path.
 foreach(unit IN ITEMS parcompute.service user/parcompute.service)
   configure_file(deploy/systemd/${unit}.in ${PROJECT_BINARY_DIR}/systemd/${unit} @ONLY)

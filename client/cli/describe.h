@@ -1,4 +1,4 @@
-// What the server tells, as JSON and as text.
+// What the server tells, as text, and errors as JSON.
 #pragma once
 
 #include <string>
@@ -6,21 +6,11 @@
 #include <vector>
 
 #include "client/cli/command.h"
-#include "common/os/cpu_budget.h"
+#include "client/json/describe.h"
 
 namespace parcompute::cli {
 
-Value describe(const ArrayInfo& array);
-Value describe(const JobInfo& job);
-Value describe(const JobExplanation& explanation);
-Value describe(const Status& status);
-Value describe(const CpuBudget& budget);
 Value describe_error(std::string_view code, std::string_view message, int exit_code);
-
-// "queued", "running", ...
-std::string_view state_name(JobState state);
-// "cancelling", "failing": it ends when the blocks that workers have in hand are done.
-std::string_view state_name(const JobInfo& job);
 
 // "'a' (float64, 2000x2000)"
 std::string array_label(const ArrayInfo& array);

@@ -36,6 +36,9 @@ class Connection {
   // Somebody was told that it has ended. Nothing comes of it any more.
   bool has_ended() const { return has_ended_; }
 
+  // Readable when the server has said something, or has gone.
+  int descriptor() const { return channel_.fd(); }
+
   void set_patience(std::chrono::milliseconds patience);
   std::chrono::milliseconds patience() const { return patience_; }
   // "the server with pid 7 at '/run/...' does not answer: ...".

@@ -39,6 +39,20 @@ JobResult result_of(Connection::Received received, Job::State& job) {
   return result;
 }
 
+// An answer to wait for: the one that a submitted job has anyway, or a new one.
+void ask_for_end(Job::State& job) {
+  if (job.request != 0) return;
+  wire::Request request;
+  request.mutable_wait_job()->mutable_job()->set_id(job.id);
+  job.request = job.server->send(request);
+}
+
+JobResult take_end(Connection::Received received, Job::State& job) {
+  job.id = received.reply.job_ended().job().id();
+  job.request = 0;  // answered: who asks for the end again asks anew
+  return result_of(std::move(received), job);
+}
+
 // What is asked of the server about a job that somebody waits for: how far it is. Nobody waits for the answer alone.
 class Question {
  public:
@@ -152,21 +166,12 @@ void Job::State::refer(wire::JobRef& reference) const {
 
 JobResult Job::wait(const Progress& progress, std::optional<std::chrono::duration<double>> timeout) {
   Connection& server = *state_->server;
-  if (state_->request == 0) {
-    wire::Request request;
-    request.mutable_wait_job()->mutable_job()->set_id(state_->id);
-    state_->request = server.send(request);
-  }
-  const auto take = [&](Connection::Received received) {
-    state_->id = received.reply.job_ended().job().id();
-    state_->request = 0;  // answered: a second wait() asks anew
-    return result_of(std::move(received), *state_);
-  };
+  ask_for_end(*state_);
   Question question(*state_);
   try {
     // A job may take as long as it likes, its server may not: it is asked when it was silent for so long.
     while (!progress && !timeout) {
-      if (auto received = server.receive(state_->request)) return take(*std::move(received));
+      if (auto received = server.receive(state_->request)) return take_end(*std::move(received), *state_);
       question.take_answer();
       if (question.is_open()) question.throw_silence();
       question.ask();
@@ -177,7 +182,7 @@ JobResult Job::wait(const Progress& progress, std::optional<std::chrono::duratio
     while (true) {
       // It may have come while another job was waited for.
       const bool is_word = server.arrived(state_->request) != nullptr || server.gather(std::min(next, end));
-      if (server.arrived(state_->request) != nullptr) return take(server.answer_to(state_->request));
+      if (server.arrived(state_->request) != nullptr) return take_end(server.answer_to(state_->request), *state_);
       if (question.take_answer() && progress) progress(*question.answer());
       const auto now = Clock::now();
       if (now >= end && !is_word) throw_late(*state_, timeout->count(), question);
@@ -194,6 +199,27 @@ JobResult Job::wait(const Progress& progress, std::optional<std::chrono::duratio
     if (server.was_refused(state_->request) || server.has_ended()) state_->request = 0;
     throw;
   }
+}
+
+std::optional<JobResult> Job::ended() {
+  Connection& server = *state_->server;
+  ask_for_end(*state_);
+  try {
+    while (server.arrived(state_->request) == nullptr)
+      if (!server.gather(Clock::now())) return std::nullopt;
+    return take_end(server.answer_to(state_->request), *state_);
+  } catch (const Failure& failure) {
+    if (failure.code() != ErrorCode::kTimeout) state_->request = 0;
+    throw;
+  }
+}
+
+bool Job::has_answer() const {
+  return state_->request != 0 && state_->server->arrived(state_->request) != nullptr;
+}
+
+int Job::descriptor() const {
+  return state_->server->descriptor();
 }
 
 JobInfo Job::info() {

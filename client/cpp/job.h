@@ -113,6 +113,15 @@ class Job {
   // kTimeout when `timeout` has passed; the job then goes on, and can be waited for again or cancelled.
   JobResult wait(const Progress& progress = {}, std::optional<std::chrono::duration<double>> timeout = {});
 
+  // For who waits for other things, too: takes what has come, and waits for nothing. Nothing where the job has not ended; throws
+  // the job's own Failure.
+  std::optional<JobResult> ended();
+  // Its end has come and was not taken yet: ended() has it without asking the system.
+  bool has_answer() const;
+  // Readable when there is something to take, or the server has gone: for poll(). Other handles of the session take what has come for this
+  // one, too; the next ended() has it then.
+  int descriptor() const;
+
   JobInfo info();
   JobExplanation explain();
   // Ends it after the blocks that workers have in hand; wait() then throws kCancelled. No effect on an ended job.

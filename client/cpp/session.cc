@@ -421,6 +421,10 @@ std::vector<JobInfo> Session::jobs() {
   return jobs;
 }
 
+int Session::descriptor() const {
+  return state_->connection->descriptor();
+}
+
 void Session::set_patience(std::chrono::milliseconds patience) {
   state_->options.patience = patience;
   if (!state_->connection->has_ended()) state_->connection->set_patience(patience);

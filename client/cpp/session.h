@@ -143,6 +143,8 @@ class Session {
   std::vector<JobInfo> jobs();
 
   // ---- the server
+  // The socket to the server that this session speaks to, or spoke to last; -1 where it was closed.
+  int descriptor() const;
   // ConnectOptions::patience, from now on.
   void set_patience(std::chrono::milliseconds patience);
   Status status();

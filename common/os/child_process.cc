@@ -1,6 +1,8 @@
 #include "common/os/child_process.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <spawn.h>
 #include <unistd.h>
@@ -54,6 +56,14 @@ bool is_program(const std::filesystem::path& path) {
   return ::access(path.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(path);
 }
 
+// The shared library that this code came in; empty where it is the program's own.
+std::filesystem::path code_file() {
+  Dl_info here{};
+  link_map* object = nullptr;
+  const bool is_known = ::dladdr1(reinterpret_cast<const void*>(&find_program), &here, reinterpret_cast<void**>(&object), RTLD_DL_LINKMAP) != 0;
+  return is_known && object != nullptr && object->l_name != nullptr ? object->l_name : "";
+}
+
 }  // namespace
 
 void occupy_standard_streams() {
@@ -100,12 +110,12 @@ Result<std::filesystem::path> find_program(const std::string& name, const char* 
     return fail(ErrorCode::kNotFound, fmt::format("{}='{}' is no program that can be run", override_variable, chosen));
   }
   std::vector<std::filesystem::path> places;
-  std::error_code ignored;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  if (!ignored) {
-    const auto folder = self.parent_path();
-    places = {folder, folder.parent_path() / "libexec/parcompute", folder.parent_path() / "bin", folder.parent_path() / "sbin",
-              folder.parent_path().parent_path() / "bin"};
+  for (const auto& self : {code_file(), std::filesystem::path("/proc/self/exe")}) {
+    std::error_code missing;
+    const auto folder = std::filesystem::canonical(self, missing).parent_path();
+    if (missing) continue;
+    places.insert(places.end(), {folder, folder.parent_path() / "libexec/parcompute", folder.parent_path() / "bin", folder.parent_path() / "sbin",
+                                 folder.parent_path().parent_path() / "bin"});
   }
   if (const char* path = std::getenv("PATH"); path != nullptr) {
     std::istringstream entries(path);

@@ -29,8 +29,8 @@ struct SpawnOptions {
 Result<pid_t> spawn(const std::filesystem::path& program, const std::vector<std::string>& arguments,
                     const SpawnOptions& options);
 
-// Finds a sibling program of this project: the variable `override_variable`, the folder of this program, ../libexec/parcompute
-// beside it, ../bin, and PATH, in this order.
+// Finds a sibling program of this project: the variable `override_variable`, the folder of this program (before it that of the
+// shared library that this code is part of), ../libexec/parcompute beside it, ../bin, and PATH, in this order.
 Result<std::filesystem::path> find_program(const std::string& name, const char* override_variable);
 
 // Whether a process was stopped (SIGSTOP) and not told to go on; false of one that is not there, or may not be looked at.

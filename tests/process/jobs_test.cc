@@ -1,4 +1,6 @@
 // Jobs of one session: right results, progress, time limits, cancelling.
+#include <poll.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -37,6 +39,34 @@ TEST_F(Jobs, ReduceAsNumPyDoes) {
             std::accumulate(view.begin(), view.end(), std::int64_t{0}));
   EXPECT_EQ(session.submit(Reduce{Reduce::Op::kMin, numbers}).wait().scalar->as<std::int16_t>(), -1234);
   EXPECT_EQ(session.submit(Reduce{Reduce::Op::kMax, numbers}).wait().scalar->as<std::int16_t>(), 4321);
+}
+
+TEST_F(Jobs, EndForWhoPollsForThem) {
+  auto session = connect();
+  auto a = session.create("", DType::kFloat64, {1000});
+  Job job = session.submit(Reduce{.a = a});
+  std::optional<JobResult> result;
+  while (!(result = job.ended())) {
+    pollfd place{job.descriptor(), POLLIN, 0};
+    ASSERT_EQ(::poll(&place, 1, 60'000), 1);
+  }
+  EXPECT_EQ(result->scalar->as<double>(), 0);
+
+  // Who waited for a later one has taken this one's end, too.
+  Job earlier = session.submit(Reduce{.a = a});
+  session.submit(Nop{}, {.after = {earlier.id()}}).wait();
+  EXPECT_TRUE(earlier.has_answer());
+  EXPECT_TRUE(earlier.ended());
+  EXPECT_FALSE(earlier.has_answer());
+
+  const Mandelbrot slow{.nx = 3000, .ny = 3000, .x_min = 0.2500000001, .x_max = 0.2500000002, .y_min = -1e-11, .y_max = 1e-11, .max_iter = 100'000};
+  Job cancelled = session.submit(slow, {.chunk_blocks = 1});
+  EXPECT_FALSE(cancelled.ended());
+  cancelled.cancel();
+  const auto end = [&] {
+    for (pollfd place{cancelled.descriptor(), POLLIN, 0}; !cancelled.ended();) ASSERT_EQ(::poll(&place, 1, 60'000), 1);
+  };
+  expect_failure(end, ErrorCode::kCancelled);
 }
 
 TEST_F(Jobs, MultiplyMatricesAndStacksOfThem) {
