@@ -87,9 +87,9 @@ SegmentHeaderPage encode_segment_header(const SegmentHeader& header) {
 
 Result<SegmentHeader> decode_segment_header(std::span<const std::byte> page, std::string_view segment_name,
                                             std::uint64_t segment_size) {
-  const auto refuse = [&](std::string_view why) {
-    return fail(ErrorCode::kBadData, fmt::format("segment '{}' is no array of this server: {}", segment_name, why));
-  };
+  ErrorCode damage_code = ErrorCode::kBadData;
+  std::string what = fmt::format("segment '{}' is no array of this server", segment_name);
+  const auto refuse = [&](std::string_view why) { return fail(damage_code, fmt::format("{}: {}", what, why)); };
   if (page.size() < kSegmentHeaderBytes) return refuse("it is shorter than a header");
   HeaderLayout layout;
   std::memcpy(&layout, page.data(), sizeof layout);
@@ -99,6 +99,13 @@ Result<SegmentHeader> decode_segment_header(std::span<const std::byte> page, std
     return fail(ErrorCode::kUnsupported, fmt::format("segment '{}' is of a newer server: its header has version {}, this one reads {} and {}", segment_name, layout.version,
                                                      kVersionWithoutMode, kHeaderVersion));
   if (layout.version < kVersionWithoutMode) return refuse(fmt::format("its header has version {}", layout.version));
+  // From here on it was made by a server. What was an array with a name, as far as can be told, is not rubbish: somebody may want what is left of it.
+  if (layout.name_bytes > 0 && layout.name_bytes < kNameRoom) {
+    std::string name(layout.name.data(), layout.name_bytes);
+    std::replace_if(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e; }, '?');
+    damage_code = ErrorCode::kUnsupported;
+    what = fmt::format("array '{}' in segment '{}' is damaged", name, segment_name);
+  }
   if (layout.checksum != checksum_of(layout)) return refuse("its header's check sum is wrong");
   if (layout.version == kVersionWithoutMode) layout.mode = 0, layout.inode = 0;
   const auto mode = array_mode_from_number(layout.mode);

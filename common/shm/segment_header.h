@@ -50,7 +50,8 @@ using SegmentHeaderPage = std::array<std::byte, kSegmentHeaderBytes>;
 SegmentHeaderPage encode_segment_header(const SegmentHeader& header);
 
 // `page`: of this version, or of the one before, which knew no modes. `segment_name` for messages, `segment_size` in bytes as fstat tells.
-// kBadData: it is no header. kUnsupported: it is one of a newer server's, and what it describes must not be taken for rubbish.
+// kBadData: it is no header. kUnsupported: it is one of a newer server's, or the damaged one of a named array, and what it describes must not be
+// taken for rubbish.
 Result<SegmentHeader> decode_segment_header(std::span<const std::byte> page, std::string_view segment_name,
                                             std::uint64_t segment_size);
 

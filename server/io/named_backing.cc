@@ -75,7 +75,7 @@ Result<std::vector<Backing::Found>> NamedBacking::take_over() {
       log_info("{}; removed", adopted.error().message);
       take_away(name);
     } else if (adopted.error().system_errno == 0) {
-      log_warning("{}; left alone", adopted.error().message);
+      log_warning("{}; left alone ('/dev/shm/{}': copy what you want of it, then remove the file)", adopted.error().message, name);
     } else if (adopted.error().system_errno != ENOENT) {  // removed since they were listed
       return fail(not_taken_over(adopted.error()));
     }

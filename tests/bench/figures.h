@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,10 +32,19 @@ struct Figure {
 };
 
 inline double quantile(std::vector<double> values, double q) {
+  if (values.empty()) return 0;
   std::sort(values.begin(), values.end());
   return values[std::min(values.size() - 1, static_cast<std::size_t>(q * static_cast<double>(values.size())))];
 }
 inline double median(const std::vector<double>& values) { return quantile(values, 0.5); }
+
+inline Scalar one_half() {
+  Scalar half;
+  half.dtype = DType::kFloat64;
+  const double value = 0.5;
+  std::memcpy(half.bytes.data(), &value, sizeof value);
+  return half;
+}
 
 struct Service {
   PrivateServer server;

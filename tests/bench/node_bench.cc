@@ -79,12 +79,8 @@ void matmul(const Settings& settings) {
                 cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kN, kN, kN, 1, a.data(), kN, b.data(), kN, 0, c.data(), kN);
             });
   Service service(settings.workers);
-  Scalar half;
-  half.dtype = DType::kFloat64;
-  const double value = 0.5;
-  std::memcpy(half.bytes.data(), &value, sizeof value);
-  Array x = service.session.create_full("x", half, {kProducts, kN, kN});
-  Array y = service.session.create_full("y", half, {kProducts, kN, kN});
+  Array x = service.session.create_full("x", one_half(), {kProducts, kN, kN});
+  Array y = service.session.create_full("y", one_half(), {kProducts, kN, kN});
   constexpr double kFlop = 2.0 * kProducts * kN * kN * kN;
   std::vector<double> ours;
   std::vector<double> bare;

@@ -14,10 +14,9 @@
 #include <cblas.h>
 
 #include "common/os/affinity.h"
-#include "proto/channel.h"
+#include "common/os/unix_socket.h"
 #include "tests/bench/crew.h"
 #include "tests/bench/figures.h"
-#include "worker/kernels/blas.h"
 
 namespace parcompute::bench {
 namespace {
@@ -80,6 +79,14 @@ Mandelbrot orbits(std::uint64_t side) {
   return {.nx = side, .ny = side, .x_min = 0.2500000001, .x_max = 0.2500000002, .y_min = -1e-11, .y_max = 1e-11, .max_iter = 5'000};
 }
 
+void wait_until_under_way(Job& job) {
+  while (true) {
+    const JobInfo info = job.info();
+    if (info.chunks_done >= 20) return;
+    if (info.state != JobState::kQueued && info.state != JobState::kRunning) throw Failure(ErrorCode::kComputationFailed, "the job ended before it was measured");
+  }
+}
+
 // A tiny job while a large one has all workers. The two are of one user's two sessions.
 void beside(const Settings& settings) {
   Service service(settings.workers);
@@ -95,7 +102,7 @@ void beside(const Settings& settings) {
   };
   measure(alone, 1000 * settings.rounds / 9);
   Job large = other.submit(orbits(6000));
-  while (large.info().chunks_done < 100) {}
+  wait_until_under_way(large);
   measure(together, 1000 * settings.rounds / 9);
   large.cancel();
   fmt::print("tiny job beside a large one that has all {} workers: p50 {:.2f} ms, p99 {:.2f} ms; alone p50 {:.3f} ms   (reach: p99 <= 5 ms)\n", settings.workers, median(together),
@@ -130,7 +137,7 @@ void cancel(const Settings& settings) {
   std::vector<double> times;
   for (int round = 0; round < 10 * settings.rounds; ++round) {
     Job job = service.session.submit(orbits(1500));
-    while (job.info().chunks_done < 20) {}
+    wait_until_under_way(job);
     const auto start = Clock::now();
     job.cancel();
     try {
@@ -182,28 +189,26 @@ void library_threads(const Settings& settings) {
   const auto cpus = static_cast<int>(std::max<std::size_t>(1, affinity_cpus().size()));
   std::vector<double> a, b, c;
   const auto make = [&] {
-    for (auto* matrix : {&a, &b, &c}) matrix->assign(kElements, 0.5);
+    for (auto* stack : {&a, &b, &c}) stack->assign(kElements * kProducts, 0.5);
   };
   const auto multiply_share = [&](unsigned member) {
     for (unsigned product = member; product < kProducts; product += settings.workers)
-      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kN, kN, kN, 1, a.data(), kN, b.data(), kN, 0, c.data(), kN);
+      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kN, kN, kN, 1, &a[product * kElements], kN, &b[product * kElements], kN, 0, &c[product * kElements], kN);
   };
   Crew single(settings.workers, [&](unsigned) { openblas_set_num_threads(1), make(); }, multiply_share);
   Crew threaded(settings.workers, [&](unsigned) { openblas_set_num_threads(cpus), make(); }, multiply_share);
   ::setenv("OPENBLAS_NUM_THREADS", std::to_string(cpus).c_str(), 1);
   Service service(settings.workers);
-  Scalar half;
-  half.dtype = DType::kFloat64;
-  const double value = 0.5;
-  std::memcpy(half.bytes.data(), &value, sizeof value);
-  Array x = service.session.create_full("x", half, {kProducts, kN, kN});
-  Array y = service.session.create_full("y", half, {kProducts, kN, kN});
+  Array x = service.session.create_full("x", one_half(), {kProducts, kN, kN});
+  Array y = service.session.create_full("y", one_half(), {kProducts, kN, kN});
+  SubmitOptions into_z;
+  into_z.into = service.session.create_full("z", one_half(), {kProducts, kN, kN});
   std::vector<double> alone, with_threads, ours;
   for (int round = 0; round < 3 * settings.rounds; ++round) {
     alone.push_back(single.round());
     with_threads.push_back(threaded.round());
     const auto start = Clock::now();
-    service.session.submit(Matmul{x, y}).wait();
+    service.session.submit(Matmul{x, y}, into_z).wait();
     if (round > 0) ours.push_back(seconds_since(start));  // the first one maps
   }
   fmt::print("{} products of {} x {} by {} processes: library with 1 thread {:.1f} ms, with {} {:.1f} ms ({:.2f} x); the service, told to use {}, {:.1f} ms ({:.2f} x)   (reach: 1.0 x)\n", kProducts,

@@ -34,9 +34,7 @@ void set_checksum(SegmentHeaderPage& page) {
 bool decode(const SegmentHeaderPage& page) {
   const auto header = decode_segment_header(page, "fuzz", kSegmentSize);
   if (!header) {
-    std::uint32_t version = 0;
-    std::memcpy(&version, page.data() + kVersionAt, sizeof version);
-    PARCOMPUTE_INVARIANT(header.error().code == ErrorCode::kBadData || (header.error().code == ErrorCode::kUnsupported && version > 2));
+    PARCOMPUTE_INVARIANT(header.error().code == ErrorCode::kBadData || header.error().code == ErrorCode::kUnsupported);
     return false;
   }
   PARCOMPUTE_INVARIANT(header->data_offset >= kSegmentHeaderBytes && header->data_offset <= kSegmentSize);

@@ -54,13 +54,15 @@ TEST_F(Jobs, EndForWhoPollsForThem) {
 
   // Who waited for a later one has taken this one's end, too.
   Job earlier = session.submit(Reduce{.a = a});
-  session.submit(Nop{}, {.after = {earlier.id()}}).wait();
+  SubmitOptions behind;
+  behind.after = {earlier.id()};
+  session.submit(Nop{}, behind).wait();
   EXPECT_TRUE(earlier.has_answer());
   EXPECT_TRUE(earlier.ended());
   EXPECT_FALSE(earlier.has_answer());
 
   const Mandelbrot slow{.nx = 3000, .ny = 3000, .x_min = 0.2500000001, .x_max = 0.2500000002, .y_min = -1e-11, .y_max = 1e-11, .max_iter = 100'000};
-  Job cancelled = session.submit(slow, {.chunk_blocks = 1});
+  Job cancelled = session.submit(slow, one_by_one());
   EXPECT_FALSE(cancelled.ended());
   cancelled.cancel();
   const auto end = [&] {

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <iterator>
+#include <map>
 #include <set>
 #include <span>
 #include <sstream>
@@ -204,6 +206,32 @@ TEST_F(ServerDeath, KeepsARemovedNameRemovedThoughAJobStillReadIt) {
   EXPECT_EQ(session.list().size(), 1u);
   EXPECT_EQ(session.find("a").dtype(), DType::kUint8);
   EXPECT_EQ(segments().size(), 1u);
+}
+
+TEST_F(ServerDeath, LeavesDamagedArraysWhereTheyAre) {
+  for (const char* name : {"short", "flipped", "whole"}) connect().create_arange(name, DType::kInt64, {1000});
+  std::map<std::string, std::string> segment_of;
+  for (const ArrayInfo& array : connect().list()) segment_of[array.name] = "/dev/shm/" + array.segment_name;
+  kill_server();
+  std::filesystem::resize_file(segment_of["short"], 5000);
+  std::string bytes = read_file(segment_of["flipped"]);
+  bytes[100] = static_cast<char>(~bytes[100]);
+  write_file(segment_of["flipped"], bytes);
+  for (int start = 0; start < 2; ++start) {
+    start_lasting();
+    auto session = connect();
+    EXPECT_EQ(session.list().size(), 1u);
+    EXPECT_EQ(session.find("whole").size(), 1000u);
+    for (const char* name : {"short", "flipped"}) {
+      EXPECT_TRUE(std::filesystem::exists(segment_of[name])) << name;
+      // Its name is free.
+      session.create(name, DType::kUint8, {1});
+      session.remove(name);
+    }
+    kill_server();
+  }
+  for (const char* name : {"short", "flipped"}) std::filesystem::remove(segment_of[name]);
+  start_lasting();
 }
 
 // Somebody took the lock's file away, and so another server could start on the socket.
