@@ -51,6 +51,7 @@ extern "C" {
 std::int32_t parcompute_submit(parcompute_session* session, const char* operation, const parcompute_argument* arguments, std::size_t count, parcompute_job** job) {
   return guarded([&] {
     *job = nullptr;
+    owner_of(session);
     *job = new parcompute_job{session->shared, submit(session, operation, arguments, count)};
   });
 }

@@ -134,7 +134,7 @@ std::int32_t parcompute_private_server(const parcompute_argument* arguments, std
 }
 
 const char* parcompute_server_socket(const parcompute_server* server) {
-  return server->server.socket().c_str();
+  return server == nullptr ? "" : server->server.socket().c_str();
 }
 
 // Its parent's server is not a child's to end.

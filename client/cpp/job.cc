@@ -208,8 +208,8 @@ std::optional<JobResult> Job::ended() {
     while (server.arrived(state_->request) == nullptr)
       if (!server.gather(Clock::now())) return std::nullopt;
     return take_end(server.answer_to(state_->request), *state_);
-  } catch (const Failure& failure) {
-    if (failure.code() != ErrorCode::kTimeout) state_->request = 0;
+  } catch (const Failure&) {
+    if (server.was_refused(state_->request) || server.has_ended()) state_->request = 0;
     throw;
   }
 }

@@ -153,6 +153,8 @@ static void nonsense_is_refused(parcompute_session* session) {
   CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_status(NULL, &json));
   CHECK_WORDS("NULL");
   CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_submit(session, NULL, NULL, 0, &job));
+  CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_submit(NULL, "nop", NULL, 0, &job));
+  CHECK_WORDS("NULL");
   CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_job_wait(NULL, -1, NULL, NULL));
   CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_array_view(NULL, "[0]", &b));
   CHECK_CODE(PARCOMPUTE_INVALID_ARGUMENT, parcompute_array_view(a, NULL, &b));

@@ -172,6 +172,12 @@ class Arrays(PackageTest):
         with self.refused(ValueError):
             self.node.zeros(3, name="a/b")
 
+    def test_one_that_could_not_be_filled_leaves_no_name(self):
+        with self.assertRaises(ValueError):
+            self.node.array(["1", "x"], dtype=float, name="half")
+        self.same(self.node.array([1.0], name="half"), np.ones(1), exact=True)
+        self.node.remove("half")
+
     def test_conversions_and_words(self):
         a = self.node.array([[1.0, 2.0], [3.0, 4.0]], name="a")
         self.assertEqual(repr(a), "Array([[1., 2.],\n       [3., 4.]], dtype=float64, name='a')")

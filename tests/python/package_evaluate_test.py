@@ -38,8 +38,21 @@ class Evaluations(PackageTest):
             node.evaluate("a * pi")
         self.same(node.evaluate("a * pi", pi=pi), x * x, exact=True)
         self.assertEqual(node.evaluate("size(a) + e - e"), 2000)
+
+        class Series:
+            def __array__(self, *_, **__):
+                return np.full(40, 2.0)
+
+        series = Series()
+        self.same(node.evaluate("a * series"), x * 2, exact=True)
         row = [1.0] * 40
         self.same(node.evaluate("a + row"), x + 1, exact=True)
+
+    def test_a_callers_number_is_no_constant(self):
+        a, e = self.a, 0.5
+        self.same(self.node.evaluate("e * a"), e * self.x, exact=True)
+        self.same(self.node.evaluate("pi * a", pi=2.0), 2 * self.x, exact=True)
+        self.same(pc.evaluate("nan * q", {"nan": 0.25, "q": self.x}), 0.25 * self.x, exact=True)
 
     def test_numbers_have_their_dtypes(self):
         f = self.node.array(np.arange(6, dtype="float32"))

@@ -101,6 +101,17 @@ class Protocols(PackageTest):
         self.same(np.reshape(a, (20, 30)), x.reshape(20, 30), exact=True)
         self.same(np.copy(a), x, exact=True)
 
+    def test_joins_and_conditions_in_their_short_forms(self):
+        x = np.arange(6.0).reshape(2, 3) - 2
+        a = self.node.array(x)
+        self.same(np.concatenate([a, a], axis=None), np.concatenate([x, x], axis=None), exact=True)
+        with self.assertRaises(TypeError):
+            np.stack([a, a], axis=None)
+        for mine, numpys in zip(np.where(a > 0), np.where(x > 0)):
+            np.testing.assert_array_equal(mine, numpys)
+        with self.assertRaises(TypeError):
+            (a * np.longdouble(2)).sum()
+
     def test_functions_that_the_engine_lacks_run_here(self):
         a, x = self.a, self.x
         np.testing.assert_array_equal(np.median(a, axis=0), np.median(x, axis=0))

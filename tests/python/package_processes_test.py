@@ -1,6 +1,7 @@
 """The Python package among processes and threads: forks, pickles, shared nodes, signals, ends of servers, and what is left behind."""
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -33,6 +34,18 @@ class Processes(PackageTest):
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
 
     # ---- fork and pickle
+
+    def test_a_child_maps_named_arrays_that_its_parent_never_did(self):
+        self.node.arange(10.0, name="unseen")
+        found = self.node.find("unseen")
+        self.in_child(lambda: (found + 1).shape == (10,) and np.asarray(found).tolist() == list(range(10)))
+        self.node.remove("unseen")
+
+    def test_a_server_that_was_closed_has_no_socket(self):
+        server = pc.PrivateServer(workers=1)
+        server.close()
+        with self.assertRaises(ValueError):
+            server.connect()
 
     def test_a_child_connects_anew_and_finds_named_arrays(self):
         a = self.node.array(np.arange(10.0), name="a")
@@ -105,7 +118,15 @@ class Processes(PackageTest):
 
     def test_threads_share_a_node(self):
         slow = self.node.submit("mandelbrot", **SLOW)
-        waiter = threading.Thread(target=lambda: self.assertRaises(pc.Cancelled, slow.wait))
+        ends = []
+
+        def wait():
+            try:
+                slow.wait()
+            except pc.Cancelled as end:
+                ends.append(end)
+
+        waiter = threading.Thread(target=wait)
         waiter.start()
 
         def work(number):
@@ -119,6 +140,7 @@ class Processes(PackageTest):
             self.assertEqual(list(pool.map(work, range(8))), [True] * 8)  # while another thread waits
         slow.cancel()
         waiter.join()
+        self.assertEqual(len(ends), 1)
 
     # ---- signals
 
@@ -200,8 +222,12 @@ except LookupError as error:
     print("refused:", error)
 node.stop_server(drop_arrays=True)
 """
-        with self.run_python(program, environment=environment) as child:
-            out, err = child.communicate(timeout=120)
+        try:
+            with self.run_python(program, environment=environment) as child:
+                out, err = child.communicate(timeout=120)
+        finally:
+            with contextlib.suppress(pc.NoServer):
+                pc.connect(environment["PARCOMPUTE_SOCKET"], start=False).stop_server(drop_arrays=True)
         self.assertEqual(child.returncode, 0, err)
         self.assertIn("refused:", out)
 

@@ -114,14 +114,14 @@ def _places() -> list:
     named = os.environ.get("PARCOMPUTE_LIBRARY")
     if named:
         return [pathlib.Path(named)]
-    checkouts = [pathlib.Path(__file__).resolve().parents[3]]
+    checkouts = list(pathlib.Path(__file__).resolve().parents[3:4])
     try:
         from ._checkout import CHECKOUT  # of an installed package
 
         checkouts.append(pathlib.Path(CHECKOUT))
     except ImportError:
         pass
-    built = [found for checkout in checkouts for found in sorted(checkout.glob(f"build/*/lib/{SONAME}"), key=lambda p: p.parts[-3] != "release")]
+    built = [found for checkout in checkouts for preset in ("release", "debug") for found in checkout.glob(f"build/{preset}/lib/{SONAME}")]
     built = built or [checkout / "build" / "release" / "lib" / SONAME for checkout in checkouts]
     return [*built, *(pathlib.Path(folder, SONAME) for folder in ("/usr/local/lib",)), pathlib.Path(SONAME)]
 

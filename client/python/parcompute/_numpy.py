@@ -90,6 +90,10 @@ def _elementwise(template: str) -> Callable:
     return run
 
 
+def _where(node: Node, condition: Any, x: Any, y: Any) -> Any:
+    return _elementwise("where({0}, {1}, {2})")(node, condition, x, y)
+
+
 def _clip(node: Node, a: Any, a_min: Any = None, a_max: Any = None, out: Any = None) -> Any:
     expression = build("clip({0}, {1}, {2})", a if isinstance(a, Operators) else node.asarray(a), a_min, a_max)
     return expression if out is None else expression.compute(out=out)
@@ -136,7 +140,7 @@ _TABLE: Dict[Any, Callable] = {
     np.nanmin: _plain_reduction("nanmin"),
     np.nanmax: _plain_reduction("nanmax"),
     np.count_nonzero: lambda node, a, axis=None, *, keepdims=False: _reduction("count_nonzero")(node, a, axis, None, None, keepdims),
-    np.where: _elementwise("where({0}, {1}, {2})"),
+    np.where: _where,  # with a condition alone it is nonzero(), which NumPy computes
     np.real: _elementwise("real({0})"),
     np.imag: _elementwise("imag({0})"),
     np.clip: _clip,

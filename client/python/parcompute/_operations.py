@@ -65,10 +65,14 @@ class Operations:
         """a[mask]: a bool mask with the shape of a's first dimensions."""
         return self._run("compress", {"a": self.asarray(a), "mask": self.asarray(mask)}, name=name)
 
-    def concatenate(self, arrays: Sequence[Any], axis: int = 0, out: Any = None, name: Optional[str] = None) -> Any:
+    def concatenate(self, arrays: Sequence[Any], axis: Optional[int] = 0, out: Any = None, name: Optional[str] = None) -> Any:
+        if axis is None:
+            arrays, axis = [self.asarray(array).ravel() for array in arrays], 0
         return self._run("concatenate", {"arrays": self._arrays(arrays), "axis": axis}, out=out, name=name)
 
     def stack(self, arrays: Sequence[Any], axis: int = 0, out: Any = None, name: Optional[str] = None) -> Any:
+        if axis is None:
+            raise TypeError("stack() makes a new axis: say which, axis=0 for instance")
         return self._run("stack", {"arrays": self._arrays(arrays), "axis": axis}, out=out, name=name)
 
     def _arrays(self, arrays: Sequence[Any]) -> list:

@@ -31,8 +31,8 @@ def literal(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value))
     if isinstance(value, np.generic):
-        if value.dtype == np.float16:
-            raise TypeError("a float16 is nothing that parcompute computes with: take np.float32")
+        if isinstance(value, (np.float16, np.longdouble, np.clongdouble)):
+            raise TypeError(f"a {value.dtype.name} is nothing that parcompute computes with: take np.float32 or np.float64")
         return f"{value.dtype.name}({literal(value.item())})"
     if isinstance(value, complex):
         # A sum would lose the sign of a zero.

@@ -92,6 +92,7 @@ class Array(Operators):
         if self._steps:
             found = found._view(self._steps)
         self._own_handle, found._own_handle = found._own_handle, None
+        self._shape = None  # another may have its name by now
         self._pid = os.getpid()
 
     def _array(self) -> Array:
@@ -159,7 +160,11 @@ class Array(Operators):
 
     @property
     def __array_interface__(self) -> dict:
-        address = made(library.array_data, self._handle) or ctypes.addressof(_NOWHERE)
+        try:
+            address = made(library.array_data, self._handle)
+        except errors.Forked:  # and not mapped before
+            address = made(library.array_data, self._live_handle)
+        address = address or ctypes.addressof(_NOWHERE)
         return {"version": 3, "typestr": self.dtype.str, "shape": self.shape, "strides": self.strides, "data": (address, not self.writable)}
 
     def __dlpack__(self, **keywords: Any) -> Any:

@@ -233,7 +233,7 @@ class Expression(Operators):
             return self._value.dtype, self._value.shape
         if self._known_type is None:
             written, operands = self._text()
-            block, count, _keep = arguments((name, Operand(array._handle)) for name, array in operands.items())
+            block, count, _keep = arguments((name, Operand(array._live_handle)) for name, array in operands.items())
             number, ndim, shape = ctypes.c_int32(), ctypes.c_int32(), (ctypes.c_int64 * 32)()
             check(library.expression_type(written.encode(), block, count, ctypes.byref(number), ctypes.byref(ndim), shape))
             self._known_type = BY_NUMBER[number.value], tuple(shape[: ndim.value])

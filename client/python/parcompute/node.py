@@ -118,7 +118,12 @@ class Node(Operations):
         source = np.asarray(data)
         made_array = self.zeros(source.shape, supported(source.dtype if dtype is None else dtype), name)
         if source.size:
-            np.copyto(np.asarray(made_array), source, casting="unsafe")
+            try:
+                np.copyto(np.asarray(made_array), source, casting="unsafe")
+            except BaseException:
+                if name:  # nobody shall find it half made
+                    self.remove(name)
+                raise
         return made_array
 
     def zeros(self, shape: Shape, dtype: Any = float, name: Optional[str] = None) -> Array:
@@ -285,11 +290,9 @@ class Node(Operations):
                 value = given[name]
             else:
                 value = locals_.get(name, globals_.get(name))
-                if not (isinstance(value, (Array, Expression, np.ndarray, list, tuple)) or is_number(value)):
+                if not (isinstance(value, (Array, Expression, np.ndarray, list, tuple)) or is_number(value) or hasattr(type(value), "__array__")):
                     continue  # an array's name on the server, perhaps
-                if name in constants:
-                    if is_number(value):
-                        continue
+                if name in constants and not is_number(value):
                     raise errors.InvalidArgument(f"{name!r} is a constant, and an array of the caller's: bind it, {name}={name}")
             if is_number(value):
                 numbers[name] = literal(value)

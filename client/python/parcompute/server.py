@@ -6,6 +6,7 @@ import json
 import os
 from typing import Any, Optional
 
+from . import errors
 from ._library import arguments, library, made, text
 from .node import Node, connect
 
@@ -20,6 +21,8 @@ class PrivateServer:
 
     @property
     def socket(self) -> str:
+        if self._handle is None:
+            raise errors.InvalidArgument("the server was closed")
         return os.fsdecode(library.server_socket(self._handle))
 
     def connect(self) -> Node:
