@@ -146,10 +146,13 @@ struct PrivateServer::State {
   std::filesystem::path socket;
   UniqueFd lifeline;  // its end tells the server to leave
   pid_t pid = 0;
+  pid_t owner = ::getpid();
 
   ~State() {
     lifeline.reset();
-    if (pid == 0) return;
+    // A child of fork() has the lifeline, too: to close it tells the server nothing while the other does not, and the server is the parent's to end.
+    if (pid == 0 || owner != ::getpid()) return;
+    ::kill(pid, SIGTERM);  // not reaped: the number is its own
     while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
     }
   }

@@ -41,6 +41,21 @@ class Processes(PackageTest):
         self.in_child(lambda: (found + 1).shape == (10,) and np.asarray(found).tolist() == list(range(10)))
         self.node.remove("unseen")
 
+    def test_a_server_ends_though_a_child_lives(self):
+        server = pc.PrivateServer(workers=1)
+        socket = server.socket
+        read_end, write_end = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(write_end)
+            os.read(read_end, 1)
+            os._exit(0)
+        server.close()  # waits for its end
+        self.assertFalse(os.path.exists(socket))
+        os.close(write_end)
+        os.close(read_end)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+
     def test_a_server_that_was_closed_has_no_socket(self):
         server = pc.PrivateServer(workers=1)
         server.close()
