@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 import numpy as np
 
@@ -12,11 +12,9 @@ from . import errors
 class Operations:
     """A part of Node. `out` is an Array, a view of one, or a NumPy array; `name` keeps the result on the server."""
 
-    def _run(self, operation: str, parameters: dict, operands: Any = None, out: Any = None, name: Optional[str] = None) -> Any:
-        raise NotImplementedError
-
-    def asarray(self, value: Any) -> Any:
-        raise NotImplementedError
+    # Node's own: _run(operation, parameters, operands=None, out=None, name=None), and its asarray(value).
+    _run: Callable[..., Any]
+    asarray: Callable[[Any], Any]
 
     # ---- products
 

@@ -134,13 +134,6 @@ class Array(Operators):
         return self.dtype.itemsize
 
     @property
-    def size(self) -> int:
-        size = 1
-        for length in self.shape:
-            size *= length
-        return size
-
-    @property
     def nbytes(self) -> int:
         return self.size * self.itemsize
 

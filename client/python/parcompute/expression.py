@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+import math
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -26,8 +27,12 @@ class Operators:
     _node: Node
     __hash__ = None  # type: ignore[assignment]
 
-    def _array(self) -> Array:
-        raise NotImplementedError
+    shape: Tuple[int, ...]
+    _array: Callable[[], Array]  # itself, or computed
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
 
     # ---- NumPy's protocols
 
@@ -250,13 +255,6 @@ class Expression(Operators):
     @property
     def ndim(self) -> int:
         return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        size = 1
-        for length in self.shape:
-            size *= length
-        return size
 
     @property
     def T(self) -> Array:
